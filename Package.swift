@@ -1,0 +1,109 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// Settings of every target of ours. Tests take `testSettings`: `#expect` trips strict memory safety.
+let testSettings: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+    .enableUpcomingFeature("InferIsolatedConformances"),
+    .treatAllWarnings(as: .error),
+]
+let houseSettings = testSettings + [.strictMemorySafety()]
+
+/// A target of the pure ring: the standard library and inner rooms only.
+func pure(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: houseSettings)
+}
+
+/// A target of the I/O ring.
+func room(
+    _ name: String, _ dependencies: [Target.Dependency], resources: [Resource]? = nil
+) -> Target {
+    .target(
+        name: name, dependencies: dependencies, resources: resources, swiftSettings: houseSettings)
+}
+
+func test(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .testTarget(name: name, dependencies: dependencies, swiftSettings: testSettings)
+}
+
+let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
+let sqlite = Target.Dependency.product(name: "GRDBSQLite", package: "GRDB.swift")
+let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
+let mustache = Target.Dependency.product(name: "Mustache", package: "swift-mustache")
+let yams = Target.Dependency.product(name: "Yams", package: "Yams")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let lifecycle = Target.Dependency.product(
+    name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let configuration = Target.Dependency.product(
+    name: "Configuration", package: "swift-configuration")
+let arguments = Target.Dependency.product(
+    name: "ArgumentParser", package: "swift-argument-parser")
+
+let package = Package(
+    name: "gateway",
+    platforms: [.macOS(.v15)],
+    products: [
+        .executable(name: "gateway", targets: ["gateway"]),
+        .executable(name: "fleet-simulator", targets: ["fleet-simulator"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(
+            url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
+        .package(url: "https://github.com/hummingbird-project/swift-mustache", from: "2.1.1"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0", traits: []),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+    ],
+    targets: [
+        // The pure ring.
+        pure("Telemetry"),
+        pure("Decoding", ["Telemetry"]),
+        pure("Rules", ["Telemetry"]),
+        pure("Workshop", ["Telemetry"]),
+        pure("GatewayCore", ["Telemetry", "Decoding", "Rules", "Workshop"]),
+
+        // The I/O ring.
+        .systemLibrary(
+            name: "CMosquitto", pkgConfig: "libmosquitto", providers: [.apt(["libmosquitto-dev"])]),
+        .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+        room("Threads", []),
+        room("Recording", ["CZlib", "GatewayCore", "Telemetry"]),
+        room("MQTTSource", ["CMosquitto", "GatewayCore", "Telemetry", "Threads", logging]),
+        room(
+            "Store",
+            [grdb, sqlite, "GatewayCore", "Telemetry", "Decoding", "Rules", "Workshop"]),
+        room(
+            "CoreLoop",
+            ["GatewayCore", "Telemetry", "Rules", "Workshop", "Store", "Threads", logging]),
+        room(
+            "ConfigFiles",
+            [yams, configuration, "Telemetry", "Decoding", "Rules", "Workshop", "GatewayCore"]),
+        room(
+            "AdvisorWeb",
+            [
+                hummingbird, mustache, logging, "CoreLoop", "GatewayCore", "Store", "Telemetry",
+                "Rules", "Workshop",
+            ],
+            resources: [.embedInCode("Assets")]),
+        room(
+            "GatewayApp",
+            [
+                lifecycle, logging, hummingbird, "AdvisorWeb", "ConfigFiles", "CoreLoop",
+                "GatewayCore", "MQTTSource", "Recording", "Rules", "Store", "Telemetry", "Threads",
+                "Workshop",
+            ]),
+        .executableTarget(
+            name: "gateway", dependencies: [arguments, "GatewayApp"], swiftSettings: houseSettings),
+        .executableTarget(
+            name: "fleet-simulator",
+            dependencies: [arguments, logging, "MQTTSource", "Telemetry", "Threads"],
+            path: "simulators/fleet", swiftSettings: houseSettings),
+    ]
+)

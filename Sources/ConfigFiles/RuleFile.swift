@@ -1,0 +1,178 @@
+import Foundation
+package import Rules
+package import Telemetry
+
+/// `rules/*.rules.yaml` → rules, checked against catalogue and service catalogue.
+package enum RuleFile {
+    /// All rules of a folder, in order of file name.
+    package static func load(
+        folder: String, catalogue: Catalogue, jobs: Set<String>
+    ) throws -> [Rule] {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+        let files = names.filter { $0.hasSuffix(".rules.yaml") }.sorted()
+        guard !files.isEmpty else {
+            throw ConfigError(
+                file: folder, line: 0, column: 0, message: "holds no *.rules.yaml file")
+        }
+        var rules: [Rule] = []
+        for file in files {
+            let root = try YAMLValue.load("\(folder)/\(file)").mapping(keys: ["rules"])
+            for item in try root.require("rules").list() {
+                let rule = try rule(item, catalogue: catalogue, jobs: jobs)
+                guard !rules.contains(where: { $0.id == rule.id }) else {
+                    throw item.failure("the rule id '\(rule.id)' is used twice")
+                }
+                rules.append(rule)
+            }
+        }
+        return rules
+    }
+
+    private static func rule(
+        _ item: YAMLValue, catalogue: Catalogue, jobs known: Set<String>
+    ) throws -> Rule {
+        let map = try item.mapping(keys: [
+            "id", "version", "title", "measure", "reading_offset", "direction", "limit",
+            "consequence", "usable", "components", "near", "clear", "estimator", "display", "jobs",
+            "near_text", "crossed_text",
+        ])
+        let usable = try map.require("usable").list()
+        guard usable.count == 2, try usable[0].double() < usable[1].double() else {
+            throw try map.require("usable").failure("two numbers were expected: [lowest, highest]")
+        }
+        let jobs = try map.require("jobs").list().map { item in
+            let code = try item.string()
+            guard known.contains(code) else {
+                throw item.failure("'\(code)' is not in the service catalogue")
+            }
+            return code
+        }
+        guard !jobs.isEmpty else {
+            throw try map.require("jobs").failure("a rule needs at least one job")
+        }
+        let measure = try map.require("measure").choice(Measure.self)
+        let limit = try limit(map.require("limit"))
+        return Rule(
+            id: try map.require("id").string(),
+            version: try map.require("version").integer(in: 1...1_000_000),
+            title: try bilingual(map.require("title")),
+            components: try map.require("components").list().map {
+                try component($0, catalogue: catalogue, measure: measure, limit: limit)
+            },
+            measure: measure, direction: try map.require("direction").choice(Direction.self),
+            limit: limit, consequence: try map.require("consequence").choice(Consequence.self),
+            near: try near(map.require("near")), clear: try clear(map.require("clear")),
+            estimator: try estimator(map.require("estimator")),
+            display: try display(map.require("display")), jobs: jobs,
+            readingOffset: try map[optional: "reading_offset"]?.double() ?? 0,
+            usable: try usable[0].double()...usable[1].double(),
+            nearText: try template(map.require("near_text")),
+            crossedText: try template(map.require("crossed_text")))
+    }
+
+    private static func component(
+        _ item: YAMLValue, catalogue: Catalogue, measure: Measure, limit: LimitDefinition
+    ) throws -> RuleComponent {
+        let map = try item.mapping(keys: ["name", "title", "signal", "companion", "axle"])
+        func signal(_ value: YAMLValue) throws -> SignalID {
+            let path = try value.string()
+            guard let signal = catalogue.find(path: path) else {
+                throw value.failure("'\(path)' is not in the catalogue \(catalogue.version)")
+            }
+            return signal
+        }
+        let axle = try map[optional: "axle"]?.choice(PlacardAxle.self)
+        if case .fractionOfPlacard = limit, axle == nil {
+            throw item.failure("a limit by placard needs an axle: front or rear")
+        }
+        let companion = try map[optional: "companion"].map(signal)
+        guard companion == nil || measure == .tyreCold else {
+            throw item.failure("only the measure tyre_cold uses a companion")
+        }
+        return RuleComponent(
+            name: try map.require("name").string(), title: try bilingual(map.require("title")),
+            signal: try signal(map.require("signal")), companion: companion, axle: axle)
+    }
+
+    private static func limit(_ item: YAMLValue) throws -> LimitDefinition {
+        let map = try item.mapping(keys: ["value", "fraction_of_placard", "assumed_placard_kpa"])
+        if let value = map[optional: "value"] { return .absolute(try value.double()) }
+        return .fractionOfPlacard(
+            try map.require("fraction_of_placard").double(in: 0.3...1),
+            assumed: try map.require("assumed_placard_kpa").double(in: 100...1_000))
+    }
+
+    private static func near(_ item: YAMLValue) throws -> NearCondition {
+        let map = try item.mapping(keys: [
+            "lead_days", "gate_quantile", "timer_days", "warm_up_days", "sustain_readings",
+            "crossed_readings",
+        ])
+        var near = NearCondition()
+        near.leadDays = try map.require("lead_days").double(in: 0.1...365)
+        near.gateQuantile = try map.require("gate_quantile").double(in: 0...3)
+        near.timerDays = try map.require("timer_days").double(in: 0...90)
+        near.warmUpDays = try map.require("warm_up_days").double(in: 0...365)
+        near.sustainReadings = try map.require("sustain_readings").integer(in: 1...100)
+        near.crossedReadings = try map.require("crossed_readings").integer(in: 1...100)
+        return near
+    }
+
+    private static func clear(_ item: YAMLValue) throws -> ClearCondition {
+        let map = try item.mapping(keys: ["lead_factor", "hours", "recovery", "recovery_readings"])
+        var clear = ClearCondition()
+        clear.leadFactor = try map.require("lead_factor").double(in: 1...10)
+        clear.hours = try map.require("hours").double(in: 0...720)
+        clear.recovery = try map.require("recovery").double(in: 0...(.greatestFiniteMagnitude))
+        clear.recoveryReadings = try map.require("recovery_readings").integer(in: 1...100)
+        return clear
+    }
+
+    private static func estimator(_ item: YAMLValue) throws -> EstimatorConstants {
+        let fields: [(String, WritableKeyPath<EstimatorConstants, Double>)] = [
+            ("slope", \.slope), ("slope_deviation", \.slopeDeviation),
+            ("level_noise", \.levelNoise), ("slope_noise", \.slopeNoise),
+            ("reading_deviation", \.readingDeviation),
+            ("ambient_reading_deviation", \.ambientReadingDeviation),
+            ("change_limit", \.changeLimit),
+            ("change_slope_deviation", \.changeSlopeDeviation),
+            ("service_jump", \.serviceJump),
+            ("service_slope_deviation", \.serviceSlopeDeviation), ("kappa", \.kappa),
+        ]
+        let map = try item.mapping(keys: fields.map(\.0))
+        var constants = EstimatorConstants()
+        for (name, path) in fields {
+            if name == "ambient_reading_deviation", map[optional: name] == nil { continue }
+            let range = name == "slope" ? -1e9...1e9 : 0...1e12
+            constants[keyPath: path] = try map.require(name).double(in: range)
+        }
+        guard constants.readingDeviation > 0, constants.slopeDeviation > 0 else {
+            throw item.failure("reading_deviation and slope_deviation must be above 0")
+        }
+        return constants
+    }
+
+    private static func display(_ item: YAMLValue) throws -> Display {
+        let map = try item.mapping(keys: ["unit", "factor", "decimals", "slope_decimals"])
+        var display = Display(unit: try bilingual(map.require("unit")))
+        display.factor = try map.require("factor").double()
+        display.decimals = try map.require("decimals").integer(in: 0...6)
+        display.slopeDecimals = try map.require("slope_decimals").integer(in: 0...6)
+        return display
+    }
+
+    static func bilingual(_ item: YAMLValue) throws -> Bilingual {
+        let map = try item.mapping(keys: ["zh", "en"])
+        return Bilingual(
+            zh: try map.require("zh").string(), en: try map.require("en").string())
+    }
+
+    private static func template(_ item: YAMLValue) throws -> Bilingual {
+        let text = try bilingual(item)
+        for name in Explanation.names(in: text.zh) + Explanation.names(in: text.en)
+        where !Explanation.placeholders.contains(name) {
+            let known = Explanation.placeholders.sorted().joined(separator: ", ")
+            throw item.failure("unknown placeholder {\(name)}; known are: \(known)")
+        }
+        return text
+    }
+}

@@ -1,0 +1,150 @@
+import Foundation
+import Rules
+package import Telemetry
+package import Workshop
+
+/// `stations/catalogue.yaml` and `stations/stations.yaml` → jobs and stations.
+package enum StationFile {
+    package static func loadJobs(_ file: String) throws -> [Job] {
+        let root = try YAMLValue.load(file).mapping(keys: ["jobs"])
+        var jobs: [Job] = []
+        for item in try root.require("jobs").list() {
+            let map = try item.mapping(keys: [
+                "code", "title", "minutes", "bay", "shared_group", "shared_minutes",
+            ])
+            let title = try RuleFile.bilingual(map.require("title"))
+            let job = Job(
+                code: try map.require("code").string(), titleZH: title.zh, titleEN: title.en,
+                minutes: try map.require("minutes").integer(in: 5...1_440),
+                bayKind: try map.require("bay").choice(BayKind.self),
+                sharedGroup: try map[optional: "shared_group"]?.string(),
+                sharedMinutes: try map[optional: "shared_minutes"]?.integer(in: 0...600) ?? 0)
+            guard !jobs.contains(where: { $0.code == job.code }) else {
+                throw item.failure("the job '\(job.code)' is listed twice")
+            }
+            jobs.append(job)
+        }
+        return jobs
+    }
+
+    package static func loadStations(_ file: String) throws -> [Station] {
+        let root = try YAMLValue.load(file).mapping(keys: ["stations"])
+        let list = try root.require("stations")
+        var stations: [Station] = []
+        var bays: Set<String> = []
+        for item in try list.list() {
+            let station = try station(item)
+            guard !stations.contains(where: { $0.code == station.code }) else {
+                throw item.failure("the station '\(station.code)' is listed twice")
+            }
+            for bay in station.bays where !bays.insert(bay.code).inserted {
+                throw item.failure("the bay '\(bay.code)' is listed twice")
+            }
+            stations.append(station)
+        }
+        guard !stations.isEmpty else { throw list.failure("at least one station is needed") }
+        return stations
+    }
+
+    private static func station(_ item: YAMLValue) throws -> Station {
+        let map = try item.mapping(keys: [
+            "code", "title", "phone", "time_zone", "hours", "exceptions", "bays", "grid_minutes",
+            "buffer_minutes", "automatic_fill_share",
+        ])
+        let title = try RuleFile.bilingual(map.require("title"))
+        let zone = try map.require("time_zone")
+        guard let offsets = ZoneOffsets.named(try zone.string()) else {
+            throw zone.failure("'\(try zone.string())' is not an IANA time zone")
+        }
+        let weekdays = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+        let hours = try map.require("hours").mapping(keys: weekdays)
+        var exceptions: [CivilDate: [OpenHours]] = [:]
+        for (key, value) in try map[optional: "exceptions"]?.entries(keys: nil) ?? [] {
+            exceptions[try date(key, at: value)] = try openHours(value)
+        }
+        let bays = try map.require("bays").list().map { bay in
+            let map = try bay.mapping(keys: ["code", "kinds"])
+            return Bay(
+                code: try map.require("code").string(),
+                kinds: Set(try map.require("kinds").list().map { try $0.choice(BayKind.self) }))
+        }
+        guard !bays.isEmpty else { throw item.failure("a station needs a bay") }
+        return Station(
+            code: try map.require("code").string(), titleZH: title.zh, titleEN: title.en,
+            phone: try map.require("phone").string(), zone: offsets,
+            weekly: try weekdays.map { try hours[optional: $0].map(openHours) ?? [] },
+            exceptions: exceptions, bays: bays,
+            gridMinutes: try map[optional: "grid_minutes"]?.integer(in: 5...240) ?? 30,
+            bufferMinutes: try map[optional: "buffer_minutes"]?.integer(in: 0...120) ?? 10,
+            automaticFillShare: try map[optional: "automatic_fill_share"]?.double(in: 0...1)
+                ?? 0.8)
+    }
+
+    private static func openHours(_ value: YAMLValue) throws -> [OpenHours] {
+        var previous = 0
+        return try value.list().map { pair in
+            let times = try pair.list()
+            guard times.count == 2 else { throw pair.failure("[from, to] was expected") }
+            let hours = OpenHours(from: try minute(times[0]), to: try minute(times[1]))
+            guard hours.from >= previous, hours.to > hours.from else {
+                throw pair.failure("opening times must ascend and not overlap")
+            }
+            previous = hours.to
+            return hours
+        }
+    }
+
+    private static func minute(_ value: YAMLValue) throws -> Int {
+        let parts = try value.string().split(separator: ":")
+        guard parts.count == 2, let hour = Int(parts[0]), let minute = Int(parts[1]),
+            (0...24).contains(hour), (0...59).contains(minute), hour * 60 + minute <= 1_440
+        else { throw value.failure("a time of day was expected, such as \"08:30\"") }
+        return hour * 60 + minute
+    }
+
+    private static func date(_ text: String, at value: YAMLValue) throws -> CivilDate {
+        let parts = text.split(separator: "-").compactMap { Int($0) }
+        guard parts.count == 3,
+            case let date = CivilDate(year: parts[0], month: parts[1], day: parts[2]), date.isValid
+        else { throw value.failure("'\(text)' is not a date such as 2026-10-01") }
+        return date
+    }
+}
+
+extension ZoneOffsets {
+    /// The years for which offsets are taken from the system's time-zone database.
+    private static let years = 2000...2045
+
+    /// The offsets of an IANA zone, or nil when the system does not know it.
+    package static func named(_ name: String) -> ZoneOffsets? {
+        guard let zone = TimeZone(identifier: name) else { return nil }
+        func offset(_ seconds: Int64) -> Int64 {
+            Int64(zone.secondsFromGMT(for: Date(timeIntervalSince1970: Double(seconds))))
+        }
+        func start(of year: Int) -> Int64 {
+            CivilDate(year: year, month: 1, day: 1).daysSinceEpoch * 86_400
+        }
+        // A week is shorter than any two changes of an offset are apart in this range.
+        let step: Int64 = 7 * 86_400
+        var changes: [Change] = []
+        var last = start(of: years.lowerBound)
+        while last < start(of: years.upperBound + 1) {
+            let next = last + step
+            if offset(next) != offset(last) {
+                var low = last
+                var high = next
+                while high - low > 1 {
+                    let middle = (low + high) / 2
+                    if offset(middle) == offset(last) { low = middle } else { high = middle }
+                }
+                changes.append(
+                    Change(
+                        from: Timestamp(milliseconds: high * 1_000), offsetSeconds: offset(high)))
+            }
+            last = next
+        }
+        return ZoneOffsets(
+            name: name, initialOffsetSeconds: offset(start(of: years.lowerBound)),
+            changes: changes)
+    }
+}

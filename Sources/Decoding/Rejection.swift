@@ -1,0 +1,65 @@
+/// Why bytes did not become a reading. The codes are API: additions only.
+package enum RejectionReason: String, CaseIterable, Sendable {
+    /// The topic is not one of ours, or its vehicle level is empty, too long or holds `+ # $` or
+    /// a control character. Remedy: publish to `vehicles/{vehicle}/telemetry`.
+    case badTopic = "bad_topic"
+    /// The body's vehicle name breaks the same rules.
+    case badVehicle = "bad_vehicle"
+    /// More bytes than `Limits.payloadBytesMax`. Remedy: split the packet.
+    case payloadTooLarge = "payload_too_large"
+    /// Nothing was sent.
+    case empty = "empty"
+    /// Not JSON by RFC 8259, at the given byte. Remedy: fix the sender's encoder.
+    case notJSON = "not_json"
+    /// Values nested deeper than `Limits.nestingDepthMax`.
+    case nestingTooDeep = "nesting_too_deep"
+    /// JSON, but not an object of the expected shape.
+    case wrongType = "wrong_type"
+    /// A field of the format is absent; the detail names it.
+    case missingField = "missing_field"
+    /// A field of the format occurs twice; the detail names it.
+    case duplicateField = "duplicate_field"
+    /// `v` is not a version we read. Remedy: send `"v":1`.
+    case unsupportedVersion = "unsupported_version"
+    /// More readings than `Limits.readingsPerPacketMax`.
+    case tooManyReadings = "too_many_readings"
+    /// `readings` is empty.
+    case noReadings = "no_readings"
+    /// The path is not in the catalogue. Remedy: add it to the overlay, then ingest again.
+    case unknownSignal = "unknown_signal"
+    /// The unit is unknown or measures something else. A unit is never guessed.
+    case unknownUnit = "unknown_unit"
+    /// The value does not fit the catalogue's range or the number format.
+    case outOfRange = "out_of_range"
+    /// Not RFC 3339 with a zone, or no such day.
+    case badTimestamp = "bad_timestamp"
+    /// Further ahead of its arrival than `Limits.futureMillisecondsMax`.
+    case futureTimestamp = "future_timestamp"
+    /// Before `Limits.observedAtMin`: a clock that was never set.
+    case timestampTooOld = "timestamp_too_old"
+    /// `Limits.vehiclesMax` vehicles are known already.
+    case tooManyVehicles = "too_many_vehicles"
+}
+
+/// Bytes that did not become a reading: where, and why.
+package struct Rejection: Error, Sendable, Equatable {
+    package var reason: RejectionReason
+    /// Position in the payload (or topic, for `bad_topic`), from 0.
+    package var byteOffset: Int
+    /// The field or path concerned, at most 256 bytes; empty when the position says it all.
+    package var detail: String
+
+    package init(_ reason: RejectionReason, at byteOffset: Int, _ detail: String = "") {
+        self.reason = reason
+        self.byteOffset = byteOffset
+        self.detail = detail
+    }
+}
+
+extension RejectionReason {
+    /// The place among all cases, for counters.
+    package var place: Int { RejectionReason.places[self] ?? 0 }
+
+    private static let places = Dictionary(
+        uniqueKeysWithValues: allCases.enumerated().map { ($1, $0) })
+}

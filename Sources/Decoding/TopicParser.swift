@@ -1,0 +1,56 @@
+import Telemetry
+
+/// What a topic carries.
+package enum TopicKind: Sendable {
+    case telemetry
+    case profile
+}
+
+/// `vehicles/{vehicle}/telemetry` and `vehicles/{vehicle}/profile`.
+package enum TopicParser {
+    /// The kind, and where in the topic the vehicle's name stands.
+    package static func parse(
+        _ topic: Span<UInt8>
+    ) throws(Rejection) -> (kind: TopicKind, vehicle: Range<Int>) {
+        guard hasBytes("vehicles/", in: topic, at: 0) else { throw Rejection(.badTopic, at: 0) }
+        let start = 9
+        var end = start
+        while end < topic.count, topic[end] != UInt8(ascii: "/") { end += 1 }
+        guard isVehicleName(topic, start..<end) else { throw Rejection(.badTopic, at: start) }
+        if hasBytes("/telemetry", in: topic, at: end), topic.count == end + 10 {
+            return (.telemetry, start..<end)
+        }
+        if hasBytes("/profile", in: topic, at: end), topic.count == end + 8 {
+            return (.profile, start..<end)
+        }
+        throw Rejection(.badTopic, at: end)
+    }
+
+    /// A vehicle's name becomes a topic level again when the gateway answers, so it holds none of
+    /// MQTT's wildcards (`+ #`), no `/`, no leading `$`, no control character and no space at an
+    /// end.
+    package static func isVehicleName(_ bytes: Span<UInt8>, _ range: Range<Int>) -> Bool {
+        guard !range.isEmpty, range.count <= Limits.vehicleNameBytesMax,
+            bytes[range.lowerBound] != UInt8(ascii: "$"), bytes[range.lowerBound] != 0x20,
+            bytes[range.upperBound - 1] != 0x20
+        else { return false }
+        for index in range {
+            switch bytes[index] {
+            case 0..<0x20, 0x7f, UInt8(ascii: "+"), UInt8(ascii: "#"), UInt8(ascii: "/"):
+                return false
+            default: break
+            }
+        }
+        return true
+    }
+
+    private static func hasBytes(
+        _ word: String, in bytes: Span<UInt8>, at start: Int
+    ) -> Bool {
+        guard bytes.count >= start + word.utf8.count else { return false }
+        for (index, byte) in word.utf8.enumerated() where bytes[start + index] != byte {
+            return false
+        }
+        return true
+    }
+}

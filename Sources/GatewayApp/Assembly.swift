@@ -1,0 +1,31 @@
+package import ConfigFiles
+package import GatewayCore
+package import Rules
+package import Telemetry
+package import Workshop
+
+/// What the files of `config/` say, checked and ready for a core.
+package struct Assembly: Sendable {
+    package var settings: GatewaySettings
+    package var catalogue: Catalogue
+    package var rules: [Rule]
+    package var jobs: [Job]
+    package var stations: [Station]
+    package var registry: [RegistryRow]
+
+    /// Reads every file the settings name.
+    /// - Throws: `ConfigError` with file and line.
+    package init(configPath: String) throws {
+        settings = try GatewayFile.load(configPath)
+        catalogue = try CatalogueFile.load(settings.catalogue)
+        jobs = try StationFile.loadJobs("\(settings.stations)/catalogue.yaml")
+        stations = try StationFile.loadStations("\(settings.stations)/stations.yaml")
+        rules = try RuleFile.load(
+            folder: settings.rules, catalogue: catalogue, jobs: Set(jobs.map(\.code)))
+        registry = settings.registry.isEmpty ? [] : try RegistryFile.load(settings.registry)
+    }
+
+    package func makeGateway() -> Gateway {
+        Gateway(catalogue: catalogue, rules: rules, stations: stations, jobs: jobs)
+    }
+}

@@ -1,0 +1,223 @@
+import ConfigFiles
+import Decoding
+import Foundation
+import GatewayCore
+import Recording
+import Store
+import Telemetry
+import Workshop
+
+/// What a replay is asked to do.
+package struct ReplayOptions: Sendable {
+    package enum SummaryFormat: String, CaseIterable, Sendable {
+        case text
+        case json
+    }
+
+    package var configPath = "config/gateway.yaml"
+    package var recordings: [String] = []
+    package var vehiclesPath: String?
+    package var storePath: String?
+    package var alertsPath: String?
+    package var includesAlertChanges = false
+    package var suggestionsPath: String?
+    package var summary = SummaryFormat.text
+
+    package init() {}
+}
+
+/// Recorded readings through the same core as live traffic, with recorded time as the clock.
+///
+/// Nothing is sent anywhere: no broker, no page, and, unless told otherwise, a database that is
+/// thrown away.
+package enum Replay {
+    /// Runs a replay; the summary goes to standard output, progress to standard error.
+    package static func run(_ options: ReplayOptions) throws {
+        var assembly = try Assembly(configPath: options.configPath)
+        if let path = options.vehiclesPath { assembly.registry = try RegistryFile.load(path) }
+        let readers = try options.recordings.map { try RecordingReader(path: $0) }
+        let scratch = try ScratchFolder(unless: options.storePath)
+        let store = try GatewayStore(
+            path: scratch.storePath, durability: options.storePath == nil ? .scratch : .full)
+        let writer = try Writer(
+            store: store, catalogue: assembly.catalogue, stations: assembly.stations)
+        var run = ReplayRun(gateway: assembly.makeGateway(), writer: writer)
+        run.alerts = try options.alertsPath.map {
+            try CSVFile(
+                path: $0,
+                header: "vehicle,component,raised_at,predicted_crossing"
+                    + (options.includesAlertChanges ? ",type" : ""))
+        }
+        run.includesAlertChanges = options.includesAlertChanges
+        run.suggestions = try options.suggestionsPath.map {
+            try CSVFile(
+                path: $0,
+                header: "suggestion,vehicle,created_at,class,latest_by,station,bay,start,end,"
+                    + "minutes,jobs,alerts")
+        }
+        var progress = Progress(totalBytes: readers.reduce(0) { $0 + $1.fileBytes })
+        try run.take(.registry(assembly.registry))
+        for reader in readers {
+            var batch = PacketBatch()
+            var isMore = true
+            while isMore {
+                batch.removeAll()
+                isMore = try reader.fill(&batch)
+                try run.take(.lines(batch))
+                progress.show(bytes: reader.fileOffset, readings: run.counts.received)
+            }
+            progress.finish(reader.fileBytes)
+        }
+        try run.finish()
+        try store.close()
+        progress.end(readings: run.counts.received)
+        print(run.summary(options.summary))
+    }
+}
+
+/// The state of one replay.
+private struct ReplayRun {
+    var gateway: Gateway
+    let writer: Writer
+    var alerts: CSVFile?
+    var includesAlertChanges = false
+    var suggestions: CSVFile?
+    var counts = StepCounts()
+    var stored = 0
+    var duplicate = 0
+
+    mutating func take(_ input: Input) throws {
+        try note(gateway.step(input, now: gateway.now))
+    }
+
+    mutating func finish() throws {
+        try note(gateway.finish())
+        try alerts?.close()
+        try suggestions?.close()
+    }
+
+    private mutating func note(_ unit: CommitUnit) throws {
+        let receipt = try writer.commit(unit)
+        counts += unit.counts
+        stored += receipt.stored
+        duplicate += receipt.duplicate
+        for entry in unit.alertLog where entry.kind == .raise || includesAlertChanges {
+            let crossing = entry.predictedCrossing.map { "\($0)" } ?? ""
+            let type = includesAlertChanges ? ",\(entry.kind.rawValue)" : ""
+            try alerts?.write(
+                "\(csv(gateway.name(of: entry.vehicle))),\(entry.component),\(entry.at),"
+                    + "\(crossing)\(type)")
+        }
+        for suggestion in unit.suggestions where suggestion.version == 1 {
+            try suggestions?.write(row(suggestion))
+        }
+    }
+
+    private func row(_ suggestion: Suggestion) -> String {
+        let station = gateway.stations[suggestion.station]
+        let slot = suggestion.occupancy?.slot
+        let need = suggestion.need
+        return [
+            "\(suggestion.id.rawValue)", csv(gateway.name(of: suggestion.vehicle)),
+            "\(suggestion.createdAt)", need.urgency.name, "\(need.latestBy)", station.code,
+            slot.map { station.bays[$0.bay].code } ?? "", slot.map { "\($0.interval.start)" } ?? "",
+            slot.map { "\($0.interval.end)" } ?? "", "\(need.minutes)",
+            need.jobs.joined(separator: " "),
+            suggestion.alerts.map { "\($0.rawValue)" }.joined(separator: " "),
+        ].joined(separator: ",")
+    }
+
+    func summary(_ format: ReplayOptions.SummaryFormat) -> String {
+        let rejected = RejectionReason.allCases.filter { counts.rejected[$0.place] > 0 }
+        switch format {
+        case .json:
+            let reasons = rejected.map { "\"\($0.rawValue)\":\(counts.rejected[$0.place])" }
+            return "{\"read\":\(counts.received),\"accepted\":\(counts.accepted),"
+                + "\"stored\":\(stored),\"duplicate\":\(duplicate),"
+                + "\"rejected\":\(counts.rejectedTotal),"
+                + "\"rejected_by_reason\":{\(reasons.joined(separator: ","))},"
+                + "\"late\":\(counts.late),\"no_reading\":\(counts.noReading),"
+                + "\"vehicles\":\(gateway.vehicleCount),\"alerts\":\(counts.alertsRaised),"
+                + "\"cleared\":\(counts.alertsCleared),"
+                + "\"suggestions\":\(counts.suggestionsMade)}"
+        case .text:
+            var lines = [
+                "read         \(counts.received)",
+                "accepted     \(counts.accepted)   (stored \(stored) + duplicate \(duplicate))",
+                "rejected     \(counts.rejectedTotal)",
+            ]
+            lines += rejected.map { "  \($0.rawValue)   \(counts.rejected[$0.place])" }
+            lines += [
+                "late         \(counts.late)", "no reading   \(counts.noReading)",
+                "vehicles     \(gateway.vehicleCount)",
+                "alerts       \(counts.alertsRaised)   (cleared \(counts.alertsCleared))",
+                "suggestions  \(counts.suggestionsMade)",
+            ]
+            return lines.joined(separator: "\n")
+        }
+    }
+}
+
+/// A field of a CSV line, quoted when it must be (RFC 4180).
+private func csv(_ text: String) -> String {
+    guard text.contains(where: { $0 == "," || $0 == "\"" || $0.isNewline }) else { return text }
+    return "\"" + text.replacing("\"", with: "\"\"") + "\""
+}
+
+/// A CSV file that is written line by line.
+private final class CSVFile {
+    private let handle: FileHandle
+    private var buffer = ""
+
+    init(path: String, header: String) throws {
+        guard FileManager.default.createFile(atPath: path, contents: nil),
+            let handle = FileHandle(forWritingAtPath: path)
+        else { throw RecordingError(path: path, cause: "cannot be written") }
+        self.handle = handle
+        try write(header)
+    }
+
+    func write(_ line: String) throws {
+        buffer += line + "\n"
+        if buffer.utf8.count > 1 << 16 { try flush() }
+    }
+
+    func close() throws {
+        try flush()
+        try handle.close()
+    }
+
+    private func flush() throws {
+        try handle.write(contentsOf: Data(buffer.utf8))
+        buffer = ""
+    }
+}
+
+/// A folder for a store nobody keeps; it disappears with the replay.
+private final class ScratchFolder {
+    let storePath: String
+    private let folder: URL?
+
+    init(unless storePath: String?) throws {
+        if let storePath {
+            guard !FileManager.default.fileExists(atPath: storePath) else {
+                throw RecordingError(
+                    path: storePath,
+                    cause: "exists already; a replay writes only to a new file (--store)")
+            }
+            self.storePath = storePath
+            folder = nil
+        } else {
+            let folder = FileManager.default.temporaryDirectory
+                .appendingPathComponent("gateway-replay-\(UUID().uuidString)")
+            try FileManager.default.createDirectory(
+                at: folder, withIntermediateDirectories: true)
+            self.folder = folder
+            self.storePath = folder.appendingPathComponent("replay.sqlite").path
+        }
+    }
+
+    deinit {
+        if let folder { try? FileManager.default.removeItem(at: folder) }
+    }
+}

@@ -1,0 +1,119 @@
+package import Decoding
+package import Telemetry
+package import Workshop
+
+/// A vehicle's registry entry as the store keeps it.
+package struct VehicleRow: Sendable, Equatable {
+    package var id: VehicleID
+    package var name: String
+    package var profile: VehicleProfile
+    package var firstSeenAt: Timestamp
+
+    package init(id: VehicleID, name: String, profile: VehicleProfile, firstSeenAt: Timestamp) {
+        self.id = id
+        self.name = name
+        self.profile = profile
+        self.firstSeenAt = firstSeenAt
+    }
+}
+
+/// Bytes that did not become a reading, kept whole.
+package struct DeadLetter: Sendable, Equatable {
+    package var receivedAt: Timestamp
+    package var topic: [UInt8]
+    package var payload: [UInt8]
+    /// The first rejection of the packet.
+    package var rejection: Rejection
+    /// Readings of this packet that were rejected; 1 when the packet as a whole was.
+    package var rejectedCount: Int
+}
+
+/// "All up to this number are stored": what a vehicle may forget.
+package struct Confirmation: Sendable, Equatable {
+    package var vehicle: String
+    package var boot: String
+    package var sequence: UInt64
+}
+
+/// How the readings of a step fared. `received = accepted + rejected`; the store splits accepted
+/// into stored and duplicate.
+package struct StepCounts: Sendable, Equatable {
+    package var packets = 0
+    package var received = 0
+    package var accepted = 0
+    package var late = 0
+    package var noReading = 0
+    /// By `RejectionReason`, in the order of its cases.
+    package var rejected = [Int](repeating: 0, count: RejectionReason.allCases.count)
+    package var alertsRaised = 0
+    package var alertsCleared = 0
+    package var suggestionsMade = 0
+    package var clockClamped = 0
+
+    package init() {}
+
+    package static func += (left: inout StepCounts, right: StepCounts) {
+        left.packets += right.packets
+        left.received += right.received
+        left.accepted += right.accepted
+        left.late += right.late
+        left.noReading += right.noReading
+        for index in left.rejected.indices { left.rejected[index] += right.rejected[index] }
+        left.alertsRaised += right.alertsRaised
+        left.alertsCleared += right.alertsCleared
+        left.suggestionsMade += right.suggestionsMade
+        left.clockClamped += right.clockClamped
+    }
+
+    package var rejectedTotal: Int { rejected.reduce(0, +) }
+}
+
+/// Everything one step changes, to be stored in one transaction; only data.
+package struct CommitUnit: Sendable {
+    package var readings: [Reading] = []
+    package var vehicles: [VehicleRow] = []
+    package var deadLetters: [DeadLetter] = []
+    package var checkpoints: [(vehicle: VehicleID, bytes: [UInt8])] = []
+    package var alerts: [Alert] = []
+    package var suggestions: [Suggestion] = []
+    package var releasedOccupancies: [OccupancyID] = []
+    package var occupancies: [OccupancyRow] = []
+    package var transitions: [Transition] = []
+    /// Published after the commit, never before.
+    package var confirmations: [Confirmation] = []
+    package var alertLog: [AlertLogEntry] = []
+    package var counts = StepCounts()
+    /// The answer to a command.
+    package var answer: Result<SuggestionID, Problem>?
+
+    package init() {}
+
+    package var isEmpty: Bool {
+        readings.isEmpty && vehicles.isEmpty && deadLetters.isEmpty && checkpoints.isEmpty
+            && alerts.isEmpty && suggestions.isEmpty && releasedOccupancies.isEmpty
+            && occupancies.isEmpty && transitions.isEmpty
+    }
+}
+
+/// An occupancy as the store keeps it.
+package struct OccupancyRow: Sendable, Equatable {
+    package var occupancy: Occupancy
+    package var bayCode: String
+    package var suggestion: SuggestionID
+    package var expiresAt: Timestamp?
+}
+
+/// A line of the alert log that `replay --alerts` writes.
+package struct AlertLogEntry: Sendable, Equatable {
+    package enum Kind: String, Sendable {
+        case raise
+        case update
+        case clear
+    }
+
+    package var vehicle: VehicleID
+    package var component: String
+    package var at: Timestamp
+    package var predictedCrossing: Timestamp?
+    package var kind: Kind
+}

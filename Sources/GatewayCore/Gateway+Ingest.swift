@@ -1,0 +1,181 @@
+import Decoding
+import Rules
+import Telemetry
+import Workshop
+
+/// Packets, lines and registry rows → readings that wait, and rejections that are kept.
+///
+/// Account: a packet that cannot be read at all counts as one received and one rejected; otherwise
+/// each of its readings counts by itself. Profiles carry no readings and count only as packets,
+/// unless they are rejected.
+extension Gateway {
+    mutating func take(_ packet: PacketBatch.Packet, of batch: PacketBatch) {
+        advance(to: packet.receivedAt)
+        unit.counts.packets += 1
+        let topic = batch.arena.span.extracting(packet.topic)
+        let payload = batch.arena.span.extracting(packet.payload)
+        do throws(Rejection) {
+            let (kind, name) = try TopicParser.parse(topic)
+            switch kind {
+            case .telemetry:
+                let header = try decoder.decodeTelemetry(payload, receivedAt: packet.receivedAt)
+                let vehicle = try vehicle(named: topic.extracting(name))
+                let isRepeat = !noteSequence(header, of: vehicle)
+                for reading in decoder.readings {
+                    accept(reading, from: vehicle, packet.receivedAt, isRepeat: isRepeat)
+                }
+                reject(decoder.rejections, packet, of: batch)
+            case .profile:
+                let profile = try ProfileDecoder.decode(payload)
+                update(try vehicle(named: topic.extracting(name)), with: profile)
+            }
+        } catch {
+            reject([error], packet, of: batch)
+        }
+    }
+
+    mutating func takeLine(_ packet: PacketBatch.Packet, of batch: PacketBatch) {
+        unit.counts.packets += 1
+        let line = batch.arena.span.extracting(packet.payload)
+        do throws(Rejection) {
+            let receivedAt = try decoder.decodeLine(line, clock: now)
+            advance(to: receivedAt)
+            let name = decoder.lineVehicle
+            let vehicle = try vehicle(named: name.span)
+            for reading in decoder.readings {
+                accept(reading, from: vehicle, receivedAt, isRepeat: false)
+            }
+        } catch {
+            reject([error], packet, of: batch)
+        }
+    }
+
+    mutating func register(_ row: RegistryRow) {
+        let name = Array(row.vehicle.utf8)
+        guard let vehicle = try? vehicle(named: name.span) else { return }
+        update(vehicle, with: row.profile)
+    }
+
+    // MARK: Readings
+
+    private mutating func accept(
+        _ decoded: DecodedReading, from vehicle: VehicleID, _ receivedAt: Timestamp,
+        isRepeat: Bool
+    ) {
+        let reading = Reading(
+            vehicle: vehicle, signal: decoded.signal, observedAt: decoded.observedAt,
+            receivedAt: receivedAt, value: decoded.value, quality: decoded.quality)
+        unit.counts.received += 1
+        unit.counts.accepted += 1
+        if receivedAt - decoded.observedAt > Limits.lateMilliseconds { unit.counts.late += 1 }
+        unit.readings.append(reading)
+        guard decoded.quality == .good else {
+            unit.counts.noReading += 1
+            return
+        }
+        // A repeated packet goes to the store, which knows best what it has, but not to the rules.
+        guard !isRepeat else { return }
+        let index = Int(vehicle.index)
+        touch(vehicle)
+        let wasWaiting = vehicles[index].rules.flushDue != nil
+        let isFull = engine.hold(reading, now: now, &vehicles[index].rules)
+        if isFull {
+            flush(vehicle)
+        } else if !wasWaiting, let due = vehicles[index].rules.flushDue {
+            timers.insert(
+                TimerQueue.Entry(
+                    due: due, kind: .flush, record: Int64(vehicle.index), detail: 0))
+        }
+    }
+
+    private mutating func reject(
+        _ rejections: [Rejection], _ packet: PacketBatch.Packet, of batch: PacketBatch
+    ) {
+        guard let first = rejections.first else { return }
+        for rejection in rejections {
+            unit.counts.received += 1
+            unit.counts.rejected[rejection.reason.place] += 1
+        }
+        unit.deadLetters.append(
+            DeadLetter(
+                receivedAt: max(packet.receivedAt, now), topic: Array(batch.arena[packet.topic]),
+                payload: Array(batch.arena[packet.payload]), rejection: first,
+                rejectedCount: rejections.count))
+    }
+
+    // MARK: Sequence numbers
+
+    /// False when the packet is a repeat by its number.
+    private mutating func noteSequence(_ header: PacketHeader, of vehicle: VehicleID) -> Bool {
+        guard let sequence = header.sequence else { return true }
+        let index = Int(vehicle.index)
+        touch(vehicle)
+        let place: Int
+        if let known = vehicles[index].windows.firstIndex(where: { $0.boot == header.boot }) {
+            place = known
+        } else {
+            if vehicles[index].windows.count >= Limits.bootsPerVehicleMax {
+                vehicles[index].windows.removeFirst()
+            }
+            vehicles[index].windows.append(SequenceWindow(boot: header.boot))
+            place = vehicles[index].windows.count - 1
+        }
+        let isNew = vehicles[index].windows[place].insert(sequence)
+        confirm(vehicle, vehicles[index].windows[place])
+        return isNew
+    }
+
+    private mutating func confirm(_ vehicle: VehicleID, _ window: SequenceWindow) {
+        let confirmation = Confirmation(
+            vehicle: name(of: vehicle), boot: String(decoding: window.boot, as: UTF8.self),
+            sequence: window.contiguous)
+        // One vehicle's packets mostly come in a row: the last word replaces the one before.
+        if let last = unit.confirmations.last, last.vehicle == confirmation.vehicle,
+            last.boot == confirmation.boot
+        {
+            unit.confirmations[unit.confirmations.count - 1] = confirmation
+        } else {
+            unit.confirmations.append(confirmation)
+        }
+    }
+
+    // MARK: Vehicles
+
+    private mutating func vehicle(named name: Span<UInt8>) throws(Rejection) -> VehicleID {
+        if let known = names.find(name) { return VehicleID(index: UInt32(known)) }
+        guard vehicles.count < Limits.vehiclesMax else { throw Rejection(.tooManyVehicles, at: 0) }
+        let vehicle = VehicleID(index: UInt32(names.intern(name)))
+        vehicles.append(VehicleEntry(firstSeenAt: now))
+        writeRow(of: vehicle)
+        return vehicle
+    }
+
+    private mutating func update(_ vehicle: VehicleID, with profile: VehicleProfile) {
+        let index = Int(vehicle.index)
+        let merged = vehicles[index].profile.merged(with: profile)
+        guard merged != vehicles[index].profile else { return }
+        adopt(merged, for: vehicle)
+        writeRow(of: vehicle)
+        touch(vehicle)
+    }
+
+    /// Puts a profile in force without storing it.
+    mutating func adopt(_ profile: VehicleProfile, for vehicle: VehicleID) {
+        let index = Int(vehicle.index)
+        vehicles[index].profile = profile
+        vehicles[index].station = stations.firstIndex { $0.code == profile.station } ?? 0
+        engine.refer(
+            to: VehicleReference(
+                placardFrontKilopascals: profile.placardFrontKilopascals,
+                placardRearKilopascals: profile.placardRearKilopascals),
+            &vehicles[index].rules)
+    }
+
+    private mutating func writeRow(of vehicle: VehicleID) {
+        let entry = vehicles[Int(vehicle.index)]
+        unit.vehicles.append(
+            VehicleRow(
+                id: vehicle, name: name(of: vehicle), profile: entry.profile,
+                firstSeenAt: entry.firstSeenAt))
+    }
+}

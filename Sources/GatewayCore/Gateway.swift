@@ -1,0 +1,184 @@
+import Decoding
+package import Rules
+package import Telemetry
+package import Workshop
+
+/// The core: inputs in, one commit unit out.
+///
+/// Purpose: joins decoding, rules and workshop into one deterministic machine that live traffic,
+/// replay and tests all run. State: what every vehicle's rules remember, live alerts and
+/// suggestions, the stations' calendars, timers. Inputs: `Input` and the time. Outputs:
+/// `CommitUnit`, only data. Invariants: time never goes backwards; the same inputs give the same
+/// units, whatever the batches; every packet is judged at its own arrival and every timer at its
+/// own due time; nothing is iterated in the order of a hash table. Left out on purpose: threads,
+/// clocks, SQL; a failed commit is the loop's business.
+package struct Gateway: Sendable {
+    /// What a vehicle is to the core.
+    struct VehicleEntry: Sendable {
+        var rules = VehicleState()
+        var profile = VehicleProfile()
+        var station = 0
+        var windows: [SequenceWindow] = []
+        /// Live alerts, ascending.
+        var alerts: [AlertID] = []
+        /// The live suggestion.
+        var suggestion: SuggestionID?
+        var firstSeenAt: Timestamp
+        var isTouched = false
+    }
+
+    package let engine: RuleEngine
+    package let planner: VisitPlanner
+    package let stations: [Station]
+    let catalogue: Catalogue
+    var decoder: PayloadDecoder
+
+    package private(set) var now = Timestamp.distantPast
+    var names = InternTable()
+    var vehicles: [VehicleEntry] = []
+    var touched: [VehicleID] = []
+    var alerts: [AlertID: Alert] = [:]
+    var suggestions: [SuggestionID: Suggestion] = [:]
+    package var calendars: [StationCalendar]
+    var timers = TimerQueue()
+    /// The earliest forecast timer in the queue per vehicle and slot.
+    var scheduledForecasts: [UInt64: Timestamp] = [:]
+    var nextAlert: Int64 = 1
+    var nextSuggestion: Int64 = 1
+    var nextOccupancy: Int64 = 1
+    var unit = CommitUnit()
+
+    /// - Precondition: there is a station, and every job a rule names is in `jobs`.
+    package init(catalogue: Catalogue, rules: [Rule], stations: [Station], jobs: [Job]) {
+        precondition(!stations.isEmpty, "The gateway books visits, so it needs a station.")
+        self.catalogue = catalogue
+        engine = RuleEngine(rules: rules, catalogue: catalogue)
+        planner = VisitPlanner(catalogue: jobs)
+        decoder = PayloadDecoder(catalogue: catalogue)
+        self.stations = stations
+        calendars = stations.map { StationCalendar(bays: $0.bays.count) }
+    }
+
+    package var vehicleCount: Int { vehicles.count }
+    package var liveAlertCount: Int { alerts.count }
+    package var liveSuggestionCount: Int { suggestions.values.count { $0.state.isLive } }
+    package func name(of vehicle: VehicleID) -> String { names.name(Int(vehicle.index)) }
+    /// When something falls due next, if nothing arrives.
+    package var nextDue: Timestamp? { timers.nextDue }
+    /// Sequence numbers missing below the highest seen, over all vehicles' boots.
+    package var missingSequences: UInt64 {
+        vehicles.reduce(0) { sum, vehicle in
+            vehicle.windows.reduce(sum) { $0 &+ $1.missing }
+        }
+    }
+
+    /// Takes an input in at `now` and returns everything that changed.
+    package mutating func step(_ input: Input, now: Timestamp) -> CommitUnit {
+        switch input {
+        case .packets(let batch):
+            for packet in batch.packets { take(packet, of: batch) }
+        case .lines(let batch):
+            for packet in batch.packets { takeLine(packet, of: batch) }
+        case .registry(let rows):
+            advance(to: now)
+            for row in rows { register(row) }
+        case .command(let command):
+            advance(to: now)
+            unit.answer = decide(command)
+        case .tick: break
+        }
+        advance(to: now)
+        for vehicle in touched {
+            vehicles[Int(vehicle.index)].isTouched = false
+            unit.checkpoints.append((vehicle, checkpoint(of: vehicle)))
+        }
+        touched.removeAll(keepingCapacity: true)
+        let finished = unit
+        unit = CommitUnit()
+        return finished
+    }
+
+    /// Uses the readings that still wait, as at the end of a recording.
+    package mutating func finish() -> CommitUnit {
+        step(.tick, now: now + Limits.holdMilliseconds)
+    }
+
+    // MARK: Time
+
+    /// Lets everything happen that falls due up to `instant`, each at its own time.
+    mutating func advance(to instant: Timestamp) {
+        if instant < now { unit.counts.clockClamped += 1 }
+        let target = max(now, instant)
+        while let timer = timers.next(dueBy: target) {
+            now = max(now, timer.due)
+            fire(timer)
+        }
+        now = target
+    }
+
+    private mutating func fire(_ timer: TimerQueue.Entry) {
+        switch timer.kind {
+        case .flush:
+            let vehicle = VehicleID(index: UInt32(timer.record))
+            guard vehicles[Int(timer.record)].rules.flushDue == timer.due else { return }
+            flush(vehicle)
+        case .forecast: fireForecast(timer)
+        case .holdEnd: endHold(SuggestionID(rawValue: timer.record), due: timer.due)
+        case .alertDue: leaveState(AlertID(rawValue: timer.record), due: timer.due)
+        case .visitPast: closeVisit(SuggestionID(rawValue: timer.record))
+        case .lapse: lapse(SuggestionID(rawValue: timer.record))
+        }
+    }
+
+    /// Uses a vehicle's waiting readings and draws the consequences.
+    mutating func flush(_ vehicle: VehicleID) {
+        let index = Int(vehicle.index)
+        let events = engine.flush(now: now, &vehicles[index].rules)
+        touch(vehicle)
+        scheduleForecasts(vehicle)
+        apply(events, to: vehicle)
+    }
+
+    mutating func scheduleForecasts(_ vehicle: VehicleID) {
+        let rules = vehicles[Int(vehicle.index)].rules
+        for (place, slot) in rules.slotsInUse.enumerated() {
+            guard let due = rules.components[place].timerDue else { continue }
+            schedule(forecastOf: vehicle, slot: slot, due: due)
+        }
+    }
+
+    private mutating func schedule(forecastOf vehicle: VehicleID, slot: Int, due: Timestamp) {
+        let key = UInt64(vehicle.index) << 32 | UInt64(slot)
+        if let scheduled = scheduledForecasts[key], scheduled <= due { return }
+        scheduledForecasts[key] = due
+        timers.insert(
+            TimerQueue.Entry(
+                due: due, kind: .forecast, record: Int64(vehicle.index), detail: slot))
+    }
+
+    private mutating func fireForecast(_ timer: TimerQueue.Entry) {
+        let vehicle = VehicleID(index: UInt32(timer.record))
+        let key = UInt64(vehicle.index) << 32 | UInt64(timer.detail)
+        guard scheduledForecasts[key] == timer.due else { return }
+        scheduledForecasts[key] = nil
+        let state = vehicles[Int(timer.record)].rules.state(ofSlot: timer.detail)
+        guard let due = state?.timerDue else { return }
+        guard due <= now else {
+            return schedule(forecastOf: vehicle, slot: timer.detail, due: due)
+        }
+        let event = engine.fireTimer(
+            slot: timer.detail, now: now, &vehicles[Int(timer.record)].rules)
+        touch(vehicle)
+        if let event { apply([event], to: vehicle) }
+    }
+
+    mutating func touch(_ vehicle: VehicleID) {
+        guard !vehicles[Int(vehicle.index)].isTouched else { return }
+        vehicles[Int(vehicle.index)].isTouched = true
+        touched.append(vehicle)
+    }
+
+    func station(of vehicle: VehicleID) -> Station {
+        stations[vehicles[Int(vehicle.index)].station]
+    }
+}

@@ -1,0 +1,73 @@
+package import Telemetry
+
+/// Which sequence numbers of one boot have arrived.
+///
+/// Numbers start at 1. `contiguous` is the highest number up to which none is missing: the only
+/// one a vehicle is told. Later runs are kept as ranges; a number whose run finds no place is
+/// stored all the same and merely not confirmed yet.
+package struct SequenceWindow: Sendable, Equatable {
+    package var boot: [UInt8]
+    package private(set) var contiguous: UInt64 = 0
+    private var runs: [ClosedRange<UInt64>] = []
+
+    package init(boot: [UInt8]) {
+        self.boot = boot
+    }
+
+    /// Numbers that are missing below the highest seen.
+    package var missing: UInt64 {
+        var missing: UInt64 = 0
+        var last = contiguous
+        for run in runs {
+            missing += run.lowerBound - last - 1
+            last = run.upperBound
+        }
+        return missing
+    }
+
+    /// Notes a number; false when it has arrived before.
+    package mutating func insert(_ number: UInt64) -> Bool {
+        guard number > contiguous else { return false }
+        let index = runs.firstIndex { $0.upperBound + 1 >= number } ?? runs.count
+        if index < runs.count, runs[index].contains(number) { return false }
+        if number == contiguous + 1 {
+            contiguous = number
+        } else if index < runs.count, runs[index].upperBound + 1 == number {
+            runs[index] = runs[index].lowerBound...number
+            if index + 1 < runs.count, runs[index + 1].lowerBound == number + 1 {
+                runs[index] = runs[index].lowerBound...runs[index + 1].upperBound
+                runs.remove(at: index + 1)
+            }
+        } else if index < runs.count, runs[index].lowerBound == number + 1 {
+            runs[index] = number...runs[index].upperBound
+        } else if runs.count < Limits.sequenceRunsMax {
+            runs.insert(number...number, at: index)
+        }
+        if let first = runs.first, first.lowerBound == contiguous + 1 {
+            contiguous = first.upperBound
+            runs.removeFirst()
+        }
+        return true
+    }
+
+    package func encode(into writer: inout ByteWriter) {
+        writer.put(boot)
+        writer.put(contiguous)
+        writer.put(runs.count)
+        for run in runs {
+            writer.put(run.lowerBound)
+            writer.put(run.upperBound)
+        }
+    }
+
+    package init(from reader: inout ByteReader) throws(CheckpointError) {
+        boot = try reader.data()
+        contiguous = try reader.unsigned()
+        for _ in 0..<(try reader.count()) {
+            let lower = try reader.unsigned()
+            let upper = try reader.unsigned()
+            guard lower <= upper else { throw reader.failure() }
+            runs.append(lower...upper)
+        }
+    }
+}

@@ -1,0 +1,108 @@
+import CZlib
+import Foundation
+package import GatewayCore
+import Telemetry
+
+#if canImport(Glibc)
+    import Glibc
+#endif
+
+/// A recording that cannot be read.
+package struct RecordingError: Error, CustomStringConvertible {
+    package var path: String
+    package var cause: String
+
+    package init(path: String, cause: String) {
+        self.path = path
+        self.cause = cause
+    }
+
+    package var description: String { "\(path): \(cause)" }
+}
+
+/// JSON Lines, plain or gzip, one line at a time in constant memory.
+///
+/// zlib reads both: what does not begin as gzip is passed through. A line longer than
+/// `Limits.recordingLineBytesMax` is cut there, so that it is rejected without being held.
+/// Isolation: the thread that made it.
+@safe package final class RecordingReader {
+    private let path: String
+    private var file: gzFile?
+    private var descriptor: Int32
+    private var chunk = [UInt8](repeating: 0, count: 1 << 18)
+    private var filled = 0
+    private var used = 0
+    private var isAtEnd = false
+    package let fileBytes: Int64
+
+    package init(path: String) throws(RecordingError) {
+        self.path = path
+        descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else {
+            throw RecordingError(path: path, cause: unsafe String(cString: strerror(errno)))
+        }
+        var status = stat()
+        unsafe fstat(descriptor, &status)
+        fileBytes = Int64(status.st_size)
+        unsafe file = gzdopen(dup(descriptor), "rb")
+        unsafe gzbuffer(file, 1 << 18)
+    }
+
+    deinit {
+        unsafe gzclose(file)
+        close(descriptor)
+    }
+
+    /// Bytes of the file read so far, compressed ones for gzip: for progress.
+    package var fileOffset: Int64 { unsafe Int64(gzoffset(file)) }
+
+    /// Appends lines to `batch` until it is full. Returns false at the end of the file.
+    /// Empty lines are passed over.
+    package func fill(_ batch: inout PacketBatch) throws(RecordingError) -> Bool {
+        while !batch.isFull(packetsMax: Limits.recordingBatchLinesMax) {
+            guard let line = try nextLine() else { return false }
+            if line.isEmpty { continue }
+            batch.append(
+                topic: EmptyCollection(), payload: line,
+                receivedAt: Timestamp(milliseconds: 0))
+        }
+        return true
+    }
+
+    /// The next line without its end, or nil.
+    private func nextLine() throws(RecordingError) -> ArraySlice<UInt8>? {
+        var carried: [UInt8] = []
+        while true {
+            let rest = chunk[used..<filled]
+            let end = rest.firstIndex(of: UInt8(ascii: "\n"))
+            let part = rest[..<(end ?? rest.endIndex)]
+            used = end.map { $0 + 1 } ?? filled
+            if end != nil, carried.isEmpty { return trimmed(part) }
+            let room = Limits.recordingLineBytesMax + 1 - carried.count
+            carried.append(contentsOf: part.prefix(max(0, room)))
+            if end != nil || (isAtEnd && !carried.isEmpty) { return trimmed(carried[...]) }
+            if isAtEnd { return nil }
+            try read()
+        }
+    }
+
+    private func trimmed(_ line: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
+        line.last == UInt8(ascii: "\r") ? line.dropLast() : line
+    }
+
+    private func read() throws(RecordingError) {
+        let capacity = UInt32(chunk.count)
+        let file = unsafe file
+        let count = unsafe chunk.withUnsafeMutableBytes {
+            unsafe gzread(file, $0.baseAddress, capacity)
+        }
+        guard count >= 0 else {
+            var code: Int32 = 0
+            let message = unsafe String(cString: gzerror(file, &code))
+            throw RecordingError(path: path, cause: "damaged gzip data (\(message))")
+        }
+        used = 0
+        filled = Int(count)
+        isAtEnd = count == 0
+    }
+}

@@ -1,0 +1,90 @@
+import Telemetry
+
+/// A reading brought to reference conditions, with the variance of its error.
+package struct Measurement: Sendable, Equatable {
+    package var value: Double
+    package var variance: Double
+}
+
+/// What the vehicle was doing when a reading was taken.
+struct ReadingContext {
+    /// Hours parked before the trip the reading opens; 0 within a trip; nil when unknown or late.
+    var parkedHours: Double?
+    /// Hours since the trip began.
+    var sinceStartHours: Double
+    /// Hours parked before the current trip, whatever the reading's place in it.
+    var lastParkHours: Double?
+    var isLate: Bool
+    /// Ambient temperature within 18 minutes, °C.
+    var ambient: Double?
+}
+
+extension Measure {
+    /// Ambient temperature where none is known, °C: a mild annual mean.
+    private static let assumedAmbient = 15.0
+
+    /// Brings a reading to reference conditions, or returns nil when it was not taken under
+    /// conditions that allow it.
+    ///
+    /// Source: the measurement functions and their coefficients are those of `prediction.md` §6:
+    /// gas law at constant volume; 2.5 mV/K and surface charge for a lead-acid battery at rest;
+    /// 14 and 5.6 mV/K for cranking; 0.14 K/K for coolant.
+    func measure(_ value: Double, rule: Rule, context: ReadingContext) -> Measurement? {
+        guard rule.usable.contains(value) else { return nil }
+        let constants = rule.estimator
+        let variance = constants.readingDeviation * constants.readingDeviation
+        let ambient = context.ambient ?? Measure.assumedAmbient
+        let parked = context.parkedHours ?? 0
+        switch self {
+        case .asRead:
+            return Measurement(value: value + rule.readingOffset, variance: variance)
+        case .tyreCold:
+            guard let ambient = context.ambient, parked >= 3 else { return nil }
+            return Measurement(
+                value: Measure.coldPressure(value, at: ambient),
+                variance: constants.ambientReadingDeviation * constants.ambientReadingDeviation)
+        case .batteryRest:
+            guard parked >= 4 else { return nil }
+            let drain = 0.0004 * min(parked, 400)
+            return Measurement(
+                value: value - 0.0025 * (ambient - 25) + 0.0003 * min(parked, 200)
+                    - 0.22 * exponential(-parked / 2.2),
+                variance: variance + 0.5 * drain * drain)
+        case .batteryCrank:
+            guard let parked = context.parkedHours, parked >= 3 else { return nil }
+            let hot = exponential(-parked / 3)
+            let engine = ambient + 2
+            return Measurement(
+                value: value - (engine < 20 ? 0.014 : 0.0056) * (engine - 20) * (1 - hot)
+                    - 0.25 * hot,
+                variance: variance)
+        case .coolantWarm:
+            let isWarm =
+                context.sinceStartHours >= 0.25
+                || (context.sinceStartHours >= 0.1 && (context.lastParkHours ?? 9) < 0.5)
+            guard !context.isLate, isWarm else { return nil }
+            return Measurement(value: value - 0.14 * (ambient - 20), variance: variance)
+        }
+    }
+
+    /// Gauge pressure converted to 20 °C at constant volume; 101.3 kPa of atmosphere.
+    package static func coldPressure(_ gauge: Double, at celsius: Double) -> Double {
+        (gauge + 101.3) * 293.15 / (celsius + 273.15) - 101.3
+    }
+}
+
+/// e to the power of `exponent` for -40...0, to 1e-14: the pure ring has no libm, and libm's
+/// last digit differs between machines.
+func exponential(_ exponent: Double) -> Double {
+    if exponent < -40 { return 0 }
+    // e^x = (e^(x/64))^64; the Taylor series of the small argument ends after ten terms.
+    let small = exponent / 64
+    var term = 1.0
+    var sum = 1.0
+    for index in 1...10 {
+        term *= small / Double(index)
+        sum += term
+    }
+    for _ in 0..<6 { sum *= sum }
+    return sum
+}

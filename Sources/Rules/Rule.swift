@@ -1,0 +1,189 @@
+package import Telemetry
+
+/// A text in the product's two languages.
+package struct Bilingual: Sendable, Equatable {
+    package var zh: String
+    package var en: String
+
+    package init(zh: String, en: String) {
+        self.zh = zh
+        self.en = en
+    }
+}
+
+/// How a reading becomes a value that can be compared from day to day.
+package enum Measure: String, CaseIterable, Sendable {
+    /// The reading itself.
+    case asRead = "as_read"
+    /// Tyre pressure converted to 20 °C by the gas law.
+    case tyreCold = "tyre_cold"
+    /// 12 V at rest, at 25 °C and full charge equilibrium.
+    case batteryRest = "battery_rest"
+    /// Lowest voltage of a cold start, at 20 °C.
+    case batteryCrank = "battery_crank"
+    /// Coolant of a warm engine, at 20 °C ambient.
+    case coolantWarm = "coolant_warm"
+}
+
+/// The side from which a limit is met.
+package enum Direction: String, CaseIterable, Sendable {
+    case fallsTo = "falls_to"
+    case risesTo = "rises_to"
+
+    package var sign: Double { self == .fallsTo ? 1 : -1 }
+}
+
+/// The value that must not be met.
+package enum LimitDefinition: Sendable, Equatable {
+    case absolute(Double)
+    /// A fraction of the vehicle's own placard pressure; `assumed` kPa stands in while the
+    /// registry does not know it.
+    case fractionOfPlacard(Double, assumed: Double)
+}
+
+/// Constants of the level-and-slope filter, in the signal's unit and days.
+///
+/// Source: `prediction.md` §5, tuned there on simulated fleets; each rule file states its own.
+package struct EstimatorConstants: Sendable, Equatable {
+    /// Expected slope per day and its standard deviation.
+    package var slope = 0.0
+    package var slopeDeviation = 0.0
+    /// Variance per day by which level and slope wander.
+    package var levelNoise = 0.0
+    package var slopeNoise = 0.0
+    /// Standard deviation of a measurement, and of one compensated by ambient temperature only.
+    package var readingDeviation = 0.0
+    package var ambientReadingDeviation = 0.0
+    /// CUSUM limit in standard deviations, 0 for none, and the slope deviation after it fires.
+    package var changeLimit = 0.0
+    package var changeSlopeDeviation = 0.0
+    /// A rise of the margin of at least this much is a service, and the slope deviation after it.
+    package var serviceJump = 0.0
+    package var serviceSlopeDeviation = 0.0
+    /// Widens the 80 % range so that it covers 80 %.
+    package var kappa = 1.0
+
+    package init() {}
+}
+
+/// When a limit counts as near.
+package struct NearCondition: Sendable, Equatable {
+    /// The lead the rule must give: the median crossing lies at most this many days ahead.
+    package var leadDays = 0.0
+    /// Standard normal quantile of "crossed within twice the lead": 0.5 asks for P ≥ 0.69.
+    package var gateQuantile = 0.5
+    /// Days of silence the forecast may bridge: the alert then fires while nothing arrives.
+    package var timerDays = 0.0
+    /// Days of history before a forecast may raise.
+    package var warmUpDays = 3.0
+    /// Updates in a row that must agree (sustain).
+    package var sustainReadings = 1
+    /// Readings in a row beyond the limit that raise without any forecast.
+    package var crossedReadings = 3
+
+    package init() {}
+}
+
+/// When a raised alert is over.
+package struct ClearCondition: Sendable, Equatable {
+    /// Clears when the median crossing lies beyond this multiple of the lead …
+    package var leadFactor = 1.6
+    /// … for this long, …
+    package var hours = 24.0
+    /// … or when readings exceed the lowest since the raise by this much …
+    package var recovery = 0.0
+    /// … this many times in a row.
+    package var recoveryReadings = 3
+
+    package init() {}
+}
+
+/// How numbers of a rule are written for people.
+package struct Display: Sendable, Equatable {
+    package var unit: Bilingual
+    /// Multiplies the signal's unit.
+    package var factor = 1.0
+    package var decimals = 0
+    package var slopeDecimals = 1
+
+    package init(unit: Bilingual) {
+        self.unit = unit
+    }
+}
+
+/// Which placard value a component refers to.
+package enum PlacardAxle: String, CaseIterable, Sendable {
+    case front
+    case rear
+}
+
+/// One part of the vehicle a rule watches.
+package struct RuleComponent: Sendable, Equatable {
+    /// As in alerts and exports: `tyre_fl`.
+    package var name: String
+    package var title: Bilingual
+    package var signal: SignalID
+    /// The signal that corrects the reading: a tyre's air temperature.
+    package var companion: SignalID?
+    package var axle: PlacardAxle?
+
+    package init(
+        name: String, title: Bilingual, signal: SignalID, companion: SignalID?, axle: PlacardAxle?
+    ) {
+        self.name = name
+        self.title = title
+        self.signal = signal
+        self.companion = companion
+        self.axle = axle
+    }
+}
+
+/// A threshold, the warning it deserves, and how to say so.
+package struct Rule: Sendable, Equatable {
+    package var id: String
+    package var version: Int
+    package var title: Bilingual
+    package var components: [RuleComponent]
+    package var measure: Measure
+    package var direction: Direction
+    package var limit: LimitDefinition
+    package var consequence: Consequence
+    package var near: NearCondition
+    package var clear: ClearCondition
+    package var estimator: EstimatorConstants
+    package var display: Display
+    /// Codes of the service catalogue.
+    package var jobs: [String]
+    /// Added to readings of `asRead`, e.g. half a step of a signal that rounds up.
+    package var readingOffset: Double
+    /// Readings outside are not used by this rule.
+    package var usable: ClosedRange<Double>
+    package var nearText: Bilingual
+    package var crossedText: Bilingual
+
+    package init(
+        id: String, version: Int, title: Bilingual, components: [RuleComponent], measure: Measure,
+        direction: Direction, limit: LimitDefinition, consequence: Consequence,
+        near: NearCondition, clear: ClearCondition, estimator: EstimatorConstants,
+        display: Display, jobs: [String], readingOffset: Double, usable: ClosedRange<Double>,
+        nearText: Bilingual, crossedText: Bilingual
+    ) {
+        self.id = id
+        self.version = version
+        self.title = title
+        self.components = components
+        self.measure = measure
+        self.direction = direction
+        self.limit = limit
+        self.consequence = consequence
+        self.near = near
+        self.clear = clear
+        self.estimator = estimator
+        self.display = display
+        self.jobs = jobs
+        self.readingOffset = readingOffset
+        self.usable = usable
+        self.nearText = nearText
+        self.crossedText = crossedText
+    }
+}

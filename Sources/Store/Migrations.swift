@@ -1,0 +1,174 @@
+import GRDB
+
+/// The schema, forward only; a released migration never changes.
+///
+/// Invariants that must hold whatever the code above does live here: one live alert per vehicle,
+/// rule and component; one live suggestion per vehicle; no two occupancies overlap on a bay; the
+/// transitions are append-only.
+enum Migrations {
+    static var migrator: DatabaseMigrator {
+        var migrator = DatabaseMigrator()
+        migrator.registerMigration("001-first") { database in
+            try database.execute(sql: first)
+        }
+        return migrator
+    }
+
+    private static let first = """
+        CREATE TABLE vehicle (
+            id INTEGER PRIMARY KEY,
+            name TEXT NOT NULL UNIQUE,
+            model TEXT, plate TEXT, powertrain TEXT, battery_type TEXT, station_code TEXT,
+            placard_front_kpa REAL, placard_rear_kpa REAL,
+            first_seen_ms INTEGER NOT NULL
+        ) STRICT;
+
+        CREATE TABLE signal (
+            id INTEGER PRIMARY KEY,
+            path TEXT NOT NULL UNIQUE
+        ) STRICT;
+
+        CREATE TABLE reading (
+            vehicle_id INTEGER NOT NULL,
+            signal_id INTEGER NOT NULL,
+            observed_ms INTEGER NOT NULL,
+            received_ms INTEGER NOT NULL,
+            value REAL NOT NULL,
+            quality INTEGER NOT NULL CHECK (quality IN (0, 1)),
+            PRIMARY KEY (vehicle_id, signal_id, observed_ms)
+        ) STRICT, WITHOUT ROWID;
+
+        CREATE TABLE dead_letter (
+            id INTEGER PRIMARY KEY,
+            received_ms INTEGER NOT NULL,
+            topic BLOB NOT NULL,
+            payload BLOB NOT NULL,
+            reason TEXT NOT NULL,
+            byte_offset INTEGER NOT NULL,
+            detail TEXT NOT NULL,
+            rejected_count INTEGER NOT NULL
+        ) STRICT;
+
+        CREATE TABLE checkpoint (
+            vehicle_id INTEGER PRIMARY KEY REFERENCES vehicle (id),
+            state BLOB NOT NULL
+        ) STRICT;
+
+        CREATE TABLE alert (
+            id INTEGER PRIMARY KEY,
+            vehicle_id INTEGER NOT NULL REFERENCES vehicle (id),
+            rule_id TEXT NOT NULL,
+            rule_version INTEGER NOT NULL,
+            component TEXT NOT NULL,
+            state TEXT NOT NULL
+                CHECK (state IN ('open', 'planned', 'muted', 'serviced', 'recovered', 'closed')),
+            outcome TEXT,
+            raised_ms INTEGER NOT NULL,
+            updated_ms INTEGER NOT NULL,
+            consequence TEXT NOT NULL,
+            jobs TEXT NOT NULL,
+            flap_count INTEGER NOT NULL,
+            suggestion_id INTEGER,
+            due_ms INTEGER,
+            muted_urgency INTEGER,
+            sentence_zh TEXT NOT NULL,
+            sentence_en TEXT NOT NULL,
+            limit_value REAL NOT NULL,
+            is_limit_assumed INTEGER NOT NULL,
+            level REAL NOT NULL,
+            slope_per_day REAL NOT NULL,
+            first_ms INTEGER NOT NULL, first_value REAL NOT NULL,
+            newest_ms INTEGER NOT NULL, newest_value REAL NOT NULL,
+            readings INTEGER NOT NULL,
+            early_ms INTEGER, middle_ms INTEGER, late_ms INTEGER,
+            is_crossed INTEGER NOT NULL,
+            CHECK ((state = 'closed') = (outcome IS NOT NULL))
+        ) STRICT;
+        CREATE UNIQUE INDEX alert_live ON alert (vehicle_id, rule_id, component)
+            WHERE state <> 'closed';
+        CREATE INDEX alert_by_vehicle ON alert (vehicle_id, raised_ms);
+
+        CREATE TABLE suggestion (
+            id INTEGER PRIMARY KEY,
+            version INTEGER NOT NULL,
+            vehicle_id INTEGER NOT NULL REFERENCES vehicle (id),
+            station_code TEXT NOT NULL,
+            state TEXT NOT NULL
+                CHECK (state IN ('proposed', 'booked', 'declined', 'withdrawn', 'expired')),
+            urgency INTEGER NOT NULL CHECK (urgency BETWEEN 0 AND 3),
+            latest_by_ms INTEGER NOT NULL,
+            early_ms INTEGER NOT NULL,
+            minutes INTEGER NOT NULL,
+            jobs TEXT NOT NULL,
+            kinds TEXT NOT NULL,
+            created_ms INTEGER NOT NULL,
+            updated_ms INTEGER NOT NULL,
+            occupancy_id INTEGER,
+            hold_until_ms INTEGER,
+            decline_reason TEXT,
+            note TEXT NOT NULL
+        ) STRICT;
+        CREATE UNIQUE INDEX suggestion_live ON suggestion (vehicle_id) WHERE state = 'proposed';
+        CREATE INDEX suggestion_inbox ON suggestion (state, urgency, latest_by_ms, id);
+
+        CREATE TABLE suggestion_alert (
+            suggestion_id INTEGER NOT NULL REFERENCES suggestion (id),
+            alert_id INTEGER NOT NULL REFERENCES alert (id),
+            PRIMARY KEY (suggestion_id, alert_id)
+        ) STRICT, WITHOUT ROWID;
+
+        CREATE TABLE suggestion_offer (
+            suggestion_id INTEGER NOT NULL REFERENCES suggestion (id),
+            label TEXT NOT NULL,
+            bay_code TEXT NOT NULL,
+            start_ms INTEGER NOT NULL,
+            end_ms INTEGER NOT NULL,
+            cost REAL NOT NULL,
+            PRIMARY KEY (suggestion_id, label)
+        ) STRICT, WITHOUT ROWID;
+
+        CREATE TABLE occupancy (
+            id INTEGER PRIMARY KEY,
+            bay_code TEXT NOT NULL,
+            start_ms INTEGER NOT NULL,
+            end_ms INTEGER NOT NULL,
+            kind TEXT NOT NULL CHECK (kind IN ('hold', 'appointment')),
+            suggestion_id INTEGER NOT NULL,
+            expires_ms INTEGER,
+            CHECK (end_ms > start_ms),
+            CHECK ((kind = 'hold') = (expires_ms IS NOT NULL))
+        ) STRICT;
+        CREATE INDEX occupancy_by_bay ON occupancy (bay_code, start_ms);
+        CREATE TRIGGER occupancy_insert_overlap BEFORE INSERT ON occupancy
+        WHEN EXISTS (
+            SELECT 1 FROM occupancy
+            WHERE bay_code = NEW.bay_code AND start_ms < NEW.end_ms AND end_ms > NEW.start_ms
+        )
+        BEGIN SELECT RAISE(ABORT, 'slot_taken'); END;
+        CREATE TRIGGER occupancy_update_overlap
+        BEFORE UPDATE OF bay_code, start_ms, end_ms ON occupancy
+        WHEN EXISTS (
+            SELECT 1 FROM occupancy
+            WHERE id <> NEW.id AND bay_code = NEW.bay_code
+                AND start_ms < NEW.end_ms AND end_ms > NEW.start_ms
+        )
+        BEGIN SELECT RAISE(ABORT, 'slot_taken'); END;
+
+        CREATE TABLE transition (
+            id INTEGER PRIMARY KEY,
+            machine TEXT NOT NULL,
+            record_id INTEGER NOT NULL,
+            from_state TEXT NOT NULL,
+            event TEXT NOT NULL,
+            to_state TEXT NOT NULL,
+            actor TEXT NOT NULL,
+            at_ms INTEGER NOT NULL,
+            reason TEXT NOT NULL
+        ) STRICT;
+        CREATE INDEX transition_by_record ON transition (machine, record_id);
+        CREATE TRIGGER transition_no_update BEFORE UPDATE ON transition
+        BEGIN SELECT RAISE(ABORT, 'transitions are append-only'); END;
+        CREATE TRIGGER transition_no_delete BEFORE DELETE ON transition
+        BEGIN SELECT RAISE(ABORT, 'transitions are append-only'); END;
+        """
+}

@@ -1,0 +1,60 @@
+/// Every bound of the gateway, in one place: unit in the name, reason beside it.
+package enum Limits {
+    /// Largest payload taken; the broker's `max_packet_size` allows no more either.
+    package static let payloadBytesMax = 65_536
+    /// Readings in one packet: a day of ten signals every 15 minutes.
+    package static let readingsPerPacketMax = 1_024
+    /// Depth of nested values inside a field we skip: real payloads have three or four.
+    package static let nestingDepthMax = 32
+    /// Bytes of a vehicle's name in topic or line: a VIN has 17, a UUID 36.
+    package static let vehicleNameBytesMax = 64
+    /// Bytes of a boot name: a UUID has 36.
+    package static let bootNameBytesMax = 64
+    /// Bytes of a VSS path: the longest of v6.0 has 137.
+    package static let signalPathBytesMax = 256
+    /// Bytes of a free-text field in a profile.
+    package static let profileTextBytesMax = 128
+    /// Bytes of one line of a recording; longer ones are rejected, not buffered.
+    package static let recordingLineBytesMax = 65_536
+
+    /// Lines per commit of a replay: nobody waits for an acknowledgement, so few, large commits.
+    package static let recordingBatchLinesMax = 20_000
+    /// Packets per commit: past a thousand a commit gets no cheaper per packet (`ingest.md` §7).
+    package static let batchPacketsMax = 1_000
+    /// Bytes per commit, so that a batch of large packets stays far below the keepalive.
+    package static let batchBytesMax = 4 * 1_024 * 1_024
+
+    /// How long a vehicle's readings wait to be sorted by their own time (`prediction.md` §1).
+    package static let holdMilliseconds = Milliseconds.seconds(120)
+    /// Readings that may wait per vehicle; at the limit they are used at once.
+    package static let heldReadingsMax = 4_096
+    /// How far a reading may lie ahead of its arrival: covers a clock wrong by a zone step of 3 h.
+    package static let futureMillisecondsMax = Milliseconds.hours(3)
+    /// The oldest reading time taken: 2000-01-01, before the first connected vehicle.
+    package static let observedAtMin = Timestamp(milliseconds: 946_684_800_000)
+    /// Older than this behind its arrival, a reading is counted as late.
+    package static let lateMilliseconds = Milliseconds.minutes(10)
+
+    /// Boots of one vehicle whose sequence numbers are followed.
+    package static let bootsPerVehicleMax = 4
+    /// Separate runs of sequence numbers followed beyond the contiguous one; a run that does not
+    /// fit is stored but not confirmed, so the vehicle sends it again.
+    package static let sequenceRunsMax = 64
+
+    /// Vehicles known: the dense index and its state must fit the machine.
+    package static let vehiclesMax = 4_000_000
+    /// Dead letters kept; the oldest leave first.
+    package static let deadLettersMax = 100_000
+    /// Commands of advisors that may wait for the core; one more is refused as overloaded.
+    package static let waitingCommandsMax = 256
+    /// Open pages that receive live changes.
+    package static let changeSubscribersMax = 256
+    /// Rows of one page or one API answer.
+    package static let pageRowsMax = 200
+    /// Bytes of an HTTP request body: a form or a small JSON object.
+    package static let requestBodyBytesMax = 16_384
+    /// How far ahead a slot is looked for.
+    package static let slotSearchDaysMax = 60
+    /// Readings drawn in one chart; more are thinned evenly.
+    package static let chartReadingsMax = 2_000
+}

@@ -1,0 +1,168 @@
+package import Telemetry
+
+/// What a bay can be used for.
+package enum BayKind: String, CaseIterable, Sendable {
+    case normal
+    case tyre
+    case ev
+    case diagnostic
+}
+
+/// A work place.
+package struct Bay: Sendable, Equatable {
+    /// Unique over all stations; it names the bay in the store.
+    package var code: String
+    package var kinds: Set<BayKind>
+
+    package init(code: String, kinds: Set<BayKind>) {
+        self.code = code
+        self.kinds = kinds
+    }
+}
+
+/// Local opening times of one day, minutes after midnight.
+package struct OpenHours: Sendable, Equatable {
+    package var from: Int
+    package var to: Int
+
+    package init(from: Int, to: Int) {
+        self.from = from
+        self.to = to
+    }
+}
+
+/// A stretch of time from `start` up to, not including, `end`.
+package struct OpenInterval: Sendable, Equatable {
+    package var start: Timestamp
+    package var end: Timestamp
+
+    package init(start: Timestamp, end: Timestamp) {
+        self.start = start
+        self.end = end
+    }
+
+    package func overlaps(_ other: OpenInterval) -> Bool {
+        start < other.end && other.start < end
+    }
+}
+
+/// A workshop: hours in its own wall-clock time, everything else in UTC.
+///
+/// Invariant: `weekly` has seven entries, Monday first.
+package struct Station: Sendable, Equatable {
+    package var code: String
+    package var titleZH: String
+    package var titleEN: String
+    package var phone: String
+    package var zone: ZoneOffsets
+    package var weekly: [[OpenHours]]
+    /// Days that differ from the week: closed when empty, else these hours (make-up days too).
+    package var exceptions: [CivilDate: [OpenHours]]
+    package var bays: [Bay]
+    /// Starts lie on this grid after opening.
+    package var gridMinutes: Int
+    /// Between two cars on one bay.
+    package var bufferMinutes: Int
+    /// Share of a day's bay minutes that may be filled automatically; the rest is for walk-ins.
+    package var automaticFillShare: Double
+
+    package init(
+        code: String, titleZH: String, titleEN: String, phone: String, zone: ZoneOffsets,
+        weekly: [[OpenHours]], exceptions: [CivilDate: [OpenHours]], bays: [Bay],
+        gridMinutes: Int, bufferMinutes: Int, automaticFillShare: Double
+    ) {
+        precondition(weekly.count == 7, "A week has seven days.")
+        self.code = code
+        self.titleZH = titleZH
+        self.titleEN = titleEN
+        self.phone = phone
+        self.zone = zone
+        self.weekly = weekly
+        self.exceptions = exceptions
+        self.bays = bays
+        self.gridMinutes = gridMinutes
+        self.bufferMinutes = bufferMinutes
+        self.automaticFillShare = automaticFillShare
+    }
+
+    /// When the station is open on a local date.
+    package func openIntervals(on date: CivilDate) -> [OpenInterval] {
+        let hours = exceptions[date] ?? weekly[date.weekday - 1]
+        return hours.map {
+            OpenInterval(
+                start: zone.instant(of: CivilTime(date: date, minute: $0.from)),
+                end: zone.instant(of: CivilTime(date: date, minute: $0.to)))
+        }
+    }
+
+    /// The instant at which `minutes` of opening time have passed since `start`; at most 60 days
+    /// ahead, so that a station that never opens cannot hold the search.
+    package func instant(openMinutes minutes: Int, after start: Timestamp) -> Timestamp {
+        var rest = Milliseconds.minutes(Int64(minutes))
+        var day = zone.civil(start).date.daysSinceEpoch
+        for _ in 0..<Limits.slotSearchDaysMax {
+            for open in openIntervals(on: CivilDate(daysSinceEpoch: day)) where open.end > start {
+                let from = max(open.start, start)
+                if open.end - from >= rest { return from + rest }
+                rest = Milliseconds(rest.rawValue - (open.end - from).rawValue)
+            }
+            day += 1
+        }
+        return start + .days(Int64(Limits.slotSearchDaysMax))
+    }
+
+    /// The instant from which `minutes` of opening time lead to `end`; at most 60 days back.
+    package func instant(openMinutes minutes: Int, before end: Timestamp) -> Timestamp {
+        var rest = Milliseconds.minutes(Int64(minutes))
+        var day = zone.civil(end).date.daysSinceEpoch
+        for _ in 0..<Limits.slotSearchDaysMax {
+            for open in openIntervals(on: CivilDate(daysSinceEpoch: day)).reversed()
+            where open.start < end {
+                let to = min(open.end, end)
+                if to - open.start >= rest { return to - rest }
+                rest = Milliseconds(rest.rawValue - (to - open.start).rawValue)
+            }
+            day -= 1
+        }
+        return end - .days(Int64(Limits.slotSearchDaysMax))
+    }
+
+    /// Closing time of the `count`-th open day from `start`, the running one included.
+    package func closing(ofOpenDay count: Int, from start: Timestamp) -> Timestamp {
+        var rest = count
+        var day = zone.civil(start).date.daysSinceEpoch
+        for _ in 0..<Limits.slotSearchDaysMax {
+            if let last = openIntervals(on: CivilDate(daysSinceEpoch: day)).last, last.end > start {
+                rest -= 1
+                if rest <= 0 { return last.end }
+            }
+            day += 1
+        }
+        return start + .days(Int64(Limits.slotSearchDaysMax))
+    }
+}
+
+/// An item of the service catalogue.
+package struct Job: Sendable, Equatable {
+    package var code: String
+    package var titleZH: String
+    package var titleEN: String
+    package var minutes: Int
+    package var bayKind: BayKind
+    /// Jobs of one group share an operation: each beyond the first saves `sharedMinutes`.
+    package var sharedGroup: String?
+    package var sharedMinutes: Int
+
+    package init(
+        code: String, titleZH: String, titleEN: String, minutes: Int, bayKind: BayKind,
+        sharedGroup: String?, sharedMinutes: Int
+    ) {
+        self.code = code
+        self.titleZH = titleZH
+        self.titleEN = titleEN
+        self.minutes = minutes
+        self.bayKind = bayKind
+        self.sharedGroup = sharedGroup
+        self.sharedMinutes = sharedMinutes
+    }
+}

@@ -1,0 +1,57 @@
+package import Telemetry
+
+/// How soon somebody must act: P0 at once, P3 when convenient.
+package enum Urgency: Int, CaseIterable, Comparable, Sendable {
+    case p0 = 0
+    case p1 = 1
+    case p2 = 2
+    case p3 = 3
+
+    package static func < (left: Urgency, right: Urgency) -> Bool {
+        left.rawValue < right.rawValue
+    }
+
+    package var name: String { "P\(rawValue)" }
+
+    /// Opening time between the first contact and the visit.
+    package var noticeMinutes: Int {
+        switch self {
+        case .p0: 0
+        case .p1: 60
+        case .p2, .p3: 240
+        }
+    }
+
+    /// When a hold taken now runs out, before it is cut to the notice.
+    func holdEnd(now: Timestamp, station: Station) -> Timestamp {
+        switch self {
+        case .p0: now + .hours(4)
+        case .p1: station.closing(ofOpenDay: 1, from: now)
+        case .p2: station.closing(ofOpenDay: 3, from: now)
+        case .p3: station.closing(ofOpenDay: 5, from: now)
+        }
+    }
+}
+
+extension Consequence {
+    /// Source: the class table of `advisor.md` §4.2.
+    package func urgency(untilEarly days: Double, isCrossed: Bool) -> Urgency {
+        let column = isCrossed || days < 1 ? 0 : days < 3 ? 1 : days <= 14 ? 2 : 3
+        let row: [Urgency] =
+            switch self {
+            case .safety: [.p0, .p1, .p1, .p2]
+            case .breakdown: [.p1, .p1, .p2, .p3]
+            case .wear: [.p2, .p2, .p2, .p3]
+            case .comfort: [.p3, .p3, .p3, .p3]
+            }
+        return row[column]
+    }
+
+    /// How long before the early edge the work should be done (`advisor.md` §4.3).
+    package var margin: Milliseconds {
+        switch self {
+        case .safety, .breakdown: .days(Int64(2))
+        case .wear, .comfort: .days(Int64(1))
+        }
+    }
+}
