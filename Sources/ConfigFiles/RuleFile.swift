@@ -105,7 +105,7 @@ package enum RuleFile {
     private static func near(_ item: YAMLValue) throws -> NearCondition {
         let map = try item.mapping(keys: [
             "lead_days", "gate_quantile", "timer_days", "warm_up_days", "sustain_readings",
-            "crossed_readings",
+            "crossed_readings", "spacing_minutes",
         ])
         var near = NearCondition()
         near.leadDays = try map.require("lead_days").double(in: 0.1...365)
@@ -114,6 +114,7 @@ package enum RuleFile {
         near.warmUpDays = try map.require("warm_up_days").double(in: 0...365)
         near.sustainReadings = try map.require("sustain_readings").integer(in: 1...100)
         near.crossedReadings = try map.require("crossed_readings").integer(in: 1...100)
+        near.spacingMinutes = try map.require("spacing_minutes").double(in: 0...10_080)
         return near
     }
 

@@ -12,6 +12,24 @@ package struct ComponentState: Sendable, Equatable {
         var readings: Int
     }
 
+    /// How many readings in a row agreed, counting those close together once.
+    struct RunCount: Sendable, Equatable {
+        var count = 0
+        var countedAt = Timestamp.distantPast
+
+        mutating func note(_ agrees: Bool, at observedAt: Timestamp, _ near: NearCondition) {
+            guard agrees else {
+                count = 0
+                return
+            }
+            guard count == 0 || (observedAt - countedAt).minutes >= near.spacingMinutes else {
+                return
+            }
+            count += 1
+            countedAt = observedAt
+        }
+    }
+
     /// How long an anchor serves before the explanation moves on to a newer one.
     private static let anchorSpan = Milliseconds.days(Int64(14))
 
@@ -30,9 +48,9 @@ package struct ComponentState: Sendable, Equatable {
 
     package internal(set) var isRaised = false
     var isCrossed = false
-    var nearCount = 0
-    var crossedCount = 0
-    var recoveredCount = 0
+    var near = RunCount()
+    var crossed = RunCount()
+    var recovered = RunCount()
     var minimum = Double.infinity
     var clearSince: Timestamp?
     /// The date last told, in days.
@@ -56,9 +74,9 @@ package struct ComponentState: Sendable, Equatable {
             && left.newer == right.newer && left.newestAt == right.newestAt
             && left.newestValue == right.newestValue && left.seen == right.seen
             && left.seenNext == right.seenNext && left.isRaised == right.isRaised
-            && left.isCrossed == right.isCrossed && left.nearCount == right.nearCount
-            && left.crossedCount == right.crossedCount
-            && left.recoveredCount == right.recoveredCount && left.minimum == right.minimum
+            && left.isCrossed == right.isCrossed && left.near == right.near
+            && left.crossed == right.crossed && left.recovered == right.recovered
+            && left.minimum == right.minimum
             && left.clearSince == right.clearSince && left.published == right.published
             && left.publishedDeviation == right.publishedDeviation
             && left.timerDue == right.timerDue
@@ -95,14 +113,15 @@ package struct ComponentState: Sendable, Equatable {
 
     /// Takes a measurement in. Returns what changed, in order.
     mutating func update(
-        observedAt: Timestamp, now: Timestamp, measurement: Measurement, rule: Rule
+        observedAt: Timestamp, now: Timestamp, measurement: Measurement, rule: RuleParameters
     ) -> [RuleEvent.Kind] {
         var changes: [RuleEvent.Kind] = []
         let margin = rule.direction.sign * (measurement.value - limit)
         if isRaised {
             minimum = min(minimum, margin)
-            recoveredCount = margin > minimum + rule.clear.recovery ? recoveredCount + 1 : 0
-            if recoveredCount >= rule.clear.recoveryReadings {
+            recovered.note(
+                margin > minimum + rule.clear.recovery, at: observedAt, rule.near)
+            if recovered.count >= rule.clear.recoveryReadings {
                 clear()
                 changes.append(.cleared)
             }
@@ -115,8 +134,8 @@ package struct ComponentState: Sendable, Equatable {
             older = Anchor(at: observedAt, value: measurement.value, readings: 1)
             newer = older
         }
-        if step == .moved, let change = forecast(now: now, rule: rule) { changes.append(change) }
-        if let change = compareWithLimit(margin: margin, now: now, rule: rule) {
+        if step == .moved, let change = forecast(observedAt, now: now, rule: rule) { changes.append(change) }
+        if let change = compareWithLimit(observedAt, margin: margin, now: now, rule: rule) {
             changes.append(change)
         }
         return changes
@@ -140,7 +159,9 @@ package struct ComponentState: Sendable, Equatable {
     }
 
     /// Moves the published date and decides whether the limit is near.
-    private mutating func forecast(now: Timestamp, rule: Rule) -> RuleEvent.Kind? {
+    private mutating func forecast(
+        _ observedAt: Timestamp, now: Timestamp, rule: RuleParameters
+    ) -> RuleEvent.Kind? {
         let nowDays = now.days
         let days = filter.daysToCrossing(now: nowDays)
         var change: RuleEvent.Kind?
@@ -168,8 +189,8 @@ package struct ComponentState: Sendable, Equatable {
             return settle(days: days, now: now, rule: rule) ?? change
         }
         let isNear = isLikely && (days ?? .infinity) <= lead
-        nearCount = isNear ? nearCount + 1 : 0
-        if nearCount >= rule.near.sustainReadings {
+        near.note(isNear, at: observedAt, rule.near)
+        if near.count >= rule.near.sustainReadings {
             raise(margin: filter.level)
             return .raised
         }
@@ -179,7 +200,7 @@ package struct ComponentState: Sendable, Equatable {
     }
 
     /// Clears an alert whose crossing has moved out of sight for long enough.
-    private mutating func settle(days: Double?, now: Timestamp, rule: Rule) -> RuleEvent.Kind? {
+    private mutating func settle(days: Double?, now: Timestamp, rule: RuleParameters) -> RuleEvent.Kind? {
         guard (days ?? .infinity) > rule.clear.leadFactor * rule.near.leadDays else {
             clearSince = nil
             return nil
@@ -193,10 +214,10 @@ package struct ComponentState: Sendable, Equatable {
 
     /// The limit itself: met is met, with or without a trend.
     private mutating func compareWithLimit(
-        margin: Double, now: Timestamp, rule: Rule
+        _ observedAt: Timestamp, margin: Double, now: Timestamp, rule: RuleParameters
     ) -> RuleEvent.Kind? {
-        crossedCount = margin <= 0 ? crossedCount + 1 : 0
-        guard crossedCount >= rule.near.crossedReadings, !isCrossed else { return nil }
+        crossed.note(margin <= 0, at: observedAt, rule.near)
+        guard crossed.count >= rule.near.crossedReadings, !isCrossed else { return nil }
         let wasRaised = isRaised
         if !wasRaised { raise(margin: margin) }
         isCrossed = true
@@ -215,22 +236,22 @@ package struct ComponentState: Sendable, Equatable {
         isRaised = true
         isCrossed = false
         minimum = margin
-        recoveredCount = 0
+        recovered = RunCount()
         clearSince = nil
-        nearCount = 0
+        near = RunCount()
         timerDue = nil
     }
 
     mutating func clear() {
         isRaised = false
         isCrossed = false
-        crossedCount = 0
-        nearCount = 0
+        crossed = RunCount()
+        near = RunCount()
     }
 
     // MARK: Explanation
 
-    func evidence(now: Timestamp, rule: Rule) -> Evidence {
+    func evidence(now: Timestamp, rule: RuleParameters) -> Evidence {
         let sign = rule.direction.sign
         let halfWidth = Milliseconds.days(
             1.282 * rule.estimator.kappa * publishedDeviation)

@@ -80,6 +80,9 @@ package struct NearCondition: Sendable, Equatable {
     package var sustainReadings = 1
     /// Readings in a row beyond the limit that raise without any forecast.
     package var crossedReadings = 3
+    /// Readings closer together than this count once, in every count of readings in a row: a
+    /// device that samples each second has not seen more than one that samples each minute.
+    package var spacingMinutes = 0.0
 
     package init() {}
 }
@@ -135,6 +138,27 @@ package struct RuleComponent: Sendable, Equatable {
         self.signal = signal
         self.companion = companion
         self.axle = axle
+    }
+}
+
+/// The numbers of a rule that every reading needs, without the texts: trivial to copy.
+struct RuleParameters: Sendable {
+    var measure: Measure
+    var direction: Direction
+    var near: NearCondition
+    var clear: ClearCondition
+    var estimator: EstimatorConstants
+    var readingOffset: Double
+    var usable: ClosedRange<Double>
+
+    init(_ rule: Rule) {
+        measure = rule.measure
+        direction = rule.direction
+        near = rule.near
+        clear = rule.clear
+        estimator = rule.estimator
+        readingOffset = rule.readingOffset
+        usable = rule.usable
     }
 }
 

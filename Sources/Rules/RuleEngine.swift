@@ -13,6 +13,8 @@ package struct RuleEngine: Sendable {
     package struct Slot: Sendable {
         package var rule: Int
         package var component: Int
+        var parameters: RuleParameters
+        var hasCompanion: Bool
     }
 
     private enum Use: Sendable {
@@ -38,7 +40,10 @@ package struct RuleEngine: Sendable {
                 if let companion = component.companion {
                     uses[Int(companion.index)].append(.companion(slot: slots.count))
                 }
-                slots.append(Slot(rule: ruleIndex, component: index))
+                slots.append(
+                    Slot(
+                        rule: ruleIndex, component: index, parameters: RuleParameters(rule),
+                        hasCompanion: component.companion != nil))
             }
         }
         var opensTrip = [Bool](repeating: false, count: catalogue.signals.count)
@@ -113,9 +118,9 @@ package struct RuleEngine: Sendable {
     ) {
         let place = place(ofSlot: slot, in: &vehicle)
         guard vehicle.components[place].isNew(reading.observedAt) else { return }
-        let rule = rule(ofSlot: slot)
+        let rule = slots[slot].parameters
         let context = vehicle.trip.context(at: reading.observedAt)
-        guard component(ofSlot: slot).companion != nil else {
+        guard slots[slot].hasCompanion else {
             return feed(
                 reading.observedAt,
                 rule.measure.measure(reading.value, rule: rule, context: context), place: place,
@@ -158,7 +163,7 @@ package struct RuleEngine: Sendable {
         _ pending: TemperatureJoin.Pending, temperature: Double, place: Int, now: Timestamp,
         _ vehicle: inout VehicleState, _ events: inout [RuleEvent]
     ) {
-        let rule = rule(ofSlot: vehicle.slots[place])
+        let rule = slots[vehicle.slots[place]].parameters
         guard rule.usable.contains(pending.value) else { return }
         let deviation = rule.estimator.readingDeviation
         feed(
@@ -173,7 +178,7 @@ package struct RuleEngine: Sendable {
         _ pending: TemperatureJoin.Pending, place: Int, now: Timestamp,
         _ vehicle: inout VehicleState, _ events: inout [RuleEvent]
     ) {
-        let rule = rule(ofSlot: vehicle.slots[place])
+        let rule = slots[vehicle.slots[place]].parameters
         let context = ReadingContext(
             parkedHours: pending.parkedHours, sinceStartHours: 0, lastParkHours: nil,
             isLate: false, ambient: pending.ambient)
@@ -189,7 +194,7 @@ package struct RuleEngine: Sendable {
     ) {
         guard let measurement else { return }
         let slot = vehicle.slots[place]
-        let rule = rule(ofSlot: slot)
+        let rule = slots[slot].parameters
         let changes = vehicle.components[place].update(
             observedAt: observedAt, now: now, measurement: measurement, rule: rule)
         for kind in changes {
@@ -213,7 +218,8 @@ package struct RuleEngine: Sendable {
         vehicle.components[place].fireTimer()
         return RuleEvent(
             kind: .raised, slot: slot, at: now,
-            evidence: vehicle.components[place].evidence(now: now, rule: rule(ofSlot: slot)))
+            evidence: vehicle.components[place].evidence(
+                now: now, rule: slots[slot].parameters))
     }
 
     /// Takes back a raise whose alert was closed for want of data.
@@ -230,7 +236,7 @@ package struct RuleEngine: Sendable {
         for (place, slot) in vehicle.slots.enumerated() {
             let (limit, isAssumed) = limit(ofSlot: slot, reference)
             vehicle.components[place].relimit(
-                to: limit, isAssumed: isAssumed, sign: rule(ofSlot: slot).direction.sign)
+                to: limit, isAssumed: isAssumed, sign: slots[slot].parameters.direction.sign)
         }
     }
 

@@ -140,6 +140,13 @@ extension ComponentState.Anchor {
     }
 }
 
+extension ComponentState.RunCount {
+    fileprivate init(from reader: inout ByteReader) throws(CheckpointError) {
+        count = Int(try reader.integer())
+        countedAt = try reader.timestamp()
+    }
+}
+
 extension ComponentState {
     fileprivate func encode(into writer: inout ByteWriter) {
         filter.encode(into: &writer)
@@ -156,9 +163,10 @@ extension ComponentState {
         writer.put(seenNext)
         writer.put(isRaised)
         writer.put(isCrossed)
-        writer.put(nearCount)
-        writer.put(crossedCount)
-        writer.put(recoveredCount)
+        for run in [near, crossed, recovered] {
+            writer.put(run.count)
+            writer.put(run.countedAt)
+        }
         writer.put(minimum)
         writer.put(clearSince)
         writer.put(published)
@@ -182,9 +190,9 @@ extension ComponentState {
         seenNext = Int(try reader.integer()) & 3
         isRaised = try reader.flag()
         isCrossed = try reader.flag()
-        nearCount = Int(try reader.integer())
-        crossedCount = Int(try reader.integer())
-        recoveredCount = Int(try reader.integer())
+        near = try RunCount(from: &reader)
+        crossed = try RunCount(from: &reader)
+        recovered = try RunCount(from: &reader)
         minimum = try reader.double()
         clearSince = try reader.optionalTimestamp()
         published = try reader.optionalDouble()
