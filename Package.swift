@@ -33,11 +33,13 @@ func test(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
 let sqlite = Target.Dependency.product(name: "GRDBSQLite", package: "GRDB.swift")
 let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
+let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
 let mustache = Target.Dependency.product(name: "Mustache", package: "swift-mustache")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let lifecycle = Target.Dependency.product(
     name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let signals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
 let configuration = Target.Dependency.product(
     name: "Configuration", package: "swift-configuration")
 let arguments = Target.Dependency.product(
@@ -58,6 +60,7 @@ let package = Package(
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0", traits: []),
+        .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     ],
@@ -88,19 +91,19 @@ let package = Package(
         room(
             "AdvisorWeb",
             [
-                hummingbird, mustache, logging, "CoreLoop", "GatewayCore", "Store", "Telemetry",
-                "Rules", "Workshop",
+                hummingbird, httpTypes, lifecycle, mustache, logging, "CoreLoop", "Decoding", "GatewayCore",
+                "Store", "Telemetry", "Rules", "Workshop",
             ],
             resources: [.embedInCode("Assets")]),
         room(
             "GatewayApp",
             [
-                lifecycle, logging, hummingbird, "AdvisorWeb", "ConfigFiles", "CoreLoop",
+                lifecycle, signals, logging, hummingbird, "AdvisorWeb", "Decoding", "ConfigFiles", "CoreLoop",
                 "GatewayCore", "MQTTSource", "Recording", "Rules", "Store", "Telemetry", "Threads",
                 "Workshop",
             ]),
         .executableTarget(
-            name: "gateway", dependencies: [arguments, "GatewayApp"], swiftSettings: houseSettings),
+            name: "gateway", dependencies: [arguments, "GatewayApp", "Telemetry"], swiftSettings: houseSettings),
         .executableTarget(
             name: "fleet-simulator",
             dependencies: [arguments, logging, "MQTTSource", "Telemetry", "Threads"],

@@ -44,7 +44,7 @@ package enum GatewayFile {
         ("store", "path", .path, "../data/gateway.sqlite"),
         ("broker", "mode", .choice(["embedded", "external"]), "embedded"),
         ("broker", "host", .text, "127.0.0.1"),
-        ("broker", "port", .integer(1...65_535), "1883"),
+        ("broker", "port", .integer(1...65_535), "18883"),
         ("broker", "client_id", .text, "gateway"),
         ("broker", "username", .text, ""),
         ("broker", "password", .text, ""),

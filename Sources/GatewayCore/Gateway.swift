@@ -65,13 +65,6 @@ package struct Gateway: Sendable {
     package func name(of vehicle: VehicleID) -> String { names.name(Int(vehicle.index)) }
     /// When something falls due next, if nothing arrives.
     package var nextDue: Timestamp? { timers.nextDue }
-    /// Sequence numbers missing below the highest seen, over all vehicles' boots.
-    package var missingSequences: UInt64 {
-        vehicles.reduce(0) { sum, vehicle in
-            vehicle.windows.reduce(sum) { $0 &+ $1.missing }
-        }
-    }
-
     /// Takes an input in at `now` and returns everything that changed.
     package mutating func step(_ input: Input, now: Timestamp) -> CommitUnit {
         switch input {

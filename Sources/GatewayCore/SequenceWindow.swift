@@ -14,17 +14,6 @@ package struct SequenceWindow: Sendable, Equatable {
         self.boot = boot
     }
 
-    /// Numbers that are missing below the highest seen.
-    package var missing: UInt64 {
-        var missing: UInt64 = 0
-        var last = contiguous
-        for run in runs {
-            missing += run.lowerBound - last - 1
-            last = run.upperBound
-        }
-        return missing
-    }
-
     /// Notes a number; false when it has arrived before.
     package mutating func insert(_ number: UInt64) -> Bool {
         guard number > contiguous else { return false }

@@ -16,7 +16,7 @@ package struct CommitReceipt: Sendable, Equatable {
 /// The one who writes: a commit unit is one transaction, all or nothing.
 ///
 /// Isolation: one thread at a time, the core's.
-package final class Writer {
+package final class Writer: Sendable {
     private let store: GatewayStore
     private let stations: [Station]
     /// The store's own signal numbers, by catalogue place: a new catalogue does not renumber rows.

@@ -1,0 +1,189 @@
+import GatewayCore
+import Rules
+import Store
+import Telemetry
+import Workshop
+
+/// A list and where it goes on.
+struct ListDTO<Item: Encodable>: Encodable {
+    var items: [Item]
+    var nextCursor: String?
+
+    enum CodingKeys: String, CodingKey {
+        case items
+        case nextCursor = "next_cursor"
+    }
+}
+
+struct SlotDTO: Encodable {
+    var offer: String?
+    var bay: String
+    var start: String
+    var end: String
+
+    init(_ slot: SlotRecord) {
+        offer = slot.label?.rawValue
+        bay = slot.bayCode
+        start = "\(slot.start)"
+        end = "\(slot.end)"
+    }
+}
+
+struct SuggestionDTO: Encodable {
+    var id: Int64
+    var version: Int
+    var state: String
+    var `class`: String
+    var vehicle: String
+    var latestBy: String
+    var isOverdue: Bool
+    var station: String
+    var stationTimeZone: String
+    var jobs: [String]
+    var minutes: Int
+    var slot: SlotDTO?
+    var holdUntil: String?
+    var offers: [SlotDTO]
+    var alerts: [AlertDTO]
+    var declineReason: String?
+    var note: String
+    var createdAt: String
+    var updatedAt: String
+
+    init(_ row: SuggestionRecord, _ services: WebServices) {
+        id = row.id
+        version = row.version
+        state = row.state.rawValue
+        `class` = row.urgency.name
+        vehicle = row.vehicle
+        latestBy = "\(row.latestBy)"
+        isOverdue = row.isOverdue
+        station = row.stationCode
+        stationTimeZone = services.station(row.stationCode).zone.name
+        jobs = row.jobs
+        minutes = row.minutes
+        slot = row.slot.map(SlotDTO.init)
+        holdUntil = row.holdUntil.map { "\($0)" }
+        offers = row.offers.map(SlotDTO.init)
+        alerts = row.alerts.map { AlertDTO($0, vehicle: row.vehicle) }
+        declineReason = row.declineReason?.rawValue
+        note = row.note
+        createdAt = "\(row.createdAt)"
+        updatedAt = "\(row.updatedAt)"
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case id, version, state, `class`, vehicle, station, jobs, minutes, slot, offers, alerts
+        case note
+        case latestBy = "latest_by"
+        case isOverdue = "is_overdue"
+        case stationTimeZone = "station_tz"
+        case holdUntil = "hold_until"
+        case declineReason = "decline_reason"
+        case createdAt = "created_at"
+        case updatedAt = "updated_at"
+    }
+}
+
+struct AlertDTO: Encodable {
+    struct Sentence: Encodable {
+        var zh: String
+        var en: String
+    }
+
+    struct Point: Encodable {
+        var at: String
+        var value: Double
+    }
+
+    struct Crossing: Encodable {
+        var early: String
+        var middle: String
+        var late: String
+    }
+
+    var id: Int64
+    var vehicle: String
+    var rule: String
+    var ruleVersion: Int
+    var component: String
+    var state: String
+    var consequence: String
+    var raisedAt: String
+    var sentence: Sentence
+    var limit: Double
+    var isLimitAssumed: Bool
+    var isCrossed: Bool
+    var slopePerDay: Double
+    var readings: Int
+    var first: Point
+    var newest: Point
+    var crossing: Crossing?
+
+    init(_ alert: Alert, vehicle: String) {
+        let evidence = alert.evidence
+        id = alert.id.rawValue
+        self.vehicle = vehicle
+        rule = alert.ruleID
+        ruleVersion = alert.ruleVersion
+        component = alert.component
+        state = alert.state.rawValue
+        consequence = alert.consequence.rawValue
+        raisedAt = "\(alert.raisedAt)"
+        sentence = Sentence(zh: alert.sentence.zh, en: alert.sentence.en)
+        limit = evidence.limit
+        isLimitAssumed = evidence.isLimitAssumed
+        isCrossed = evidence.isCrossed
+        slopePerDay = evidence.slopePerDay
+        readings = evidence.readings
+        first = Point(at: "\(evidence.firstAt)", value: evidence.firstValue)
+        newest = Point(at: "\(evidence.newestAt)", value: evidence.newestValue)
+        if let early = evidence.early, let middle = evidence.middle, let late = evidence.late {
+            crossing = Crossing(early: "\(early)", middle: "\(middle)", late: "\(late)")
+        }
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case id, vehicle, rule, component, state, consequence, sentence, limit, readings, first
+        case newest, crossing
+        case ruleVersion = "rule_version"
+        case raisedAt = "raised_at"
+        case isLimitAssumed = "is_limit_assumed"
+        case isCrossed = "is_crossed"
+        case slopePerDay = "slope_per_day"
+    }
+}
+
+struct DeadLetterDTO: Encodable {
+    var id: Int64
+    var receivedAt: String
+    var topic: String
+    var reason: String
+    var byteOffset: Int
+    var detail: String
+    var rejectedCount: Int
+    var payloadBytes: Int
+    /// The first bytes, as text; what is not UTF-8 shows as U+FFFD.
+    var payloadHead: String
+
+    init(_ row: DeadLetterRecord) {
+        id = row.id
+        receivedAt = "\(row.receivedAt)"
+        topic = row.topic
+        reason = row.reason
+        byteOffset = row.byteOffset
+        detail = row.detail
+        rejectedCount = row.rejectedCount
+        payloadBytes = row.payload.count
+        payloadHead = String(decoding: row.payload.prefix(512), as: UTF8.self)
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case id, topic, reason, detail
+        case receivedAt = "received_at"
+        case byteOffset = "byte_offset"
+        case rejectedCount = "rejected_count"
+        case payloadBytes = "payload_bytes"
+        case payloadHead = "payload_head"
+    }
+}

@@ -1,0 +1,276 @@
+import CoreLoop
+import GatewayCore
+import Rules
+import Store
+import Telemetry
+import Workshop
+
+/// What the inbox shows.
+struct InboxModel {
+    struct Tab {
+        var state: String
+        var name: String
+        var count: Int
+        var current: Bool
+    }
+
+    struct Row {
+        var id: Int64
+        var urgency: String
+        var latestBy: String
+        var latestByRelative: String
+        var vehicle: String
+        var model: String
+        var sentence: String
+        var more: String?
+        var slot: String
+        var slotMore: String
+        var overdue: String?
+    }
+
+    let t: Texts
+    let tabs: [Tab]
+    let rows: [Row]
+    let hasRows: Bool
+    let next: String?
+    let emptyText: String
+
+    init(
+        rows: [SuggestionRecord], next: String?, state: SuggestionState,
+        counts: [SuggestionState: Int], services: WebServices, language: Language
+    ) {
+        let texts = Texts(language: language)
+        t = texts
+        tabs = SuggestionState.allCases.map {
+            Tab(
+                state: $0.rawValue, name: texts.name($0), count: counts[$0] ?? 0,
+                current: $0 == state)
+        }
+        let now = services.core.status.now
+        self.rows = rows.map { InboxModel.row($0, services, texts, now: now) }
+        hasRows = !rows.isEmpty
+        self.next = next
+        let status = StatusLine(services).text(language)
+        emptyText = language.pick(zh: "没有记录。\(status)", en: "Nothing here. \(status)")
+    }
+
+    private static func row(
+        _ row: SuggestionRecord, _ services: WebServices, _ texts: Texts, now: Timestamp
+    ) -> Row {
+        let station = services.station(row.stationCode)
+        let time = LocalTime(zone: station.zone, language: texts.language)
+        let first = row.alerts.first?.sentence
+        let title = texts.language.pick(zh: station.titleZH, en: station.titleEN)
+        let slotMore = row.holdUntil.map { texts.held(until: time.moment($0), station: title) }
+        return Row(
+            id: row.id, urgency: row.urgency.name, latestBy: time.day(row.latestBy),
+            latestByRelative: time.relative(row.latestBy, now: now),
+            vehicle: masked(row.plate) ?? row.vehicle, model: row.model ?? "",
+            sentence: texts.language.pick(zh: first?.zh ?? "", en: first?.en ?? ""),
+            more: texts.more(row.alerts.count - 1),
+            slot: row.slot.map { time.slot($0.start, $0.end) } ?? texts.noSlotShort,
+            slotMore: slotMore ?? title, overdue: row.isOverdue ? texts.overdue : nil)
+    }
+}
+
+/// A licence plate with its middle hidden: `苏E·12345` → `苏E·**5`.
+func masked(_ plate: String?) -> String? {
+    guard let plate, plate.count > 4 else { return plate }
+    return plate.prefix(3) + String(repeating: "*", count: plate.count - 5) + plate.suffix(2)
+}
+
+/// What the page of one suggestion shows.
+struct SuggestionModel {
+    struct AlertModel {
+        var title: String
+        var sentence: String
+        var otherSentence: String
+        var otherLang: String
+        var assumed: String?
+        var chart: String
+        var newest: String
+        var limit: String
+        var slope: String
+        var crossing: String
+        var readings: String
+        var rule: String
+        var raised: String
+        var state: String
+        var t: Texts
+    }
+
+    struct OfferModel {
+        var label: String
+        var time: String
+        var reason: String
+        var bay: String
+        var first: Bool
+    }
+
+    struct ReasonModel {
+        var code: String
+        var name: String
+    }
+
+    struct Step {
+        var at: String
+        var text: String
+    }
+
+    var t: Texts
+    var id: Int64
+    var version: Int
+    var urgency: String
+    var vehicle: String
+    var model: String
+    var state: String
+    var latestBy: String
+    var latestByRelative: String
+    var jobs: [String]
+    var duration: String
+    var station: String
+    var slot: String
+    var overdue: String?
+    var holdUntil: String?
+    var declined: String?
+    var isOpen: Bool
+    var hasOffers: Bool
+    var offers: [OfferModel]
+    var reasons: [ReasonModel]
+    var alerts: [AlertModel]
+    var history: [Step]
+    var done: String?
+    var problem: String?
+    var declineOpen = false
+
+    static func make(
+        _ row: SuggestionRecord, services: WebServices, language: Language
+    ) async throws -> SuggestionModel {
+        let texts = Texts(language: language)
+        let station = services.station(row.stationCode)
+        let time = LocalTime(zone: station.zone, language: language)
+        let now = services.core.status.now
+        var alerts: [AlertModel] = []
+        for alert in row.alerts {
+            if let model = try await AlertModel.make(
+                alert, row, services: services, texts: texts, time: time, now: now)
+            {
+                alerts.append(model)
+            }
+        }
+        let jobs = row.jobs.compactMap { code in
+            services.jobs.first { $0.code == code }.map {
+                "\(language.pick(zh: $0.titleZH, en: $0.titleEN)) · \(texts.minutes($0.minutes))"
+            }
+        }
+        let history = try await services.reads.history(ofSuggestion: row.id)
+        let slot = row.slot.map { "\(time.slot($0.start, $0.end)) · \($0.bayCode)" }
+        return SuggestionModel(
+            t: texts, id: row.id, version: row.version, urgency: row.urgency.name,
+            vehicle: masked(row.plate) ?? row.vehicle, model: row.model ?? "",
+            state: texts.name(row.state), latestBy: time.day(row.latestBy),
+            latestByRelative: time.relative(row.latestBy, now: now), jobs: jobs,
+            duration: texts.minutes(row.minutes),
+            station: language.pick(zh: station.titleZH, en: station.titleEN),
+            slot: slot ?? (row.state == .proposed ? texts.noSlotShort : "–"),
+            overdue: row.isOverdue ? texts.overdue : nil,
+            holdUntil: row.holdUntil.map(time.moment),
+            declined: row.declineReason.map {
+                texts.name($0) + (row.note.isEmpty ? "" : " · \(row.note)")
+            },
+            isOpen: row.state == .proposed, hasOffers: !row.offers.isEmpty,
+            offers: row.offers.enumerated().map { index, offer in
+                OfferModel(
+                    label: offer.label?.rawValue ?? "", time: time.slot(offer.start, offer.end),
+                    reason: offer.label.map(texts.name) ?? "", bay: offer.bayCode,
+                    first: index == 0)
+            },
+            reasons: DeclineReason.allCases.map {
+                ReasonModel(code: $0.rawValue, name: texts.name($0))
+            },
+            alerts: alerts,
+            history: history.map {
+                Step(
+                    at: time.moment($0.at),
+                    text: "\($0.machine) → \($0.to) · \($0.actor)"
+                        + ($0.reason.isEmpty ? "" : " · \($0.reason)"))
+            })
+    }
+}
+
+extension SuggestionModel.AlertModel {
+    /// How far back the chart goes.
+    private static let history = Milliseconds.days(Int64(45))
+
+    /// Nil when the rule is no longer configured.
+    fileprivate static func make(
+        _ alert: Alert, _ row: SuggestionRecord, services: WebServices, texts: Texts,
+        time: LocalTime, now: Timestamp
+    ) async throws -> Self? {
+        guard let rule = services.rules.first(where: { $0.id == alert.ruleID }),
+            let component = rule.components.first(where: { $0.name == alert.component })
+        else { return nil }
+        let evidence = alert.evidence
+        let language = texts.language
+        let points = try await samples(rule, component, alert, row, services, now)
+        let chart = Chart(
+            rule: rule, alert: alert, normalised: points.normalised, raw: points.raw,
+            slot: row.slot, now: now, time: time, texts: texts)
+        func number(_ value: Double, _ decimals: Int) -> String {
+            let unit = language.pick(zh: rule.display.unit.zh, en: rule.display.unit.en)
+            return "\(fixed(value * rule.display.factor, decimals: decimals)) \(unit)"
+        }
+        var crossing = "–"
+        if let early = evidence.early, let middle = evidence.middle, let late = evidence.late {
+            crossing =
+                early == late
+                ? time.day(middle)
+                : "\(time.day(middle)) (\(time.day(early)) – \(time.day(late)))"
+        }
+        return Self(
+            title: language.pick(
+                zh: "\(component.title.zh) · \(rule.title.zh)",
+                en: "\(component.title.en) · \(rule.title.en)"),
+            sentence: language.pick(zh: alert.sentence.zh, en: alert.sentence.en),
+            otherSentence: language.other.pick(zh: alert.sentence.zh, en: alert.sentence.en),
+            otherLang: language.other.tag,
+            assumed: evidence.isLimitAssumed ? texts.limitAssumed : nil, chart: chart.svg(),
+            newest: "\(number(evidence.newestValue, rule.display.decimals)) · "
+                + time.moment(evidence.newestAt),
+            limit: number(evidence.limit, rule.display.decimals),
+            slope: number(evidence.slopePerDay, rule.display.slopeDecimals)
+                + language.pick(zh: " / 天", en: " a day"),
+            crossing: crossing, readings: "\(evidence.readings)",
+            rule: "\(alert.ruleID) v\(alert.ruleVersion)", raised: time.moment(alert.raisedAt),
+            state: alert.state.rawValue, t: texts)
+    }
+
+    /// Readings of the component's signal, and the same at 20 °C where a rule asks for that.
+    private static func samples(
+        _ rule: Rule, _ component: RuleComponent, _ alert: Alert, _ row: SuggestionRecord,
+        _ services: WebServices, _ now: Timestamp
+    ) async throws -> (normalised: [SamplePoint], raw: [SamplePoint]) {
+        let from = min(alert.evidence.firstAt, alert.evidence.newestAt - .days(Int64(2)))
+        let start = max(from, alert.evidence.newestAt - history)
+        let raw = try await services.reads.readings(
+            of: row.vehicleID, path: services.catalogue[component.signal].path, from: start,
+            to: now
+        ).filter { rule.usable.contains($0.value) }
+        guard let companion = component.companion else { return ([], thinned(raw)) }
+        let temperatures = try await services.reads.readings(
+            of: row.vehicleID, path: services.catalogue[companion].path, from: start, to: now)
+        let byTime = Dictionary(temperatures.map { ($0.at, $0.value) }) { first, _ in first }
+        let normalised = raw.compactMap { point in
+            byTime[point.at].map {
+                SamplePoint(at: point.at, value: Measure.coldPressure(point.value, at: $0))
+            }
+        }
+        return (thinned(normalised), thinned(raw))
+    }
+
+    private static func thinned(_ points: [SamplePoint]) -> [SamplePoint] {
+        let step = (points.count + Limits.chartReadingsMax - 1) / Limits.chartReadingsMax
+        guard step > 1 else { return points }
+        return stride(from: points.count - 1, through: 0, by: -step).reversed().map { points[$0] }
+    }
+}

@@ -1,0 +1,126 @@
+import Workshop
+
+/// The language of a page.
+enum Language: String {
+    case zh
+    case en
+
+    /// `lang` of HTML.
+    var tag: String { self == .zh ? "zh-Hans" : "en" }
+    var other: Language { self == .zh ? .en : .zh }
+
+    func pick(zh: String, en: String) -> String { self == .zh ? zh : en }
+}
+
+/// Every fixed word of the pages, in one language.
+struct Texts {
+    let language: Language
+
+    private func say(_ zh: String, _ en: String) -> String { language.pick(zh: zh, en: en) }
+
+    var product: String { say("主动服务", "Proactive service") }
+    var inbox: String { say("预约建议", "Visit suggestions") }
+    var `class`: String { say("级别", "Class") }
+    var latestBy: String { say("最晚到店", "Latest by") }
+    var vehicle: String { say("车辆", "Vehicle") }
+    var what: String { say("原因", "Why") }
+    var slot: String { say("预留时段", "Held slot") }
+    var next: String { say("下一页", "Next page") }
+    var lost: String {
+        say("与网关的连接中断,页面可能过时;正在重试。",
+            "Not live: the connection to the gateway is lost; trying again.")
+    }
+    var changed: String { say("内容有更新,点击载入", "This page has changed: load it again") }
+    var numbers: String { say("数据", "Numbers") }
+    var newest: String { say("最新读数", "Newest reading") }
+    var limit: String { say("限值", "Limit") }
+    var slope: String { say("变化", "Trend") }
+    var crossing: String { say("预计到达限值", "Expected at the limit") }
+    var readings: String { say("读数个数", "Readings used") }
+    var rule: String { say("规则", "Rule") }
+    var raised: String { say("发出时间", "Raised") }
+    var state: String { say("状态", "State") }
+    var visit: String { say("到店", "Visit") }
+    var jobs: String { say("项目", "Jobs") }
+    var duration: String { say("时长", "Duration") }
+    var station: String { say("门店", "Station") }
+    var heldUntil: String { say("保留至", "Held until") }
+    var reason: String { say("原因", "Reason") }
+    var offers: String { say("可选时段", "Offered slots") }
+    var book: String { say("预约此时段", "Book this slot") }
+    var decline: String { say("客户不来", "Decline") }
+    var choose: String { say("请选择", "Choose a reason") }
+    var note: String { say("备注", "Note") }
+    var noSlot: String {
+        say("60 天内没有空位,请与车间主管商量。",
+            "No slot is free within 60 days: ask the workshop manager.")
+    }
+    var history: String { say("记录", "History") }
+    var overdue: String { say("晚于期限", "after the deadline") }
+    var noSlotShort: String { say("无空位", "no slot") }
+    var booked: String { say("已预约。", "Booked.") }
+    var declined: String { say("已记录。", "Recorded.") }
+    var limitAssumed: String {
+        say("登记册中没有该车的标准胎压,限值按假定值计算。",
+            "The registry has no placard pressure for this vehicle: the limit is an assumption.")
+    }
+
+    func name(_ state: SuggestionState) -> String {
+        switch state {
+        case .proposed: say("待处理", "Open")
+        case .booked: say("已预约", "Booked")
+        case .declined: say("已谢绝", "Declined")
+        case .withdrawn: say("已撤回", "Withdrawn")
+        case .expired: say("已过期", "Expired")
+        }
+    }
+
+    func name(_ label: OfferLabel) -> String {
+        switch label {
+        case .best: say("推荐", "recommended")
+        case .earliest: say("最早", "earliest")
+        case .anotherDay: say("另一天", "another day")
+        }
+    }
+
+    func name(_ reason: DeclineReason) -> String {
+        switch reason {
+        case .doneElsewhere: say("已经做了保养", "Already done elsewhere")
+        case .notInterested: say("对来本站没有兴趣", "Not interested in coming here")
+        case .complaintLastBooking: say("对上次预约有意见", "Complaint about the last booking")
+        case .unreachableFinal: say("多次未接通", "Not reached after several calls")
+        case .otherTime: say("时间不合适", "No suitable time")
+        case .priceOrAuthority: say("费用或需商量", "Price, or must ask somebody")
+        case .soldOrWrongPerson: say("已卖车或号码错误", "Sold, or wrong person")
+        case .doNotContact: say("请勿再联系", "Asked not to be contacted")
+        }
+    }
+
+    func problem(_ code: String) -> String {
+        switch code {
+        case "stale_version":
+            say("该建议刚刚有变化,请核对后重试。",
+                "This suggestion has just changed. Check it, then try again.")
+        case "illegal_transition": say("该建议已经处理过。", "This suggestion is settled already.")
+        case "slot_taken":
+            say("该时段刚被占用,下面是新的可选时段。",
+                "That slot has just been taken. These are fresh offers.")
+        case "no_slot": say("没有可预约的时段。", "There is no slot to book.")
+        case "invalid_form": say("请填写所需内容。", "Please fill in what is needed.")
+        case "overloaded", "store_unavailable":
+            say("系统暂时无法保存,请稍后重试。",
+                "This could not be saved just now. Nothing was changed; try again in a moment.")
+        default: say("未能完成。", "That did not work.")
+        }
+    }
+
+    func minutes(_ count: Int) -> String { say("约\(count)分钟", "about \(count) min") }
+
+    func more(_ count: Int) -> String? {
+        count <= 0 ? nil : say("另有\(count)项", "and \(count) more")
+    }
+
+    func held(until: String, station: String) -> String {
+        say("\(station),保留至\(until)", "\(station), held until \(until)")
+    }
+}

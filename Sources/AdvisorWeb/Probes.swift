@@ -1,0 +1,113 @@
+import CoreLoop
+import Decoding
+import GatewayCore
+import HTTPTypes
+import Hummingbird
+import Telemetry
+
+/// `/healthz`, `/readyz` and `/metrics`: for machines that watch.
+struct Probes {
+    let services: WebServices
+
+    func addRoutes(to router: Router<BasicRequestContext>) {
+        router.get("/healthz") { _, _ in
+            Response(
+                status: .ok, headers: [.contentType: "text/plain; charset=utf-8"],
+                body: ResponseBody(byteBuffer: ByteBuffer(string: "ok\n")))
+        }
+        router.get("/readyz") { _, _ in try ready() }
+        router.get("/metrics") { _, _ in
+            Response(
+                status: .ok, headers: [.contentType: "text/plain; version=0.0.4; charset=utf-8"],
+                body: ResponseBody(byteBuffer: ByteBuffer(string: metrics())))
+        }
+    }
+
+    private struct Readiness: Encodable {
+        var ready: Bool
+        var broker: String
+        var store: String
+    }
+
+    /// Ready: readings flow in and commits succeed.
+    private func ready() throws -> Response {
+        let feed = services.feed()
+        let storeError = services.core.status.storeError
+        let isReady = feed.isConnected && storeError == nil
+        return try jsonResponse(
+            Readiness(
+                ready: isReady,
+                broker: feed.isConnected ? "connected" : feed.lastError ?? "connecting",
+                store: storeError ?? "writable"),
+            status: isReady ? .ok : .serviceUnavailable)
+    }
+
+    /// The Prometheus text format, version 0.0.4.
+    private func metrics() -> String {
+        let status = services.core.status
+        let feed = services.feed()
+        var text = ""
+        func put(_ name: String, _ kind: String, _ help: String, _ samples: [(String, String)]) {
+            text += "# HELP \(name) \(help)\n# TYPE \(name) \(kind)\n"
+            for (labels, value) in samples { text += "\(name)\(labels) \(value)\n" }
+        }
+        func counter(_ name: String, _ help: String, _ value: Int) {
+            put(name, "counter", help, [("", "\(value)")])
+        }
+        func gauge(_ name: String, _ help: String, _ value: Int) {
+            put(name, "gauge", help, [("", "\(value)")])
+        }
+        func histogram(_ name: String, _ help: String, _ histogram: Histogram) {
+            var samples: [(String, String)] = []
+            var total = 0
+            for (bound, count) in zip(Histogram.bounds, histogram.counts) {
+                total += count
+                samples.append(("_bucket{le=\"\(bound)\"}", "\(total)"))
+            }
+            samples.append(("_bucket{le=\"+Inf\"}", "\(histogram.count)"))
+            samples.append(("_sum", "\(histogram.sum)"))
+            samples.append(("_count", "\(histogram.count)"))
+            put(name, "histogram", help, samples)
+        }
+        counter("gateway_packets_total", "MQTT packets taken in.", status.counts.packets)
+        counter(
+            "gateway_readings_received_total",
+            "Readings received = stored + duplicate + rejected; a packet that cannot be read is "
+                + "one.", status.counts.received)
+        counter("gateway_readings_stored_total", "Readings new to the store.", status.stored)
+        counter(
+            "gateway_readings_duplicate_total", "Readings the store had already.",
+            status.duplicate)
+        put(
+            "gateway_readings_rejected_total", "counter", "Readings kept as dead letters.",
+            RejectionReason.allCases.map {
+                ("{reason=\"\($0.rawValue)\"}", "\(status.counts.rejected[$0.place])")
+            })
+        counter(
+            "gateway_readings_late_total", "Readings over 10 minutes old on arrival.",
+            status.counts.late)
+        counter(
+            "gateway_readings_absent_total", "Readings that say there is no reading.",
+            status.counts.noReading)
+        counter("gateway_alerts_raised_total", "Alerts raised.", status.counts.alertsRaised)
+        counter("gateway_alerts_cleared_total", "Alerts cleared.", status.counts.alertsCleared)
+        counter(
+            "gateway_suggestions_made_total", "Visit suggestions made.",
+            status.counts.suggestionsMade)
+        gauge("gateway_vehicles", "Vehicles known.", status.vehicles)
+        gauge("gateway_alerts_live", "Alerts that live.", status.liveAlerts)
+        gauge("gateway_suggestions_live", "Suggestions that wait.", status.liveSuggestions)
+        gauge("gateway_broker_connected", "1 while connected.", feed.isConnected ? 1 : 0)
+        counter("gateway_broker_reconnects_total", "Tries after the first.", feed.reconnects)
+        counter(
+            "gateway_broker_sessions_lost_total",
+            "Times the broker had lost our session: a gap is possible.", feed.lostSessions)
+        gauge(
+            "gateway_store_writable", "1 while commits succeed.", status.storeError == nil ? 1 : 0)
+        histogram("gateway_commit_seconds", "Time of a commit.", status.commitSeconds)
+        histogram(
+            "gateway_lag_seconds", "From a batch's first arrival to its commit.",
+            status.lagSeconds)
+        return text
+    }
+}

@@ -1,0 +1,81 @@
+package import CoreLoop
+package import Hummingbird
+package import Logging
+package import Rules
+package import Store
+package import Telemetry
+package import Workshop
+
+/// How the feed of readings is doing, as the pages and probes say it.
+package struct FeedHealth: Sendable {
+    package var isConnected: Bool
+    package var reconnects: Int
+    package var lostSessions: Int
+    package var lastError: String?
+
+    package init(isConnected: Bool, reconnects: Int, lostSessions: Int, lastError: String?) {
+        self.isConnected = isConnected
+        self.reconnects = reconnects
+        self.lostSessions = lostSessions
+        self.lastError = lastError
+    }
+}
+
+/// Everything a request handler may ask; handlers hold no state of their own.
+package struct WebServices: Sendable {
+    package var core: CoreLoop
+    package var reads: ReadStore
+    package var catalogue: Catalogue
+    package var rules: [Rule]
+    package var stations: [Station]
+    package var jobs: [Job]
+    package var clock: @Sendable () -> Timestamp
+    package var feed: @Sendable () -> FeedHealth
+
+    package init(
+        core: CoreLoop, reads: ReadStore, catalogue: Catalogue, rules: [Rule],
+        stations: [Station], jobs: [Job], clock: @escaping @Sendable () -> Timestamp,
+        feed: @escaping @Sendable () -> FeedHealth
+    ) {
+        self.core = core
+        self.reads = reads
+        self.catalogue = catalogue
+        self.rules = rules
+        self.stations = stations
+        self.jobs = jobs
+        self.clock = clock
+        self.feed = feed
+    }
+
+    func station(_ code: String) -> Station {
+        stations.first { $0.code == code } ?? stations[0]
+    }
+}
+
+/// The advisors' pages, the API and the probes.
+package enum WebServer {
+    package static func make(
+        services: WebServices, host: String, port: Int, logger: Logger,
+        onRunning: @escaping @Sendable (Int) async -> Void
+    ) throws -> some ApplicationProtocol {
+        let router = Router()
+        router.add(middleware: SecurityHeaders())
+        router.add(middleware: SameOrigin(isLoopback: isLoopback(host)))
+        try Pages(services: services).addRoutes(to: router)
+        SuggestionsAPI(services: services).addRoutes(to: router)
+        Probes(services: services).addRoutes(to: router)
+        Events(services: services).addRoutes(to: router)
+        return Application(
+            router: router,
+            configuration: ApplicationConfiguration(
+                address: .hostname(host, port: port), serverName: nil),
+            onServerRunning: { channel in
+                await onRunning(channel.localAddress?.port ?? port)
+            },
+            logger: logger)
+    }
+
+    package static func isLoopback(_ host: String) -> Bool {
+        host == "localhost" || host == "::1" || host.hasPrefix("127.")
+    }
+}

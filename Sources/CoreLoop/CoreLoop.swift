@@ -1,0 +1,171 @@
+package import GatewayCore
+package import Logging
+package import Store
+import Synchronization
+package import Telemetry
+import Threads
+package import Workshop
+
+/// The loop around the core: take, step, commit, answer.
+///
+/// Isolation: one thread of its own owns the gateway and writes; everybody else sends messages.
+/// A commit that fails is tried again with the same unit until it succeeds or we stop: until then
+/// nothing is acknowledged and no other step is taken, so memory and store never disagree.
+package final class CoreLoop: Sendable {
+    private enum Message: Sendable {
+        case batch(PacketBatch, Reply<[Confirmation]?>)
+        case command(Command, CheckedContinuation<Result<SuggestionID, Problem>, Never>)
+    }
+
+    /// How often an idle core looks at the clock; a timer is at most this late.
+    private static let idleMilliseconds = 50
+    /// Open pages hear from us at least this often.
+    private static let signOfLife = Duration.seconds(2)
+    /// Between two tries of a commit that failed.
+    private static let retryMilliseconds = 500
+
+    private let mailbox = Mailbox<Message>(capacity: Limits.waitingCommandsMax)
+    /// Closed on stop; nothing is ever sent.
+    private let stopBell = Mailbox<Never>(capacity: 1)
+    private let current = Mutex(CoreStatus())
+    private let clock: @Sendable () -> Timestamp
+    private let logger: Logger
+    private let thread: Mutex<DedicatedThread?>
+    package let changes = ChangeStream()
+
+    /// - Parameter clock: the time at which steps are taken; must not go backwards for long.
+    package init(clock: @escaping @Sendable () -> Timestamp, logger: Logger) {
+        self.clock = clock
+        self.logger = logger
+        thread = Mutex(nil)
+    }
+
+    package var status: CoreStatus { current.withLock { $0 } }
+
+    /// Starts the thread. Call once.
+    package func start(_ gateway: Gateway, writer: Writer, registry: [RegistryRow]) {
+        let started = DedicatedThread(name: "core") { [self] in
+            run(gateway, writer, registry)
+        }
+        thread.withLock { $0 = started }
+    }
+
+    /// Takes no more, finishes what waits, and returns when the thread has ended.
+    package func stop() {
+        mailbox.close()
+        stopBell.close()
+        let running = thread.withLock { thread in
+            defer { thread = nil }
+            return thread
+        }
+        running?.join()
+        changes.finish()
+    }
+
+    // MARK: From other threads
+
+    /// Hands a batch over and waits, without limit, until it is committed; nil when it never will
+    /// be. For the net thread only: it blocks.
+    package func deliver(_ batch: PacketBatch) -> [Confirmation]? {
+        let reply = Reply<[Confirmation]?>()
+        guard mailbox.send(.batch(batch, reply)) else { return nil }
+        while true {
+            if let answer = reply.receive(waitingMilliseconds: 1_000) { return answer }
+        }
+    }
+
+    /// A person's decision; refused at once when too many wait.
+    package func submit(_ command: Command) async -> Result<SuggestionID, Problem> {
+        if current.withLock({ $0.storeError }) != nil { return .failure(Problem(.storeUnavailable)) }
+        return await withCheckedContinuation { continuation in
+            if !mailbox.send(.command(command, continuation)) {
+                continuation.resume(returning: .failure(Problem(.overloaded)))
+            }
+        }
+    }
+
+    // MARK: The thread
+
+    private func run(_ gateway: Gateway, _ writer: Writer, _ registry: [RegistryRow]) {
+        var gateway = gateway
+        if !registry.isEmpty { _ = step(.registry(registry), &gateway, writer) }
+        var saidAliveAt = ContinuousClock.now
+        while !mailbox.isFinished {
+            if ContinuousClock.now - saidAliveAt > CoreLoop.signOfLife {
+                saidAliveAt = ContinuousClock.now
+                changes.publish(isChanged: false)
+            }
+            let message = mailbox.receive(waitingMilliseconds: CoreLoop.idleMilliseconds)
+            switch message {
+            case .batch(let batch, let reply):
+                let unit = step(.packets(batch), &gateway, writer, batch.packets.first?.receivedAt)
+                reply.send(unit?.confirmations)
+            case .command(let command, let continuation):
+                let unit = step(.command(command), &gateway, writer)
+                continuation.resume(
+                    returning: unit?.answer ?? .failure(Problem(.storeUnavailable)))
+            case nil:
+                if let due = gateway.nextDue, due <= clock() { _ = step(.tick, &gateway, writer) }
+            }
+        }
+    }
+
+    /// Steps and commits. Nil when we were stopped before the commit succeeded.
+    private func step(
+        _ input: Input, _ gateway: inout Gateway, _ writer: Writer,
+        _ firstReceivedAt: Timestamp? = nil
+    ) -> CommitUnit? {
+        let unit = gateway.step(input, now: clock())
+        let started = ContinuousClock.now
+        guard let receipt = commit(unit, writer) else { return nil }
+        let commitSeconds = seconds(ContinuousClock.now - started)
+        let lag = firstReceivedAt.map { Double((clock() - $0).rawValue) / 1_000 }
+        let isChanged = !unit.alerts.isEmpty || !unit.suggestions.isEmpty
+        current.withLock { status in
+            status.counts += unit.counts
+            status.stored += receipt.stored
+            status.duplicate += receipt.duplicate
+            if !unit.isEmpty {
+                status.commits += 1
+                status.commitSeconds.add(commitSeconds)
+            }
+            if let lag { status.lagSeconds.add(lag) }
+            status.vehicles = gateway.vehicleCount
+            status.liveAlerts = gateway.liveAlertCount
+            status.now = gateway.now
+            if isChanged { status.liveSuggestions = gateway.liveSuggestionCount }
+        }
+        if isChanged { changes.publish(isChanged: true) }
+        return unit
+    }
+
+    private func commit(_ unit: CommitUnit, _ writer: Writer) -> CommitReceipt? {
+        while true {
+            do throws(StoreError) {
+                let receipt = try writer.commit(unit)
+                let hadFailed = current.withLock { status in
+                    defer { status.storeError = nil }
+                    return status.storeError != nil
+                }
+                if hadFailed { logger.notice("the store takes commits again") }
+                return receipt
+            } catch {
+                let isNew = current.withLock { status in
+                    defer { status.storeError = error.description }
+                    return status.storeError != error.description
+                }
+                if isNew {
+                    logger.error(
+                        "nothing is acknowledged until the store can write",
+                        metadata: ["error": "\(error)"])
+                }
+                _ = stopBell.receive(waitingMilliseconds: CoreLoop.retryMilliseconds)
+                if stopBell.isFinished { return nil }
+            }
+        }
+    }
+
+    private func seconds(_ duration: Duration) -> Double {
+        Double(duration.components.seconds) + Double(duration.components.attoseconds) * 1e-18
+    }
+}

@@ -1,0 +1,39 @@
+package import GatewayCore
+package import Telemetry
+
+/// Times in cumulative buckets, as Prometheus wants them.
+package struct Histogram: Sendable {
+    /// Upper bounds in seconds: from one fsync of a fast disk to a hanging one.
+    package static let bounds = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5]
+
+    package private(set) var counts = [Int](repeating: 0, count: bounds.count + 1)
+    package private(set) var sum = 0.0
+
+    package var count: Int { counts.reduce(0, +) }
+
+    package mutating func add(_ seconds: Double) {
+        let place = Histogram.bounds.firstIndex { seconds <= $0 } ?? Histogram.bounds.count
+        counts[place] += 1
+        sum += seconds
+    }
+}
+
+/// What the core has done since the start of the process.
+package struct CoreStatus: Sendable {
+    package var counts = StepCounts()
+    package var stored = 0
+    package var duplicate = 0
+    package var commits = 0
+    package var commitSeconds = Histogram()
+    /// From the arrival of a batch's first packet to its commit.
+    package var lagSeconds = Histogram()
+    package var vehicles = 0
+    package var liveAlerts = 0
+    package var liveSuggestions = 0
+    /// The core's time at the last step.
+    package var now = Timestamp(milliseconds: 0)
+    /// Why the store does not take commits; nil while it does.
+    package var storeError: String?
+
+    package init() {}
+}

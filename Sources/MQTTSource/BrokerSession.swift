@@ -1,0 +1,247 @@
+import CMosquitto
+import Glibc
+
+/// How a broker is reached.
+package struct BrokerAddress: Sendable {
+    package var host: String
+    package var port: Int
+    package var clientID: String
+    package var username: String
+    package var password: String
+    package var keepaliveSeconds: Int
+    package var receiveMaximum: Int
+
+    package init(
+        host: String, port: Int, clientID: String, username: String = "", password: String = "",
+        keepaliveSeconds: Int = 60, receiveMaximum: Int
+    ) {
+        self.host = host
+        self.port = port
+        self.clientID = clientID
+        self.username = username
+        self.password = password
+        self.keepaliveSeconds = keepaliveSeconds
+        self.receiveMaximum = receiveMaximum
+    }
+}
+
+/// What went wrong between us and the broker.
+package struct BrokerError: Error, CustomStringConvertible {
+    package var what: String
+    /// libmosquitto's code, 0 when there is none.
+    package var code: Int32
+
+    package var description: String {
+        guard code != 0 else { return what }
+        return unsafe "\(what): \(String(cString: mosquitto_strerror(code)))"
+    }
+}
+
+/// A publish as libmosquitto hands it over: valid only during the call.
+@safe package struct IncomingPublish {
+    /// Without copying; dies when the handler returns.
+    package let topic: UnsafeRawBufferPointer
+    package let payload: UnsafeRawBufferPointer
+    package let isRetained: Bool
+}
+
+/// One MQTT 5 session of libmosquitto, driven by the thread that made it.
+///
+/// libmosquitto queues a PUBACK before it calls us and, in threaded mode without its own thread,
+/// writes nothing until `flush`: so an acknowledgement leaves only when we say so, after the
+/// commit. Source: `lib/packet_mosq.c` of 2.0.11 (`packet__queue`), and the test that asserts it
+/// with a fake broker. Never call `mosquitto_loop` or `mosquitto_loop_start` on it.
+///
+/// Isolation: one thread. Not Sendable on purpose: it owns a C handle.
+@safe package final class BrokerSession {
+    /// What the callbacks saw since the last look.
+    private final class Inbox {
+        var events = 0
+        var connectCode: Int32?
+        var isSessionPresent = false
+        var subscribed = false
+        var publish: (IncomingPublish) -> Void = { _ in }
+    }
+
+    private let handle: OpaquePointer
+    private let inbox = Inbox()
+    private let address: BrokerAddress
+
+    package init(_ address: BrokerAddress) throws(BrokerError) {
+        self.address = address
+        mosquitto_lib_init()
+        let context = unsafe Unmanaged.passUnretained(inbox).toOpaque()
+        guard let handle = unsafe mosquitto_new(address.clientID, false, context) else {
+            throw BrokerError(what: "no MQTT client could be made", code: 0)
+        }
+        unsafe self.handle = handle
+        unsafe mosquitto_int_option(handle, MOSQ_OPT_PROTOCOL_VERSION, MQTT_PROTOCOL_V5)
+        unsafe mosquitto_int_option(
+            handle, MOSQ_OPT_RECEIVE_MAXIMUM, Int32(address.receiveMaximum))
+        // Threaded, but without a thread: nothing is written unless we call `loop_write`.
+        unsafe mosquitto_threaded_set(handle, true)
+        if !address.username.isEmpty {
+            unsafe mosquitto_username_pw_set(handle, address.username, address.password)
+        }
+        unsafe mosquitto_connect_v5_callback_set(handle) { _, context, code, flags, _ in
+            let inbox = unsafe Unmanaged<Inbox>.fromOpaque(context!).takeUnretainedValue()
+            inbox.events += 1
+            inbox.connectCode = code
+            inbox.isSessionPresent = flags & 1 == 1
+        }
+        unsafe mosquitto_subscribe_v5_callback_set(handle) { _, context, _, _, _, _ in
+            let inbox = unsafe Unmanaged<Inbox>.fromOpaque(context!).takeUnretainedValue()
+            inbox.events += 1
+            inbox.subscribed = true
+        }
+        unsafe mosquitto_message_v5_callback_set(handle) { _, context, message, _ in
+            let inbox = unsafe Unmanaged<Inbox>.fromOpaque(context!).takeUnretainedValue()
+            inbox.events += 1
+            guard let message = unsafe message?.pointee, let topic = unsafe message.topic else {
+                return
+            }
+            unsafe inbox.publish(
+                IncomingPublish(
+                    topic: UnsafeRawBufferPointer(start: topic, count: strlen(topic)),
+                    payload: UnsafeRawBufferPointer(
+                        start: message.payload, count: Int(message.payloadlen)),
+                    isRetained: message.retain))
+        }
+    }
+
+    deinit {
+        // Destroying drops queued acknowledgements: what was not committed is delivered again.
+        unsafe mosquitto_destroy(handle)
+    }
+
+    package func onPublish(_ handler: @escaping (IncomingPublish) -> Void) {
+        inbox.publish = handler
+    }
+
+    // MARK: Connection
+
+    /// Opens the TCP connection (blocking) and queues CONNECT; acknowledgements queued for an
+    /// earlier connection are dropped.
+    package func connect() throws(BrokerError) {
+        inbox.connectCode = nil
+        inbox.subscribed = false
+        var properties: OpaquePointer?
+        // A session that outlives every outage of ours: MQTT 5 §3.1.2.11.2, never expires.
+        unsafe mosquitto_property_add_int32(
+            &properties, Int32(MQTT_PROP_SESSION_EXPIRY_INTERVAL.rawValue), UInt32.max)
+        defer { unsafe mosquitto_property_free_all(&properties) }
+        let code = unsafe mosquitto_connect_bind_v5(
+            handle, address.host, Int32(address.port), Int32(address.keepaliveSeconds), nil,
+            properties)
+        guard code == MOSQ_ERR_SUCCESS.rawValue else {
+            throw BrokerError(
+                what: "\(address.host):\(address.port) cannot be reached", code: code)
+        }
+    }
+
+    /// The broker's answer to CONNECT since the last call: nil when there was none.
+    package func takeConnectResult() throws(BrokerError) -> (sessionPresent: Bool, Void)? {
+        guard let code = inbox.connectCode else { return nil }
+        inbox.connectCode = nil
+        guard code == 0 else {
+            let reason = unsafe String(cString: mosquitto_reason_string(code))
+            throw BrokerError(what: "the broker refuses us: \(reason)", code: 0)
+        }
+        return (inbox.isSessionPresent, ())
+    }
+
+    package var isSubscribed: Bool { inbox.subscribed }
+
+    /// Queues a subscription at QoS 1. QoS 2 would be acknowledged before we see the message.
+    package func subscribe(_ filter: String) throws(BrokerError) {
+        try check(unsafe mosquitto_subscribe(handle, nil, filter, 1), "subscribe to \(filter)")
+    }
+
+    /// Queues a publish.
+    package func publish(_ topic: String, _ payload: [UInt8], qos: Int32) throws(BrokerError) {
+        try check(
+            unsafe mosquitto_publish(
+                handle, nil, topic, Int32(payload.count), payload, qos, false),
+            "publish to \(topic)")
+    }
+
+    package func disconnect() {
+        _ = unsafe mosquitto_disconnect_v5(handle, 0, nil)
+    }
+
+    // MARK: Loop
+
+    /// Waits until there is something to read, room to write what is queued, or a wake.
+    /// - Returns: readable, writable.
+    package func wait(
+        milliseconds: Int32, wake: Int32
+    ) -> (isReadable: Bool, isWritable: Bool, isWoken: Bool) {
+        let socket = unsafe mosquitto_socket(handle)
+        let wantsWrite = unsafe mosquitto_want_write(handle)
+        var entries = [
+            pollfd(
+                fd: socket, events: Int16(POLLIN) | (wantsWrite ? Int16(POLLOUT) : 0), revents: 0),
+            pollfd(fd: wake, events: Int16(POLLIN), revents: 0),
+        ]
+        _ = unsafe poll(&entries, 2, milliseconds)
+        return (
+            entries[0].revents & ~Int16(POLLOUT) != 0, entries[0].revents & Int16(POLLOUT) != 0,
+            entries[1].revents != 0
+        )
+    }
+
+    package enum ReadResult: Sendable, Equatable {
+        /// Nothing more to read now.
+        case drained
+        /// `isFull` said so.
+        case full
+        /// The connection is gone; what was read before is still good.
+        case lost
+    }
+
+    /// Reads packets until none is left or `isFull`. Writes nothing.
+    package func read(until isFull: () -> Bool) -> ReadResult {
+        while !isFull() {
+            inbox.events = 0
+            errno = 0
+            let code = unsafe mosquitto_loop_read(handle, 1)
+            let readErrno = errno
+            let socket = unsafe mosquitto_socket(handle)
+            if code != MOSQ_ERR_SUCCESS.rawValue || socket < 0 { return .lost }
+            // libmosquitto leaves EAGAIN behind even after a good read once its own wake pipe is
+            // full, so only "no callback and EAGAIN" means drained.
+            if inbox.events == 0, readErrno == EAGAIN || readErrno == 0 { return .drained }
+        }
+        return .full
+    }
+
+    /// Keepalive: queues a PINGREQ when due. False when the connection is gone.
+    package func keepAlive() -> Bool {
+        unsafe mosquitto_loop_misc(handle) == MOSQ_ERR_SUCCESS.rawValue
+    }
+
+    /// Writes everything queued: acknowledgements, subscriptions, publishes. Call it only when
+    /// every packet read so far is committed.
+    ///
+    /// A broker that hung up is not written to: a failed write would close the socket and with it
+    /// packets that lie unread in it.
+    /// - Returns: false when the connection is gone.
+    package func flush() -> Bool {
+        while unsafe mosquitto_want_write(handle) {
+            let socket = unsafe mosquitto_socket(handle)
+            guard socket >= 0 else { return false }
+            var entry = pollfd(fd: socket, events: Int16(POLLOUT) | 0x2000, revents: 0)
+            guard unsafe poll(&entry, 1, 1_000) > 0 else { return true }
+            // 0x2000 is POLLRDHUP, which the Glibc module does not import.
+            if entry.revents & (0x2000 | Int16(POLLHUP) | Int16(POLLERR)) != 0 { return true }
+            guard unsafe mosquitto_loop_write(handle, 1) == MOSQ_ERR_SUCCESS.rawValue else {
+                return false
+            }
+        }
+        return true
+    }
+
+    private func check(_ code: Int32, _ what: String) throws(BrokerError) {
+        guard code == MOSQ_ERR_SUCCESS.rawValue else { throw BrokerError(what: what, code: code) }
+    }
+}

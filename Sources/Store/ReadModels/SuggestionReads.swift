@@ -1,0 +1,172 @@
+import GRDB
+package import GatewayCore
+import Rules
+package import Telemetry
+package import Workshop
+
+/// A slot as people and the API see it.
+package struct SlotRecord: Sendable, Equatable {
+    package var label: OfferLabel?
+    package var bayCode: String
+    package var start: Timestamp
+    package var end: Timestamp
+}
+
+/// A suggestion with everything a page or the API says about it.
+package struct SuggestionRecord: Sendable, Equatable {
+    package var id: Int64
+    package var version: Int
+    package var state: SuggestionState
+    package var urgency: Urgency
+    package var latestBy: Timestamp
+    package var minutes: Int
+    package var jobs: [String]
+    package var stationCode: String
+    package var slot: SlotRecord?
+    package var holdUntil: Timestamp?
+    package var createdAt: Timestamp
+    package var updatedAt: Timestamp
+    package var declineReason: DeclineReason?
+    package var note: String
+    package var vehicle: String
+    package var vehicleID: VehicleID
+    package var model: String?
+    package var plate: String?
+    package var alerts: [Alert]
+    package var offers: [SlotRecord]
+
+    package var isOverdue: Bool { slot.map { $0.start > latestBy } ?? false }
+}
+
+/// A step in a record's history.
+package struct HistoryRecord: Sendable, Equatable {
+    package var at: Timestamp
+    package var machine: String
+    package var event: String
+    package var to: String
+    package var actor: String
+    package var reason: String
+}
+
+/// What pages and API read, each from one snapshot.
+///
+/// Isolation: any; the queries run on GRDB's reader queues, never on the cooperative pool.
+package struct ReadStore: Sendable {
+    let store: GatewayStore
+
+    package init(_ store: GatewayStore) {
+        self.store = store
+    }
+
+    /// Suggestions in some states, most urgent first, after `cursor` when given.
+    package func suggestions(
+        states: [SuggestionState], after cursor: (urgency: Int, latestBy: Int64, id: Int64)?,
+        limit: Int
+    ) async throws -> [SuggestionRecord] {
+        try await store.pool.read { database in
+            let marks = states.map { _ in "?" }.joined(separator: ", ")
+            var arguments = StatementArguments(states.map(\.rawValue))
+            var page = ""
+            if let cursor {
+                page = "AND (s.urgency, s.latest_by_ms, s.id) > (?, ?, ?)"
+                arguments += [cursor.urgency, cursor.latestBy, cursor.id]
+            }
+            arguments += [limit]
+            let rows = try Row.fetchAll(
+                database,
+                sql: SuggestionSQL.select + """
+                     WHERE s.state IN (\(marks)) \(page)
+                    ORDER BY s.urgency, s.latest_by_ms, s.id LIMIT ?
+                    """, arguments: arguments)
+            return try rows.map { try SuggestionReads.record($0, database) }
+        }
+    }
+
+    package func suggestion(_ id: Int64) async throws -> SuggestionRecord? {
+        try await store.pool.read { database in
+            try Row.fetchOne(
+                database, sql: SuggestionSQL.select + " WHERE s.id = ?", arguments: [id]
+            ).map { try SuggestionReads.record($0, database) }
+        }
+    }
+
+    /// How many suggestions are in each state.
+    package func suggestionCounts() async throws -> [SuggestionState: Int] {
+        try await store.pool.read { database in
+            let rows = try Row.fetchAll(
+                database, sql: "SELECT state, count(*) AS n FROM suggestion GROUP BY state")
+            return Dictionary(
+                uniqueKeysWithValues: rows.compactMap { row in
+                    SuggestionState(rawValue: row["state"]).map { ($0, row["n"]) }
+                })
+        }
+    }
+
+    /// The steps of a suggestion and of its alerts, oldest first.
+    package func history(ofSuggestion id: Int64) async throws -> [HistoryRecord] {
+        try await store.pool.read { database in
+            try Row.fetchAll(
+                database,
+                sql: """
+                    SELECT * FROM transition
+                    WHERE (machine = 'suggestion' AND record_id = ?)
+                        OR (machine = 'alert' AND record_id IN (
+                            SELECT alert_id FROM suggestion_alert WHERE suggestion_id = ?))
+                    ORDER BY id LIMIT ?
+                    """, arguments: [id, id, Limits.pageRowsMax]
+            ).map { row in
+                HistoryRecord(
+                    at: Timestamp(milliseconds: row["at_ms"]), machine: row["machine"],
+                    event: row["event"], to: row["to_state"], actor: row["actor"],
+                    reason: row["reason"])
+            }
+        }
+    }
+}
+
+private enum SuggestionSQL {
+    static let select = """
+        SELECT s.*, v.name AS vehicle_name, v.model, v.plate, o.bay_code, o.start_ms, o.end_ms
+        FROM suggestion s JOIN vehicle v ON v.id = s.vehicle_id
+        LEFT JOIN occupancy o ON o.id = s.occupancy_id
+        """
+}
+
+private enum SuggestionReads {
+    static func record(_ row: Row, _ database: Database) throws -> SuggestionRecord {
+        let id: Int64 = row["id"]
+        func slot(_ row: Row, _ label: OfferLabel?) -> SlotRecord? {
+            guard let bay = row["bay_code"] as String? else { return nil }
+            return SlotRecord(
+                label: label, bayCode: bay, start: Timestamp(milliseconds: row["start_ms"]),
+                end: Timestamp(milliseconds: row["end_ms"]))
+        }
+        let offers = try Row.fetchAll(
+            database, sql: "SELECT * FROM suggestion_offer WHERE suggestion_id = ?",
+            arguments: [id])
+        return SuggestionRecord(
+            id: id, version: row["version"],
+            state: SuggestionState(rawValue: row["state"]) ?? .proposed,
+            urgency: Urgency(rawValue: row["urgency"]) ?? .p3,
+            latestBy: Timestamp(milliseconds: row["latest_by_ms"]), minutes: row["minutes"],
+            jobs: list(row["jobs"]), stationCode: row["station_code"], slot: slot(row, nil),
+            holdUntil: (row["hold_until_ms"] as Int64?).map(Timestamp.init(milliseconds:)),
+            createdAt: Timestamp(milliseconds: row["created_ms"]),
+            updatedAt: Timestamp(milliseconds: row["updated_ms"]),
+            declineReason: (row["decline_reason"] as String?).flatMap(DeclineReason.init),
+            note: row["note"], vehicle: row["vehicle_name"],
+            vehicleID: VehicleID(index: row["vehicle_id"]), model: row["model"],
+            plate: row["plate"],
+            alerts: try Row.fetchAll(
+                database,
+                sql: """
+                    SELECT a.* FROM alert a
+                    JOIN suggestion_alert sa ON sa.alert_id = a.id
+                    WHERE sa.suggestion_id = ? ORDER BY a.id
+                    """, arguments: [id]
+            ).map(AlertRow.alert),
+            offers: OfferLabel.allCases.compactMap { label in
+                offers.first { $0["label"] == label.rawValue }.flatMap { slot($0, label) }
+            })
+    }
+}
