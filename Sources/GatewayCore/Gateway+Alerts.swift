@@ -19,7 +19,10 @@ extension Gateway {
         for event in events {
             switch event.kind {
             case .raised: raise(event, vehicle)
-            case .moved: move(event, vehicle)
+            case .moved:
+                log(event, vehicle, .update)
+                update(event, vehicle)
+            case .refreshed: update(event, vehicle)
             case .cleared: clear(event, vehicle)
             }
         }
@@ -75,9 +78,8 @@ extension Gateway {
         write(alert)
     }
 
-    private mutating func move(_ event: RuleEvent, _ vehicle: VehicleID) {
+    private mutating func update(_ event: RuleEvent, _ vehicle: VehicleID) {
         guard var alert = liveAlert(event, vehicle), alert.state != .recovered else { return }
-        log(event, vehicle, .update)
         alert.evidence = event.evidence
         alert.sentence = sentence(event, vehicle)
         alert.updatedAt = now

@@ -30,6 +30,9 @@ package struct ComponentState: Sendable, Equatable {
         }
     }
 
+    /// A raised alert's numbers are brought up to date this often, so that what an advisor reads
+    /// out is never older.
+    private static let refreshSpan = Milliseconds.hours(12)
     /// How long an anchor serves before the explanation moves on to a newer one.
     private static let anchorSpan = Milliseconds.days(Int64(14))
 
@@ -56,6 +59,8 @@ package struct ComponentState: Sendable, Equatable {
     /// The date last told, in days.
     var published: Double?
     var publishedDeviation = 0.0
+    /// When the numbers behind the alert were last told.
+    var toldAt = Timestamp.distantPast
     /// When the alert fires if nothing arrives until then.
     package internal(set) var timerDue: Timestamp?
 
@@ -79,6 +84,7 @@ package struct ComponentState: Sendable, Equatable {
             && left.minimum == right.minimum
             && left.clearSince == right.clearSince && left.published == right.published
             && left.publishedDeviation == right.publishedDeviation
+            && left.toldAt == right.toldAt
             && left.timerDue == right.timerDue
     }
 
@@ -138,6 +144,12 @@ package struct ComponentState: Sendable, Equatable {
         if let change = compareWithLimit(observedAt, margin: margin, now: now, rule: rule) {
             changes.append(change)
         }
+        if !changes.isEmpty {
+            toldAt = now
+        } else if isRaised, step == .moved, now - toldAt >= ComponentState.refreshSpan {
+            toldAt = now
+            changes.append(.refreshed)
+        }
         return changes
     }
 
@@ -174,8 +186,8 @@ package struct ComponentState: Sendable, Equatable {
             if moves ?? true {
                 if isRaised, published != nil { change = .moved }
                 published = nowDays + days
-                publishedDeviation = deviation
             }
+            publishedDeviation = deviation
         } else {
             published = nil
         }

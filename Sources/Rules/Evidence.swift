@@ -49,6 +49,8 @@ package struct RuleEvent: Sendable, Equatable {
         case raised
         /// The published date moved, or the limit has been met meanwhile.
         case moved
+        /// Nothing new, but the numbers behind a raised alert are brought up to date.
+        case refreshed
         case cleared
     }
 

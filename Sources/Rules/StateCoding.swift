@@ -171,6 +171,7 @@ extension ComponentState {
         writer.put(clearSince)
         writer.put(published)
         writer.put(publishedDeviation)
+        writer.put(toldAt)
         writer.put(timerDue)
     }
 
@@ -197,6 +198,7 @@ extension ComponentState {
         clearSince = try reader.optionalTimestamp()
         published = try reader.optionalDouble()
         publishedDeviation = try reader.double()
+        toldAt = try reader.timestamp()
         timerDue = try reader.optionalTimestamp()
     }
 }

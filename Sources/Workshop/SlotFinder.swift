@@ -4,6 +4,8 @@ package import Telemetry
 package enum OfferLabel: String, CaseIterable, Sendable {
     case best
     case earliest
+    /// Later on the same day, where the best is the earliest too.
+    case later
     case anotherDay = "another_day"
 }
 
@@ -47,6 +49,8 @@ package struct SlotRequest: Sendable, Equatable {
 
 /// Free slots of one station, ranked.
 package enum SlotFinder {
+    /// An alternative half an hour later is no choice.
+    private static let laterStep = Milliseconds.hours(2)
     /// Added to the cost of a slot after `latestBy`: any slot in time is better.
     package static let latePenalty = 10_000.0
     /// Weights of the cost terms, in minutes of inconvenience.
@@ -110,9 +114,14 @@ package enum SlotFinder {
         guard let best = candidates.min(by: { $0.cost < $1.cost }) else { return [] }
         var offers = [Offer(label: .best, slot: best.slot, cost: best.cost)]
         var days: Set<Int64> = [best.day]
-        if let earliest = candidates.first(where: { $0.slot != best.slot }) {
-            offers.append(Offer(label: .earliest, slot: earliest.slot, cost: earliest.cost))
-            days.insert(earliest.day)
+        if let first = candidates.first, first.slot != best.slot {
+            offers.append(Offer(label: .earliest, slot: first.slot, cost: first.cost))
+            days.insert(first.day)
+        } else if let later = candidates.first(where: {
+            $0.slot.interval.start >= best.slot.interval.start + laterStep
+        }) {
+            offers.append(Offer(label: .later, slot: later.slot, cost: later.cost))
+            days.insert(later.day)
         }
         let others = candidates.filter { !days.contains($0.day) }
         if let other = others.min(by: { $0.cost < $1.cost }) {

@@ -22,6 +22,9 @@ package enum Urgency: Int, CaseIterable, Comparable, Sendable {
         }
     }
 
+    /// Opening time within which the first contact is to be made; a slot leaves room for both.
+    var contactMinutes: Int { noticeMinutes }
+
     /// When a hold taken now runs out, before it is cut to the notice.
     func holdEnd(now: Timestamp, station: Station) -> Timestamp {
         switch self {

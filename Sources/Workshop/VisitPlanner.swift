@@ -87,7 +87,9 @@ package struct VisitPlanner: Sendable {
         SlotFinder.offers(
             SlotRequest(
                 minutes: need.minutes, kinds: need.kinds,
-                notBefore: station.instant(openMinutes: need.urgency.noticeMinutes, after: now),
+                notBefore: station.instant(
+                    openMinutes: need.urgency.contactMinutes + need.urgency.noticeMinutes,
+                    after: now),
                 latestBy: need.latestBy, early: need.early, ownHold: ownHold),
             station: station, calendar: calendar)
     }

@@ -28,7 +28,7 @@ struct InboxModel {
         var overdue: String?
     }
 
-    let t: Texts
+    let t: [String: String]
     let tabs: [Tab]
     let rows: [Row]
     let hasRows: Bool
@@ -40,7 +40,7 @@ struct InboxModel {
         counts: [SuggestionState: Int], services: WebServices, language: Language
     ) {
         let texts = Texts(language: language)
-        t = texts
+        t = texts.words
         tabs = SuggestionState.allCases.map {
             Tab(
                 state: $0.rawValue, name: texts.name($0), count: counts[$0] ?? 0,
@@ -96,7 +96,7 @@ struct SuggestionModel {
         var rule: String
         var raised: String
         var state: String
-        var t: Texts
+        var t: [String: String]
     }
 
     struct OfferModel {
@@ -117,7 +117,7 @@ struct SuggestionModel {
         var text: String
     }
 
-    var t: Texts
+    var t: [String: String]
     var id: Int64
     var version: Int
     var urgency: String
@@ -166,7 +166,7 @@ struct SuggestionModel {
         let history = try await services.reads.history(ofSuggestion: row.id)
         let slot = row.slot.map { "\(time.slot($0.start, $0.end)) · \($0.bayCode)" }
         return SuggestionModel(
-            t: texts, id: row.id, version: row.version, urgency: row.urgency.name,
+            t: texts.words, id: row.id, version: row.version, urgency: row.urgency.name,
             vehicle: masked(row.plate) ?? row.vehicle, model: row.model ?? "",
             state: texts.name(row.state), latestBy: time.day(row.latestBy),
             latestByRelative: time.relative(row.latestBy, now: now), jobs: jobs,
@@ -189,11 +189,10 @@ struct SuggestionModel {
                 ReasonModel(code: $0.rawValue, name: texts.name($0))
             },
             alerts: alerts,
-            history: history.map {
-                Step(
-                    at: time.moment($0.at),
-                    text: "\($0.machine) → \($0.to) · \($0.actor)"
-                        + ($0.reason.isEmpty ? "" : " · \($0.reason)"))
+            history: history.compactMap { entry in
+                texts.step(entry.machine, entry.event).map {
+                    Step(at: time.moment(entry.at), text: $0)
+                }
             })
     }
 }
@@ -242,7 +241,7 @@ extension SuggestionModel.AlertModel {
                 + language.pick(zh: " / 天", en: " a day"),
             crossing: crossing, readings: "\(evidence.readings)",
             rule: "\(alert.ruleID) v\(alert.ruleVersion)", raised: time.moment(alert.raisedAt),
-            state: alert.state.rawValue, t: texts)
+            state: texts.name(alert.state), t: texts.words)
     }
 
     /// Readings of the component's signal, and the same at 20 °C where a rule asks for that.

@@ -82,7 +82,7 @@ struct Pages: Sendable {
         var lang: String
         var revision: Int
         var title: String
-        var t: Texts
+        var t: [String: String]
         var switchHref: String
         var switchLang: String
         var switchName: String
@@ -94,7 +94,7 @@ struct Pages: Sendable {
     private struct MessageModel {
         var heading: String
         var text: String
-        var t: Texts
+        var t: [String: String]
     }
 
     private func page(
@@ -109,7 +109,7 @@ struct Pages: Sendable {
         let html = library.render(
             PageModel(
                 lang: language.tag, revision: services.core.changes.revision, title: title,
-                t: Texts(language: language),
+                t: Texts(language: language).words,
                 switchHref: "\(request.uri.path)?\(query)lang=\(other.rawValue)",
                 switchLang: other.tag, switchName: other.pick(zh: "中文", en: "English"),
                 status: news.text(language), feedProblem: news.problem(language),
@@ -140,7 +140,7 @@ struct Pages: Sendable {
                 : nil,
             state: state, counts: try await services.reads.suggestionCounts(),
             services: services, language: language)
-        return page(request, language, title: model.t.inbox, template: "inbox", model: model)
+        return page(request, language, title: Texts(language: language).inbox, template: "inbox", model: model)
     }
 
     // MARK: One suggestion
@@ -156,7 +156,7 @@ struct Pages: Sendable {
                 model: MessageModel(
                     heading: "404",
                     text: language.pick(zh: "没有这个建议。", en: "There is no such suggestion."),
-                    t: texts),
+                    t: texts.words),
                 status: .notFound)
         }
         var model = try await SuggestionModel.make(row, services: services, language: language)

@@ -1,3 +1,4 @@
+import GatewayCore
 import Workshop
 
 /// The language of a page.
@@ -15,6 +16,21 @@ enum Language: String {
 /// Every fixed word of the pages, in one language.
 struct Texts {
     let language: Language
+
+    /// The words by name, as the templates ask for them.
+    var words: [String: String] {
+        [
+            "product": product, "inbox": inbox, "class": `class`, "latestBy": latestBy,
+            "vehicle": vehicle, "what": what, "slot": slot, "next": next, "lost": lost,
+            "changed": changed, "numbers": numbers, "newest": newest, "limit": limit,
+            "slope": slope, "crossing": crossing, "readings": readings, "rule": rule,
+            "raised": raised, "state": state, "visit": visit, "jobs": jobs, "duration": duration,
+            "station": station, "heldUntil": heldUntil, "reason": reason, "offers": offers,
+            "book": book, "decline": decline, "choose": choose, "note": note, "noSlot": noSlot,
+            "history": history, "overdue": overdue, "noSlotShort": noSlotShort, "booked": booked,
+            "declined": declined, "limitAssumed": limitAssumed,
+        ]
+    }
 
     private func say(_ zh: String, _ en: String) -> String { language.pick(zh: zh, en: en) }
 
@@ -79,6 +95,7 @@ struct Texts {
         switch label {
         case .best: say("推荐", "recommended")
         case .earliest: say("最早", "earliest")
+        case .later: say("当天稍晚", "later that day")
         case .anotherDay: say("另一天", "another day")
         }
     }
@@ -93,6 +110,38 @@ struct Texts {
         case .priceOrAuthority: say("费用或需商量", "Price, or must ask somebody")
         case .soldOrWrongPerson: say("已卖车或号码错误", "Sold, or wrong person")
         case .doNotContact: say("请勿再联系", "Asked not to be contacted")
+        }
+    }
+
+    func name(_ state: AlertState) -> String {
+        switch state {
+        case .open: say("待安排", "Open")
+        case .planned: say("已安排", "In this suggestion")
+        case .muted: say("已静音", "Muted")
+        case .serviced: say("待核实", "Said to be done")
+        case .recovered: say("已恢复", "Recovered")
+        case .closed: say("已结束", "Closed")
+        }
+    }
+
+    /// A step of the history in words; nil for steps that say nothing to an advisor.
+    func step(_ machine: String, _ event: String) -> String? {
+        switch (machine, event) {
+        case ("alert", "held"): say("预警发出", "Alert raised")
+        case ("alert", "cleared"): say("读数恢复正常", "Readings are normal again")
+        case ("alert", "fires_again"): say("再次预警", "Alert raised again")
+        case ("alert", "unmute"): say("预警重新打开", "Alert opened again")
+        case ("alert", "declined"): say("预警静音", "Alert muted")
+        case ("alert", "serviced"): say("客户称已处理", "Customer says it is done")
+        case ("alert", "no_data"): say("长时间无数据,预警结束", "Closed: no data for weeks")
+        case ("alert", "still_firing"): say("仍未解决", "Still not solved")
+        case ("suggestion", "plan"): say("建议生成,时段已保留", "Suggestion made, slot held")
+        case ("suggestion", "replan"): say("建议更新", "Suggestion brought up to date")
+        case ("suggestion", "accepted"): say("已预约", "Booked")
+        case ("suggestion", "decline"): say("已谢绝", "Declined")
+        case ("suggestion", "basis_gone"): say("原因消失,已撤回", "Withdrawn: the cause is gone")
+        case ("suggestion", "lapse"): say("无人处理,已过期", "Expired: nobody acted")
+        default: nil
         }
     }
 

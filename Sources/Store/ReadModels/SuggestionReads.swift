@@ -102,7 +102,7 @@ package struct ReadStore: Sendable {
         }
     }
 
-    /// The steps of a suggestion and of its alerts, oldest first.
+    /// The steps of a suggestion and of its alerts, newest first.
     package func history(ofSuggestion id: Int64) async throws -> [HistoryRecord] {
         try await store.pool.read { database in
             try Row.fetchAll(
@@ -112,7 +112,7 @@ package struct ReadStore: Sendable {
                     WHERE (machine = 'suggestion' AND record_id = ?)
                         OR (machine = 'alert' AND record_id IN (
                             SELECT alert_id FROM suggestion_alert WHERE suggestion_id = ?))
-                    ORDER BY id LIMIT ?
+                    ORDER BY id DESC LIMIT ?
                     """, arguments: [id, id, Limits.pageRowsMax]
             ).map { row in
                 HistoryRecord(

@@ -1,0 +1,184 @@
+import Foundation
+import MQTTSource
+import Telemetry
+
+/// The loop of a simulated fleet: what is due is published, what is confirmed is forgotten.
+struct FleetRun {
+    /// Unconfirmed packets of the whole fleet at which it stops sending new ones.
+    private static let outstandingMax = 4_000
+    /// How long a vehicle waits for a confirmation before it sends again.
+    private static let patience = Duration.seconds(5)
+    private static let resendMax = 50
+
+    private var fleet: [SimulatedVehicle]
+    private let clock: CatchUpClock
+    private let punctureSeconds: Int
+    private let stopsWhenConfirmed: Bool
+    private var outboxes: [Outbox]
+    private var numbers: [String: Int] = [:]
+    private var sent = 0
+    private var resent = 0
+    private var outstanding = 0
+    private var isPunctured = false
+    private var reportedAt = ContinuousClock.now
+    private var resendAt = ContinuousClock.now
+
+    init(
+        fleet: [SimulatedVehicle], clock: CatchUpClock, punctureSeconds: Int,
+        stopsWhenConfirmed: Bool
+    ) {
+        self.fleet = fleet
+        self.clock = clock
+        self.punctureSeconds = punctureSeconds
+        self.stopsWhenConfirmed = stopsWhenConfirmed
+        outboxes = fleet.map { _ in Outbox() }
+        for (index, vehicle) in fleet.enumerated() { numbers[vehicle.name] = index }
+    }
+
+    /// Publishes until stopped; connects again when the connection is lost.
+    mutating func publish(to address: BrokerAddress) throws {
+        let session = try BrokerSession(address)
+        let confirmed = Confirmed()
+        session.onPublish { publish in
+            unsafe confirmed.note(
+                topic: String(decoding: publish.topic, as: UTF8.self),
+                payload: String(decoding: publish.payload, as: UTF8.self))
+        }
+        var backoff = Backoff()
+        var generator = SystemRandomNumberGenerator()
+        while true {
+            do {
+                try session.connect()
+                if try serve(session, confirmed, &backoff) { return }
+                say("connection lost")
+            } catch {
+                say("\(error)")
+            }
+            let delay = backoff.delayMilliseconds(using: &generator)
+            Thread.sleep(forTimeInterval: Double(delay) / 1_000)
+        }
+    }
+
+    /// One connection. True when everything is done.
+    private mutating func serve(
+        _ session: BrokerSession, _ confirmed: Confirmed, _ backoff: inout Backoff
+    ) throws -> Bool {
+        var isReady = false
+        var keptAliveAt = ContinuousClock.now
+        while true {
+            let ready = session.wait(milliseconds: 10, wake: -1)
+            if ready.isReadable, session.read(until: { false }) == .lost { return false }
+            if try session.takeConnectResult() != nil {
+                try session.subscribe("vehicles/+/committed")
+                for vehicle in fleet {
+                    try session.publish(
+                        "vehicles/\(vehicle.name)/profile", Array(vehicle.profile.utf8), qos: 1)
+                }
+                backoff.reset()
+                isReady = true
+            }
+            for (name, sequence) in confirmed.take() {
+                guard let index = numbers[name] else { continue }
+                outstanding -= outboxes[index].count
+                outboxes[index].confirm(sequence)
+                outstanding += outboxes[index].count
+            }
+            if isReady {
+                try sendDue(session)
+                try resendOverdue(session)
+            }
+            if ContinuousClock.now - keptAliveAt > .seconds(5) {
+                keptAliveAt = ContinuousClock.now
+                if !session.keepAlive() { return false }
+            }
+            if !session.flush() { return false }
+            report()
+            if stopsWhenConfirmed, outstanding == 0, sent > 0,
+                clock.hasCaughtUp(atWall: FleetCommand.wall())
+            {
+                session.disconnect()
+                _ = session.flush()
+                say("everything is confirmed")
+                return true
+            }
+        }
+    }
+
+    private mutating func sendDue(_ session: BrokerSession) throws {
+        let wall = FleetCommand.wall()
+        let now = clock.time(atWall: wall)
+        puncture(wall)
+        for index in fleet.indices {
+            while fleet[index].nextAt <= now, outstanding < FleetRun.outstandingMax {
+                for (sequence, payload) in fleet[index].step() {
+                    outboxes[index].append(sequence, payload)
+                    outstanding += 1
+                    sent += 1
+                    try session.publish(
+                        "vehicles/\(fleet[index].name)/telemetry", Array(payload.utf8), qos: 1)
+                }
+            }
+        }
+    }
+
+    /// Once, in real time: one tyre loses its air on the road, so that an alert is born live.
+    private mutating func puncture(_ wall: Timestamp) {
+        guard punctureSeconds > 0, clock.hasCaughtUp(atWall: wall) else { return }
+        let end = clock.anchor + Milliseconds(
+            Int64(Double((clock.anchor - clock.start).rawValue) / (clock.speed - 1).magnitude))
+        guard wall > end + .seconds(Int64(punctureSeconds)) else { return }
+        if !isPunctured {
+            isPunctured = true
+            fleet[0].hasPuncture = true
+            say("\(fleet[0].name) runs over a nail")
+        }
+        fleet[0].hurry(to: wall)
+    }
+
+    private mutating func resendOverdue(_ session: BrokerSession) throws {
+        guard ContinuousClock.now - resendAt > .milliseconds(500) else { return }
+        resendAt = ContinuousClock.now
+        for index in fleet.indices {
+            let overdue = outboxes[index].takeOverdue(
+                after: FleetRun.patience, limit: FleetRun.resendMax)
+            for payload in overdue {
+                resent += 1
+                try session.publish(
+                    "vehicles/\(fleet[index].name)/telemetry", Array(payload.utf8), qos: 1)
+            }
+        }
+    }
+
+    private mutating func report() {
+        guard ContinuousClock.now - reportedAt > .seconds(5) else { return }
+        reportedAt = ContinuousClock.now
+        let now = clock.time(atWall: FleetCommand.wall())
+        say("\(now)  sent \(sent)  resent \(resent)  unconfirmed \(outstanding)")
+    }
+
+    private func say(_ text: String) {
+        FileHandle.standardError.write(Data("fleet: \(text)\n".utf8))
+    }
+}
+
+/// Confirmations as they come in; a reference, because the session's handler fills it.
+private final class Confirmed {
+    private struct Body: Decodable {
+        var seq: UInt64
+    }
+
+    private var latest: [(vehicle: String, sequence: UInt64)] = []
+
+    func note(topic: String, payload: String) {
+        let levels = topic.split(separator: "/")
+        guard levels.count == 3,
+            let body = try? JSONDecoder().decode(Body.self, from: Data(payload.utf8))
+        else { return }
+        latest.append((String(levels[1]), body.seq))
+    }
+
+    func take() -> [(vehicle: String, sequence: UInt64)] {
+        defer { latest.removeAll() }
+        return latest
+    }
+}
