@@ -1,7 +1,9 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
-/// Settings of every target of ours. Tests take `testSettings`: `#expect` trips strict memory safety.
+/// Settings of every target of ours.
+///
+/// Tests take `testSettings`: `#expect` trips strict memory safety.
 let testSettings: [SwiftSetting] = [
     .swiftLanguageMode(.v6),
     .enableUpcomingFeature("ExistentialAny"),
@@ -20,10 +22,16 @@ func pure(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
 
 /// A target of the I/O ring.
 func room(
-    _ name: String, _ dependencies: [Target.Dependency], resources: [Resource]? = nil
+    _ name: String,
+    _ dependencies: [Target.Dependency],
+    resources: [Resource]? = nil
 ) -> Target {
     .target(
-        name: name, dependencies: dependencies, resources: resources, swiftSettings: houseSettings)
+        name: name,
+        dependencies: dependencies,
+        resources: resources,
+        swiftSettings: houseSettings
+    )
 }
 
 func test(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
@@ -38,12 +46,18 @@ let mustache = Target.Dependency.product(name: "Mustache", package: "swift-musta
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let lifecycle = Target.Dependency.product(
-    name: "ServiceLifecycle", package: "swift-service-lifecycle")
+    name: "ServiceLifecycle",
+    package: "swift-service-lifecycle"
+)
 let signals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
 let configuration = Target.Dependency.product(
-    name: "Configuration", package: "swift-configuration")
+    name: "Configuration",
+    package: "swift-configuration"
+)
 let arguments = Target.Dependency.product(
-    name: "ArgumentParser", package: "swift-argument-parser")
+    name: "ArgumentParser",
+    package: "swift-argument-parser"
+)
 
 let package = Package(
     name: "gateway",
@@ -55,7 +69,10 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(
-            url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
+            url: "https://github.com/hummingbird-project/hummingbird",
+            from: "2.28.1",
+            traits: []
+        ),
         .package(url: "https://github.com/hummingbird-project/swift-mustache", from: "2.1.1"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -74,39 +91,54 @@ let package = Package(
 
         // The I/O ring.
         .systemLibrary(
-            name: "CMosquitto", pkgConfig: "libmosquitto", providers: [.apt(["libmosquitto-dev"])]),
+            name: "CMosquitto",
+            pkgConfig: "libmosquitto",
+            providers: [.apt(["libmosquitto-dev"])]
+        ),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         room("Threads", []),
         room("Recording", ["CZlib", "GatewayCore", "Telemetry"]),
         room("MQTTSource", ["CMosquitto", "GatewayCore", "Telemetry", "Threads", logging]),
         room(
             "Store",
-            [grdb, sqlite, "GatewayCore", "Telemetry", "Decoding", "Rules", "Workshop"]),
+            [grdb, sqlite, "GatewayCore", "Telemetry", "Decoding", "Rules", "Workshop"]
+        ),
         room(
             "CoreLoop",
-            ["GatewayCore", "Telemetry", "Rules", "Workshop", "Store", "Threads", logging]),
+            ["GatewayCore", "Telemetry", "Rules", "Workshop", "Store", "Threads", logging]
+        ),
         room(
             "ConfigFiles",
-            [yams, configuration, "Telemetry", "Decoding", "Rules", "Workshop", "GatewayCore"]),
+            [yams, configuration, "Telemetry", "Decoding", "Rules", "Workshop", "GatewayCore"]
+        ),
         room(
             "AdvisorWeb",
             [
-                hummingbird, httpTypes, lifecycle, mustache, logging, "CoreLoop", "Decoding", "GatewayCore",
+                hummingbird, httpTypes, lifecycle, mustache, logging, "CoreLoop", "Decoding",
+                "GatewayCore",
                 "Store", "Telemetry", "Rules", "Workshop",
             ],
-            resources: [.embedInCode("Assets")]),
+            resources: [.embedInCode("Assets")]
+        ),
         room(
             "GatewayApp",
             [
-                lifecycle, signals, logging, hummingbird, "AdvisorWeb", "Decoding", "ConfigFiles", "CoreLoop",
+                lifecycle, signals, logging, hummingbird, "AdvisorWeb", "Decoding", "ConfigFiles",
+                "CoreLoop",
                 "GatewayCore", "MQTTSource", "Recording", "Rules", "Store", "Telemetry", "Threads",
                 "Workshop",
-            ]),
+            ]
+        ),
         .executableTarget(
-            name: "gateway", dependencies: [arguments, "GatewayApp", "Telemetry"], swiftSettings: houseSettings),
+            name: "gateway",
+            dependencies: [arguments, "GatewayApp", "Telemetry"],
+            swiftSettings: houseSettings
+        ),
         .executableTarget(
             name: "fleet-simulator",
             dependencies: [arguments, logging, "MQTTSource", "Telemetry", "Threads"],
-            path: "simulators/fleet", swiftSettings: houseSettings),
+            path: "simulators/fleet",
+            swiftSettings: houseSettings
+        ),
     ]
 )

@@ -5,7 +5,9 @@ import ServiceLifecycle
 import Telemetry
 import Workshop
 
-/// `/events`: server-sent changes. A page learns that something changed and asks again itself.
+/// `/events`: server-sent changes.
+///
+/// A page learns that something changed and asks again itself.
 struct Events {
     let services: WebServices
 
@@ -13,7 +15,10 @@ struct Events {
         router.get("/events") { _, _ in
             guard let changes = services.core.changes.subscribe() else {
                 throw APIProblem(
-                    .serviceUnavailable, code: "overloaded", detail: "Too many pages listen.")
+                    .serviceUnavailable,
+                    code: "overloaded",
+                    detail: "Too many pages listen."
+                )
             }
             return Response(
                 status: .ok,
@@ -25,10 +30,13 @@ struct Events {
                             ByteBuffer(
                                 string: "data: {\"revision\":\(revision),"
                                     + "\"zh\":\"\(news.text(.zh))\","
-                                    + "\"en\":\"\(news.text(.en))\"}\n\n"))
+                                    + "\"en\":\"\(news.text(.en))\"}\n\n"
+                            )
+                        )
                     }
                     try await writer.finish(nil)
-                })
+                }
+            )
         }
     }
 }
@@ -50,20 +58,24 @@ struct StatusLine {
     func text(_ language: Language) -> String {
         let moment = time(language).moment(status.now)
         return language.pick(
-            zh: "\(moment) · \(status.vehicles)辆车 · 已存\(status.stored)个读数 · \(status.liveAlerts)个预警",
+            zh:
+                "\(moment) · \(status.vehicles)辆车 · 已存\(status.stored)个读数 · \(status.liveAlerts)个预警",
             en: "\(moment) · \(status.vehicles) vehicles · \(status.stored) readings stored · "
-                + "\(status.liveAlerts) alerts")
+                + "\(status.liveAlerts) alerts"
+        )
     }
 
     func problem(_ language: Language) -> String? {
         if let error = status.storeError {
             return language.pick(
                 zh: "数据库无法写入,已暂停接收:\(error)",
-                en: "The store cannot write, so nothing is taken in: \(error)")
+                en: "The store cannot write, so nothing is taken in: \(error)"
+            )
         }
         guard !feed.isConnected else { return nil }
         return language.pick(
             zh: "与消息服务器的连接中断,预测可能过时。",
-            en: "There is no connection to the broker: predictions may be out of date.")
+            en: "There is no connection to the broker: predictions may be out of date."
+        )
     }
 }

@@ -12,14 +12,18 @@ struct Probes {
     func addRoutes(to router: Router<BasicRequestContext>) {
         router.get("/healthz") { _, _ in
             Response(
-                status: .ok, headers: [.contentType: "text/plain; charset=utf-8"],
-                body: ResponseBody(byteBuffer: ByteBuffer(string: "ok\n")))
+                status: .ok,
+                headers: [.contentType: "text/plain; charset=utf-8"],
+                body: ResponseBody(byteBuffer: ByteBuffer(string: "ok\n"))
+            )
         }
         router.get("/readyz") { _, _ in try ready() }
         router.get("/metrics") { _, _ in
             Response(
-                status: .ok, headers: [.contentType: "text/plain; version=0.0.4; charset=utf-8"],
-                body: ResponseBody(byteBuffer: ByteBuffer(string: metrics())))
+                status: .ok,
+                headers: [.contentType: "text/plain; version=0.0.4; charset=utf-8"],
+                body: ResponseBody(byteBuffer: ByteBuffer(string: metrics()))
+            )
         }
     }
 
@@ -38,8 +42,10 @@ struct Probes {
             Readiness(
                 ready: isReady,
                 broker: feed.isConnected ? "connected" : feed.lastError ?? "connecting",
-                store: storeError ?? "writable"),
-            status: isReady ? .ok : .serviceUnavailable)
+                store: storeError ?? "writable"
+            ),
+            status: isReady ? .ok : .serviceUnavailable
+        )
     }
 
     /// The Prometheus text format, version 0.0.4.
@@ -73,27 +79,40 @@ struct Probes {
         counter(
             "gateway_readings_received_total",
             "Readings received = stored + duplicate + rejected; a packet that cannot be read is "
-                + "one.", status.counts.received)
+                + "one.",
+            status.counts.received
+        )
         counter("gateway_readings_stored_total", "Readings new to the store.", status.stored)
         counter(
-            "gateway_readings_duplicate_total", "Readings the store had already.",
-            status.duplicate)
+            "gateway_readings_duplicate_total",
+            "Readings the store had already.",
+            status.duplicate
+        )
         put(
-            "gateway_readings_rejected_total", "counter", "Readings kept as dead letters.",
+            "gateway_readings_rejected_total",
+            "counter",
+            "Readings kept as dead letters.",
             RejectionReason.allCases.map {
                 ("{reason=\"\($0.rawValue)\"}", "\(status.counts.rejected[$0.place])")
-            })
+            }
+        )
         counter(
-            "gateway_readings_late_total", "Readings over 10 minutes old on arrival.",
-            status.counts.late)
+            "gateway_readings_late_total",
+            "Readings over 10 minutes old on arrival.",
+            status.counts.late
+        )
         counter(
-            "gateway_readings_absent_total", "Readings that say there is no reading.",
-            status.counts.noReading)
+            "gateway_readings_absent_total",
+            "Readings that say there is no reading.",
+            status.counts.noReading
+        )
         counter("gateway_alerts_raised_total", "Alerts raised.", status.counts.alertsRaised)
         counter("gateway_alerts_cleared_total", "Alerts cleared.", status.counts.alertsCleared)
         counter(
-            "gateway_suggestions_made_total", "Visit suggestions made.",
-            status.counts.suggestionsMade)
+            "gateway_suggestions_made_total",
+            "Visit suggestions made.",
+            status.counts.suggestionsMade
+        )
         gauge("gateway_vehicles", "Vehicles known.", status.vehicles)
         gauge("gateway_alerts_live", "Alerts that live.", status.liveAlerts)
         gauge("gateway_suggestions_live", "Suggestions that wait.", status.liveSuggestions)
@@ -101,13 +120,20 @@ struct Probes {
         counter("gateway_broker_reconnects_total", "Tries after the first.", feed.reconnects)
         counter(
             "gateway_broker_sessions_lost_total",
-            "Times the broker had lost our session: a gap is possible.", feed.lostSessions)
+            "Times the broker had lost our session: a gap is possible.",
+            feed.lostSessions
+        )
         gauge(
-            "gateway_store_writable", "1 while commits succeed.", status.storeError == nil ? 1 : 0)
+            "gateway_store_writable",
+            "1 while commits succeed.",
+            status.storeError == nil ? 1 : 0
+        )
         histogram("gateway_commit_seconds", "Time of a commit.", status.commitSeconds)
         histogram(
-            "gateway_lag_seconds", "From a batch's first arrival to its commit.",
-            status.lagSeconds)
+            "gateway_lag_seconds",
+            "From a batch's first arrival to its commit.",
+            status.lagSeconds
+        )
         return text
     }
 }

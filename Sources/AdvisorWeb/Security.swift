@@ -4,7 +4,8 @@ import Hummingbird
 /// Headers of every answer: no foreign script, no framing, no guessing of types.
 struct SecurityHeaders<Context: RequestContext>: RouterMiddleware {
     @concurrent func handle(
-        _ request: Request, context: Context,
+        _ request: Request,
+        context: Context,
         next: @concurrent (Request, Context) async throws -> Response
     ) async throws -> Response {
         var response = try await next(request, context)
@@ -23,7 +24,8 @@ struct SameOrigin<Context: RequestContext>: RouterMiddleware {
     let isLoopback: Bool
 
     @concurrent func handle(
-        _ request: Request, context: Context,
+        _ request: Request,
+        context: Context,
         next: @concurrent (Request, Context) async throws -> Response
     ) async throws -> Response {
         let host = request.head.authority ?? ""
@@ -34,7 +36,10 @@ struct SameOrigin<Context: RequestContext>: RouterMiddleware {
         let isSafe = request.method == .get || request.method == .head
         if !isSafe, let origin = request.headers[.origin], !origin.hasSuffix("//\(host)") {
             throw APIProblem(
-                .forbidden, code: "foreign_origin", detail: "Another site sent this request.")
+                .forbidden,
+                code: "foreign_origin",
+                detail: "Another site sent this request."
+            )
         }
         return try await next(request, context)
     }

@@ -33,8 +33,13 @@ package struct WebServices: Sendable {
     package var feed: @Sendable () -> FeedHealth
 
     package init(
-        core: CoreLoop, reads: ReadStore, catalogue: Catalogue, rules: [Rule],
-        stations: [Station], jobs: [Job], clock: @escaping @Sendable () -> Timestamp,
+        core: CoreLoop,
+        reads: ReadStore,
+        catalogue: Catalogue,
+        rules: [Rule],
+        stations: [Station],
+        jobs: [Job],
+        clock: @escaping @Sendable () -> Timestamp,
         feed: @escaping @Sendable () -> FeedHealth
     ) {
         self.core = core
@@ -55,7 +60,10 @@ package struct WebServices: Sendable {
 /// The advisors' pages, the API and the probes.
 package enum WebServer {
     package static func make(
-        services: WebServices, host: String, port: Int, logger: Logger,
+        services: WebServices,
+        host: String,
+        port: Int,
+        logger: Logger,
         onRunning: @escaping @Sendable (Int) async -> Void
     ) throws -> some ApplicationProtocol {
         let router = Router()
@@ -68,11 +76,14 @@ package enum WebServer {
         return Application(
             router: router,
             configuration: ApplicationConfiguration(
-                address: .hostname(host, port: port), serverName: nil),
+                address: .hostname(host, port: port),
+                serverName: nil
+            ),
             onServerRunning: { channel in
                 await onRunning(channel.localAddress?.port ?? port)
             },
-            logger: logger)
+            logger: logger
+        )
     }
 
     package static func isLoopback(_ host: String) -> Bool {

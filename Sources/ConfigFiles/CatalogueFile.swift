@@ -37,11 +37,14 @@ package enum CatalogueFile {
                 throw item.failure("a path has at most \(Limits.signalPathBytesMax) bytes")
             }
             return SignalDefinition(
-                path: path, datatype: try map.require("datatype").choice(Datatype.self),
-                unit: try unit.string(), minimum: minimum,
+                path: path,
+                datatype: try map.require("datatype").choice(Datatype.self),
+                unit: try unit.string(),
+                minimum: minimum,
                 maximum: try map.require("max").double(in: minimum...(.greatestFiniteMagnitude)),
                 noReading: try map[optional: "no_reading"]?.list().map { try $0.double() } ?? [],
-                aliases: aliases.map { $0[index] })
+                aliases: aliases.map { $0[index] }
+            )
         }
     }
 

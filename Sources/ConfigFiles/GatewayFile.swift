@@ -69,7 +69,8 @@ package enum GatewayFile {
     ///
     /// - Throws: `ConfigError` with file and line, or with the variable's name.
     package static func load(
-        _ file: String, environment: [String: String] = ProcessInfo.processInfo.environment
+        _ file: String,
+        environment: [String: String] = ProcessInfo.processInfo.environment
     ) throws -> GatewaySettings {
         let fromFile = try values(in: file)
         let reader = ConfigReader(providers: [
@@ -84,8 +85,11 @@ package enum GatewayFile {
                 // The file's own values were checked with their line, so this is the environment.
                 let variable = "GATEWAY_\(section)_\(key)".uppercased()
                 throw ConfigError(
-                    file: "environment variable \(variable)", line: 0, column: 0,
-                    message: complaint)
+                    file: "environment variable \(variable)",
+                    line: 0,
+                    column: 0,
+                    message: complaint
+                )
             }
             values["\(section).\(key)"] =
                 if case .path = kind { resolve(value, besides: file) } else { value }

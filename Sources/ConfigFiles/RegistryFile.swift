@@ -18,23 +18,36 @@ package enum RegistryFile {
             let text = String(data: data, encoding: .utf8)
         else {
             throw ConfigError(
-                file: file, line: 0, column: 0, message: "cannot be read as UTF-8 text")
+                file: file,
+                line: 0,
+                column: 0,
+                message: "cannot be read as UTF-8 text"
+            )
         }
         var lines = text.split(
-            omittingEmptySubsequences: false, whereSeparator: \.isNewline)
+            omittingEmptySubsequences: false,
+            whereSeparator: \.isNewline
+        )
         guard !lines.isEmpty else {
             throw ConfigError(file: file, line: 1, column: 1, message: "the file is empty")
         }
         let header = try fields(lines.removeFirst(), file: file, line: 1)
         for name in header where !columns.contains(name) && !ignored.contains(name) {
             throw ConfigError(
-                file: file, line: 1, column: 1,
+                file: file,
+                line: 1,
+                column: 1,
                 message:
-                    "unknown column '\(name)'; known are: \(columns.joined(separator: ", "))")
+                    "unknown column '\(name)'; known are: \(columns.joined(separator: ", "))"
+            )
         }
         guard header.contains("vehicle") else {
             throw ConfigError(
-                file: file, line: 1, column: 1, message: "the column 'vehicle' is missing")
+                file: file,
+                line: 1,
+                column: 1,
+                message: "the column 'vehicle' is missing"
+            )
         }
         var rows: [RegistryRow] = []
         for (index, line) in lines.enumerated() where !line.isEmpty {
@@ -44,7 +57,10 @@ package enum RegistryFile {
     }
 
     private static func row(
-        _ text: Substring, header: [String], file: String, line: Int
+        _ text: Substring,
+        header: [String],
+        file: String,
+        line: Int
     ) throws -> RegistryRow {
         let values = try fields(text, file: file, line: line)
         func failure(_ message: String) -> ConfigError {
@@ -103,7 +119,11 @@ package enum RegistryFile {
         }
         guard !isQuoted else {
             throw ConfigError(
-                file: file, line: line, column: text.count, message: "a quote is not closed")
+                file: file,
+                line: line,
+                column: text.count,
+                message: "a quote is not closed"
+            )
         }
         fields.append(field)
         return fields

@@ -6,13 +6,19 @@ package import Telemetry
 package enum RuleFile {
     /// All rules of a folder, in order of file name.
     package static func load(
-        folder: String, catalogue: Catalogue, jobs: Set<String>
+        folder: String,
+        catalogue: Catalogue,
+        jobs: Set<String>
     ) throws -> [Rule] {
         let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
         let files = names.filter { $0.hasSuffix(".rules.yaml") }.sorted()
         guard !files.isEmpty else {
             throw ConfigError(
-                file: folder, line: 0, column: 0, message: "holds no *.rules.yaml file")
+                file: folder,
+                line: 0,
+                column: 0,
+                message: "holds no *.rules.yaml file"
+            )
         }
         var rules: [Rule] = []
         for file in files {
@@ -29,7 +35,9 @@ package enum RuleFile {
     }
 
     private static func rule(
-        _ item: YAMLValue, catalogue: Catalogue, jobs known: Set<String>
+        _ item: YAMLValue,
+        catalogue: Catalogue,
+        jobs known: Set<String>
     ) throws -> Rule {
         let map = try item.mapping(keys: [
             "id", "version", "title", "measure", "reading_offset", "direction", "limit",
@@ -59,19 +67,27 @@ package enum RuleFile {
             components: try map.require("components").list().map {
                 try component($0, catalogue: catalogue, measure: measure, limit: limit)
             },
-            measure: measure, direction: try map.require("direction").choice(Direction.self),
-            limit: limit, consequence: try map.require("consequence").choice(Consequence.self),
-            near: try near(map.require("near")), clear: try clear(map.require("clear")),
+            measure: measure,
+            direction: try map.require("direction").choice(Direction.self),
+            limit: limit,
+            consequence: try map.require("consequence").choice(Consequence.self),
+            near: try near(map.require("near")),
+            clear: try clear(map.require("clear")),
             estimator: try estimator(map.require("estimator")),
-            display: try display(map.require("display")), jobs: jobs,
+            display: try display(map.require("display")),
+            jobs: jobs,
             readingOffset: try map[optional: "reading_offset"]?.double() ?? 0,
             usable: try usable[0].double()...usable[1].double(),
             nearText: try template(map.require("near_text")),
-            crossedText: try template(map.require("crossed_text")))
+            crossedText: try template(map.require("crossed_text"))
+        )
     }
 
     private static func component(
-        _ item: YAMLValue, catalogue: Catalogue, measure: Measure, limit: LimitDefinition
+        _ item: YAMLValue,
+        catalogue: Catalogue,
+        measure: Measure,
+        limit: LimitDefinition
     ) throws -> RuleComponent {
         let map = try item.mapping(keys: ["name", "title", "signal", "companion", "axle"])
         func signal(_ value: YAMLValue) throws -> SignalID {
@@ -90,8 +106,12 @@ package enum RuleFile {
             throw item.failure("only the measure tyre_cold uses a companion")
         }
         return RuleComponent(
-            name: try map.require("name").string(), title: try bilingual(map.require("title")),
-            signal: try signal(map.require("signal")), companion: companion, axle: axle)
+            name: try map.require("name").string(),
+            title: try bilingual(map.require("title")),
+            signal: try signal(map.require("signal")),
+            companion: companion,
+            axle: axle
+        )
     }
 
     private static func limit(_ item: YAMLValue) throws -> LimitDefinition {
@@ -99,7 +119,8 @@ package enum RuleFile {
         if let value = map[optional: "value"] { return .absolute(try value.double()) }
         return .fractionOfPlacard(
             try map.require("fraction_of_placard").double(in: 0.3...1),
-            assumed: try map.require("assumed_placard_kpa").double(in: 100...1_000))
+            assumed: try map.require("assumed_placard_kpa").double(in: 100...1_000)
+        )
     }
 
     private static func near(_ item: YAMLValue) throws -> NearCondition {
@@ -164,7 +185,9 @@ package enum RuleFile {
     static func bilingual(_ item: YAMLValue) throws -> Bilingual {
         let map = try item.mapping(keys: ["zh", "en"])
         return Bilingual(
-            zh: try map.require("zh").string(), en: try map.require("en").string())
+            zh: try map.require("zh").string(),
+            en: try map.require("en").string()
+        )
     }
 
     private static func template(_ item: YAMLValue) throws -> Bilingual {

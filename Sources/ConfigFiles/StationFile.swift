@@ -14,11 +14,14 @@ package enum StationFile {
             ])
             let title = try RuleFile.bilingual(map.require("title"))
             let job = Job(
-                code: try map.require("code").string(), titleZH: title.zh, titleEN: title.en,
+                code: try map.require("code").string(),
+                titleZH: title.zh,
+                titleEN: title.en,
                 minutes: try map.require("minutes").integer(in: 5...1_440),
                 bayKind: try map.require("bay").choice(BayKind.self),
                 sharedGroup: try map[optional: "shared_group"]?.string(),
-                sharedMinutes: try map[optional: "shared_minutes"]?.integer(in: 0...600) ?? 0)
+                sharedMinutes: try map[optional: "shared_minutes"]?.integer(in: 0...600) ?? 0
+            )
             guard !jobs.contains(where: { $0.code == job.code }) else {
                 throw item.failure("the job '\(job.code)' is listed twice")
             }
@@ -66,18 +69,24 @@ package enum StationFile {
             let map = try bay.mapping(keys: ["code", "kinds"])
             return Bay(
                 code: try map.require("code").string(),
-                kinds: Set(try map.require("kinds").list().map { try $0.choice(BayKind.self) }))
+                kinds: Set(try map.require("kinds").list().map { try $0.choice(BayKind.self) })
+            )
         }
         guard !bays.isEmpty else { throw item.failure("a station needs a bay") }
         return Station(
-            code: try map.require("code").string(), titleZH: title.zh, titleEN: title.en,
-            phone: try map.require("phone").string(), zone: offsets,
+            code: try map.require("code").string(),
+            titleZH: title.zh,
+            titleEN: title.en,
+            phone: try map.require("phone").string(),
+            zone: offsets,
             weekly: try weekdays.map { try hours[optional: $0].map(openHours) ?? [] },
-            exceptions: exceptions, bays: bays,
+            exceptions: exceptions,
+            bays: bays,
             gridMinutes: try map[optional: "grid_minutes"]?.integer(in: 5...240) ?? 30,
             bufferMinutes: try map[optional: "buffer_minutes"]?.integer(in: 0...120) ?? 10,
             automaticFillShare: try map[optional: "automatic_fill_share"]?.double(in: 0...1)
-                ?? 0.8)
+                ?? 0.8
+        )
     }
 
     private static func openHours(_ value: YAMLValue) throws -> [OpenHours] {
@@ -139,12 +148,17 @@ extension ZoneOffsets {
                 }
                 changes.append(
                     Change(
-                        from: Timestamp(milliseconds: high * 1_000), offsetSeconds: offset(high)))
+                        from: Timestamp(milliseconds: high * 1_000),
+                        offsetSeconds: offset(high)
+                    )
+                )
             }
             last = next
         }
         return ZoneOffsets(
-            name: name, initialOffsetSeconds: offset(start(of: years.lowerBound)),
-            changes: changes)
+            name: name,
+            initialOffsetSeconds: offset(start(of: years.lowerBound)),
+            changes: changes
+        )
     }
 }

@@ -11,7 +11,11 @@ struct YAMLValue {
             let text = String(data: data, encoding: .utf8)
         else {
             throw ConfigError(
-                file: file, line: 0, column: 0, message: "cannot be read as UTF-8 text")
+                file: file,
+                line: 0,
+                column: 0,
+                message: "cannot be read as UTF-8 text"
+            )
         }
         return try parse(text, file: file)
     }
@@ -27,7 +31,11 @@ struct YAMLValue {
             case .scanner(_, let problem, let mark, _), .parser(_, let problem, let mark, _),
                 .composer(_, let problem, let mark, _):
                 throw ConfigError(
-                    file: file, line: mark.line, column: mark.column, message: problem)
+                    file: file,
+                    line: mark.line,
+                    column: mark.column,
+                    message: problem
+                )
             default:
                 throw ConfigError(file: file, line: 0, column: 0, message: "\(error)")
             }
@@ -37,7 +45,11 @@ struct YAMLValue {
     func failure(_ message: String) -> ConfigError {
         let mark = node.mark
         return ConfigError(
-            file: file, line: mark?.line ?? 0, column: mark?.column ?? 0, message: message)
+            file: file,
+            line: mark?.line ?? 0,
+            column: mark?.column ?? 0,
+            message: message
+        )
     }
 
     // MARK: Mappings
@@ -52,7 +64,8 @@ struct YAMLValue {
             let name = try keyValue.string()
             if let keys, !keys.contains(name) {
                 throw keyValue.failure(
-                    "unknown key '\(name)'; expected one of: \(keys.joined(separator: ", "))")
+                    "unknown key '\(name)'; expected one of: \(keys.joined(separator: ", "))"
+                )
             }
             return (name, YAMLValue(file: file, node: value))
         }
@@ -63,7 +76,10 @@ struct YAMLValue {
         YAMLMapping(
             value: self,
             entries: Dictionary(
-                try entries(keys: keys).map { ($0.key, $0.value) }, uniquingKeysWith: { $1 }))
+                try entries(keys: keys).map { ($0.key, $0.value) },
+                uniquingKeysWith: { $1 }
+            )
+        )
     }
 
     func list() throws -> [YAMLValue] {
@@ -78,7 +94,10 @@ struct YAMLValue {
         return scalar.string
     }
 
-    func double(in range: ClosedRange<Double> = -Double.greatestFiniteMagnitude...Double.greatestFiniteMagnitude) throws -> Double {
+    func double(
+        in range: ClosedRange<Double> = -Double
+            .greatestFiniteMagnitude...Double.greatestFiniteMagnitude
+    ) throws -> Double {
         guard case .scalar(let scalar) = node, let value = Double(scalar.string), value.isFinite
         else { throw failure("a number was expected") }
         guard range.contains(value) else {

@@ -26,7 +26,9 @@ package final class ChangeStream: Sendable {
     /// `Limits.changeSubscribersMax` pages listen already.
     package func subscribe() -> AsyncStream<Int>? {
         let (stream, continuation) = AsyncStream.makeStream(
-            of: Int.self, bufferingPolicy: .bufferingNewest(1))
+            of: Int.self,
+            bufferingPolicy: .bufferingNewest(1)
+        )
         let number: Int? = state.withLock { state in
             guard state.subscribers.count < Limits.changeSubscribersMax else { return nil }
             state.nextSubscriber += 1

@@ -33,7 +33,7 @@ package final class CoreLoop: Sendable {
     private let thread: Mutex<DedicatedThread?>
     package let changes = ChangeStream()
 
-    /// - Parameter clock: the time at which steps are taken; must not go backwards for long.
+    /// `clock` gives the time at which steps are taken.
     package init(clock: @escaping @Sendable () -> Timestamp, logger: Logger) {
         self.clock = clock
         self.logger = logger
@@ -42,7 +42,9 @@ package final class CoreLoop: Sendable {
 
     package var status: CoreStatus { current.withLock { $0 } }
 
-    /// Starts the thread. Call once.
+    /// Starts the thread.
+    ///
+    /// Call once.
     package func start(_ gateway: Gateway, writer: Writer, registry: [RegistryRow]) {
         let started = DedicatedThread(name: "core") { [self] in
             run(gateway, writer, registry)
@@ -65,7 +67,9 @@ package final class CoreLoop: Sendable {
     // MARK: From other threads
 
     /// Hands a batch over and waits, without limit, until it is committed; nil when it never will
-    /// be. For the net thread only: it blocks.
+    /// be.
+    ///
+    /// For the net thread only: it blocks.
     package func deliver(_ batch: PacketBatch) -> [Confirmation]? {
         let reply = Reply<[Confirmation]?>()
         guard mailbox.send(.batch(batch, reply)) else { return nil }
@@ -76,7 +80,9 @@ package final class CoreLoop: Sendable {
 
     /// A person's decision; refused at once when too many wait.
     package func submit(_ command: Command) async -> Result<SuggestionID, Problem> {
-        if current.withLock({ $0.storeError }) != nil { return .failure(Problem(.storeUnavailable)) }
+        if current.withLock({ $0.storeError }) != nil {
+            return .failure(Problem(.storeUnavailable))
+        }
         return await withCheckedContinuation { continuation in
             if !mailbox.send(.command(command, continuation)) {
                 continuation.resume(returning: .failure(Problem(.overloaded)))
@@ -103,16 +109,21 @@ package final class CoreLoop: Sendable {
             case .command(let command, let continuation):
                 let unit = step(.command(command), &gateway, writer)
                 continuation.resume(
-                    returning: unit?.answer ?? .failure(Problem(.storeUnavailable)))
+                    returning: unit?.answer ?? .failure(Problem(.storeUnavailable))
+                )
             case nil:
                 if let due = gateway.nextDue, due <= clock() { _ = step(.tick, &gateway, writer) }
             }
         }
     }
 
-    /// Steps and commits. Nil when we were stopped before the commit succeeded.
+    /// Steps and commits.
+    ///
+    /// Nil when we were stopped before the commit succeeded.
     private func step(
-        _ input: Input, _ gateway: inout Gateway, _ writer: Writer,
+        _ input: Input,
+        _ gateway: inout Gateway,
+        _ writer: Writer,
         _ firstReceivedAt: Timestamp? = nil
     ) -> CommitUnit? {
         let unit = gateway.step(input, now: clock())
@@ -157,7 +168,8 @@ package final class CoreLoop: Sendable {
                 if isNew {
                     logger.error(
                         "nothing is acknowledged until the store can write",
-                        metadata: ["error": "\(error)"])
+                        metadata: ["error": "\(error)"]
+                    )
                 }
                 _ = stopBell.receive(waitingMilliseconds: CoreLoop.retryMilliseconds)
                 if stopBell.isFinished { return nil }

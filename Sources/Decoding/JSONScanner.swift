@@ -54,7 +54,9 @@ struct JSONScanner {
 
     /// Opens an object or array: false when it is empty, and then it is closed too.
     mutating func open(
-        _ opening: UInt8, _ close: UInt8, _ bytes: Span<UInt8>
+        _ opening: UInt8,
+        _ close: UInt8,
+        _ bytes: Span<UInt8>
     ) throws(Rejection) -> Bool {
         try take(opening, bytes)
         if try peek(bytes) == close {
@@ -162,7 +164,8 @@ struct JSONScanner {
 
     /// At least one digit; wraps silently beyond 19 digits, which `number` never trusts.
     private mutating func takeDigits(
-        _ bytes: Span<UInt8>, into mantissa: inout UInt64
+        _ bytes: Span<UInt8>,
+        into mantissa: inout UInt64
     ) throws(Rejection) -> Int {
         let start = position
         while position < bytes.count {

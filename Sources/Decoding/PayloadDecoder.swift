@@ -45,7 +45,8 @@ package struct PayloadDecoder: Sendable {
     /// Decodes a telemetry payload into `readings` and `rejections`.
     /// - Throws: a rejection that costs the whole packet; both buffers are then empty.
     package mutating func decodeTelemetry(
-        _ bytes: Span<UInt8>, receivedAt: Timestamp
+        _ bytes: Span<UInt8>,
+        receivedAt: Timestamp
     ) throws(Rejection) -> PacketHeader {
         reset()
         do {
@@ -64,7 +65,8 @@ package struct PayloadDecoder: Sendable {
     }
 
     private mutating func telemetry(
-        _ bytes: Span<UInt8>, receivedAt: Timestamp
+        _ bytes: Span<UInt8>,
+        receivedAt: Timestamp
     ) throws(Rejection) -> PacketHeader {
         guard bytes.count <= Limits.payloadBytesMax else {
             throw Rejection(.payloadTooLarge, at: Limits.payloadBytesMax)
@@ -124,7 +126,8 @@ package struct PayloadDecoder: Sendable {
 
     /// Gives readings without a time the packet's, and takes out those whose time is impossible.
     private mutating func settleTimes(
-        _ packetTime: Timestamp, receivedAt: Timestamp
+        _ packetTime: Timestamp,
+        receivedAt: Timestamp
     ) throws(Rejection) {
         var kept = 0
         for index in readings.indices {
@@ -146,7 +149,8 @@ package struct PayloadDecoder: Sendable {
     }
 
     private static func impossible(
-        _ observedAt: Timestamp, _ receivedAt: Timestamp
+        _ observedAt: Timestamp,
+        _ receivedAt: Timestamp
     ) -> RejectionReason? {
         if observedAt < Limits.observedAtMin { return .timestampTooOld }
         if observedAt > receivedAt + Limits.futureMillisecondsMax { return .futureTimestamp }
@@ -154,7 +158,8 @@ package struct PayloadDecoder: Sendable {
     }
 
     private mutating func readings(
-        _ scanner: inout JSONScanner, _ bytes: Span<UInt8>
+        _ scanner: inout JSONScanner,
+        _ bytes: Span<UInt8>
     ) throws(Rejection) {
         switch try scanner.peek(bytes) {
         case UInt8(ascii: "{"):
@@ -165,8 +170,14 @@ package struct PayloadDecoder: Sendable {
                 let path = try scanner.name(bytes)
                 let value = try value(&scanner, bytes)
                 try append(
-                    path: path, value: value, unit: nil, time: PayloadDecoder.unset, at: at,
-                    scanner, bytes)
+                    path: path,
+                    value: value,
+                    unit: nil,
+                    time: PayloadDecoder.unset,
+                    at: at,
+                    scanner,
+                    bytes
+                )
             } while try scanner.another(before: UInt8(ascii: "}"), bytes)
         case UInt8(ascii: "["):
             guard try scanner.open(UInt8(ascii: "["), UInt8(ascii: "]"), bytes) else { return }
@@ -180,7 +191,8 @@ package struct PayloadDecoder: Sendable {
     }
 
     private mutating func listItem(
-        _ scanner: inout JSONScanner, _ bytes: Span<UInt8>
+        _ scanner: inout JSONScanner,
+        _ bytes: Span<UInt8>
     ) throws(Rejection) {
         _ = try scanner.peek(bytes)
         let at = scanner.position
@@ -204,7 +216,14 @@ package struct PayloadDecoder: Sendable {
         guard let path else { return reject(Rejection(.missingField, at: at, "signal")) }
         guard let number else { return reject(Rejection(.missingField, at: at, "value")) }
         try append(
-            path: path, value: number, unit: unit, time: observedAt, at: at, scanner, bytes)
+            path: path,
+            value: number,
+            unit: unit,
+            time: observedAt,
+            at: at,
+            scanner,
+            bytes
+        )
     }
 
     // MARK: Lines of a recording
@@ -215,7 +234,8 @@ package struct PayloadDecoder: Sendable {
     /// latest time seen so far, or its own time, whichever is later.
     /// - Throws: the rejection that costs the line.
     package mutating func decodeLine(
-        _ bytes: Span<UInt8>, clock: Timestamp
+        _ bytes: Span<UInt8>,
+        clock: Timestamp
     ) throws(Rejection) -> Timestamp {
         reset()
         lineVehicle.removeAll(keepingCapacity: true)
@@ -266,7 +286,14 @@ package struct PayloadDecoder: Sendable {
             throw Rejection(reason, at: 0)
         }
         try append(
-            path: path, value: number, unit: unit, time: observedAt, at: 0, scanner, bytes)
+            path: path,
+            value: number,
+            unit: unit,
+            time: observedAt,
+            at: 0,
+            scanner,
+            bytes
+        )
         if let rejection = rejections.first { throw rejection }
         return receivedAt
     }
@@ -275,7 +302,9 @@ package struct PayloadDecoder: Sendable {
 
     /// A field's name as a literal to switch over; long or unknown names are all alike.
     private func field(
-        _ name: JSONScanner.Text, _ scanner: JSONScanner, _ bytes: Span<UInt8>
+        _ name: JSONScanner.Text,
+        _ scanner: JSONScanner,
+        _ bytes: Span<UInt8>
     ) -> String {
         name.end - name.start <= 60 ? scanner.string(name, bytes) : ""
     }
@@ -290,7 +319,8 @@ package struct PayloadDecoder: Sendable {
     }
 
     private func requireObject(
-        _ scanner: inout JSONScanner, _ bytes: Span<UInt8>
+        _ scanner: inout JSONScanner,
+        _ bytes: Span<UInt8>
     ) throws(Rejection) {
         guard try scanner.peek(bytes) == UInt8(ascii: "{") else {
             let at = scanner.position
@@ -300,7 +330,9 @@ package struct PayloadDecoder: Sendable {
     }
 
     private func requireText(
-        _ scanner: inout JSONScanner, _ bytes: Span<UInt8>, _ name: String
+        _ scanner: inout JSONScanner,
+        _ bytes: Span<UInt8>,
+        _ name: String
     ) throws(Rejection) -> JSONScanner.Text {
         guard try scanner.peek(bytes) == UInt8(ascii: "\"") else {
             let at = scanner.position
@@ -311,7 +343,9 @@ package struct PayloadDecoder: Sendable {
     }
 
     private func requireNumber(
-        _ scanner: inout JSONScanner, _ bytes: Span<UInt8>, _ name: String
+        _ scanner: inout JSONScanner,
+        _ bytes: Span<UInt8>,
+        _ name: String
     ) throws(Rejection) -> Double {
         switch try scanner.peek(bytes) {
         case UInt8(ascii: "-"), UInt8(ascii: "0")...UInt8(ascii: "9"):
@@ -324,7 +358,8 @@ package struct PayloadDecoder: Sendable {
     }
 
     private func time(
-        _ scanner: inout JSONScanner, _ bytes: Span<UInt8>
+        _ scanner: inout JSONScanner,
+        _ bytes: Span<UInt8>
     ) throws(Rejection) -> Timestamp {
         let text = try requireText(&scanner, bytes, "ts")
         guard !text.hasEscapes,
@@ -335,7 +370,8 @@ package struct PayloadDecoder: Sendable {
 
     /// A number, or a boolean as 0 or 1; nil for anything else that is JSON.
     private func value(
-        _ scanner: inout JSONScanner, _ bytes: Span<UInt8>
+        _ scanner: inout JSONScanner,
+        _ bytes: Span<UInt8>
     ) throws(Rejection) -> Double? {
         switch try scanner.peek(bytes) {
         case UInt8(ascii: "-"), UInt8(ascii: "0")...UInt8(ascii: "9"):
@@ -357,8 +393,13 @@ package struct PayloadDecoder: Sendable {
     }
 
     private mutating func append(
-        path: JSONScanner.Text, value: Double?, unit: JSONScanner.Text?, time: Timestamp, at: Int,
-        _ scanner: JSONScanner, _ bytes: Span<UInt8>
+        path: JSONScanner.Text,
+        value: Double?,
+        unit: JSONScanner.Text?,
+        time: Timestamp,
+        at: Int,
+        _ scanner: JSONScanner,
+        _ bytes: Span<UInt8>
     ) throws(Rejection) {
         guard readings.count + rejections.count < Limits.readingsPerPacketMax else {
             throw Rejection(.tooManyReadings, at: at)
@@ -387,7 +428,8 @@ package struct PayloadDecoder: Sendable {
             return reject(Rejection(.outOfRange, at: at, catalogue[signal].path))
         }
         readings.append(
-            DecodedReading(observedAt: time, value: value, signal: signal, quality: quality))
+            DecodedReading(observedAt: time, value: value, signal: signal, quality: quality)
+        )
         offsets.append(at)
     }
 

@@ -30,7 +30,9 @@ package struct VehicleProfile: Sendable, Equatable {
 }
 
 /// `{"v":1,"model":…,"powertrain":…,"placard_front_kpa":…,"placard_rear_kpa":…,"battery_type":…,
-/// "station":…,"plate":…}` → profile. Unknown fields are skipped.
+/// "station":…,"plate":…}` → profile.
+///
+/// Unknown fields are skipped.
 package enum ProfileDecoder {
     package static func decode(_ bytes: Span<UInt8>) throws(Rejection) -> VehicleProfile {
         guard bytes.count <= Limits.payloadBytesMax else {
@@ -73,7 +75,8 @@ package enum ProfileDecoder {
     package static let placardRange = 100.0...1_000.0
 
     private static func placard(
-        _ scanner: inout JSONScanner, _ bytes: Span<UInt8>
+        _ scanner: inout JSONScanner,
+        _ bytes: Span<UInt8>
     ) throws(Rejection) -> Double {
         let at = scanner.position
         let value = try number(&scanner, bytes, "placard")
@@ -82,7 +85,9 @@ package enum ProfileDecoder {
     }
 
     private static func number(
-        _ scanner: inout JSONScanner, _ bytes: Span<UInt8>, _ name: String
+        _ scanner: inout JSONScanner,
+        _ bytes: Span<UInt8>,
+        _ name: String
     ) throws(Rejection) -> Double {
         switch try scanner.peek(bytes) {
         case UInt8(ascii: "-"), UInt8(ascii: "0")...UInt8(ascii: "9"):
@@ -92,7 +97,9 @@ package enum ProfileDecoder {
     }
 
     private static func text(
-        _ scanner: inout JSONScanner, _ bytes: Span<UInt8>, _ name: String
+        _ scanner: inout JSONScanner,
+        _ bytes: Span<UInt8>,
+        _ name: String
     ) throws(Rejection) -> String {
         guard try scanner.peek(bytes) == UInt8(ascii: "\"") else {
             throw scanner.failure(.wrongType, name)

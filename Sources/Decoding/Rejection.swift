@@ -1,4 +1,6 @@
-/// Why bytes did not become a reading. The codes are API: additions only.
+/// Why bytes did not become a reading.
+///
+/// The codes are API: additions only.
 package enum RejectionReason: String, CaseIterable, Sendable {
     /// The topic is not one of ours, or its vehicle level is empty, too long or holds `+ # $` or
     /// a control character. Remedy: publish to `vehicles/{vehicle}/telemetry`.
@@ -61,5 +63,6 @@ extension RejectionReason {
     package var place: Int { RejectionReason.places[self] ?? 0 }
 
     private static let places = Dictionary(
-        uniqueKeysWithValues: allCases.enumerated().map { ($1, $0) })
+        uniqueKeysWithValues: allCases.enumerated().map { ($1, $0) }
+    )
 }

@@ -33,7 +33,8 @@ enum TimestampDecoder {
             position += 1
             let fractionStart = position
             var scale: Int64 = 100
-            while position < end, case let digit = bytes[position] &- UInt8(ascii: "0"), digit <= 9 {
+            while position < end, case let digit = bytes[position] &- UInt8(ascii: "0"), digit <= 9
+            {
                 milliseconds += Int64(digit) * scale
                 scale /= 10
                 position += 1

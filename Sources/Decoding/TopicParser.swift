@@ -45,7 +45,9 @@ package enum TopicParser {
     }
 
     private static func hasBytes(
-        _ word: String, in bytes: Span<UInt8>, at start: Int
+        _ word: String,
+        in bytes: Span<UInt8>,
+        at start: Int
     ) -> Bool {
         guard bytes.count >= start + word.utf8.count else { return false }
         for (index, byte) in word.utf8.enumerated() where bytes[start + index] != byte {

@@ -21,7 +21,10 @@ package struct Assembly: Sendable {
         jobs = try StationFile.loadJobs("\(settings.stations)/catalogue.yaml")
         stations = try StationFile.loadStations("\(settings.stations)/stations.yaml")
         rules = try RuleFile.load(
-            folder: settings.rules, catalogue: catalogue, jobs: Set(jobs.map(\.code)))
+            folder: settings.rules,
+            catalogue: catalogue,
+            jobs: Set(jobs.map(\.code))
+        )
         registry = settings.registry.isEmpty ? [] : try RegistryFile.load(settings.registry)
     }
 

@@ -43,8 +43,10 @@ final class EmbeddedBroker: Sendable {
     /// Writes the configuration and starts the process; returns when it takes connections.
     func start(configuration: String) throws {
         try FileManager.default.createDirectory(
-            atPath: folder, withIntermediateDirectories: true,
-            attributes: [.posixPermissions: 0o700])
+            atPath: folder,
+            withIntermediateDirectories: true,
+            attributes: [.posixPermissions: 0o700]
+        )
         guard var text = try? String(contentsOfFile: configuration, encoding: .utf8) else {
             throw EmbeddedBrokerError(description: "\(configuration) cannot be read")
         }
@@ -58,7 +60,8 @@ final class EmbeddedBroker: Sendable {
             guard waited < EmbeddedBroker.portWaitMilliseconds else {
                 throw EmbeddedBrokerError(
                     description: "port \(port) on \(host) is taken by another program; set "
-                        + "broker.port (GATEWAY_BROKER_PORT), or broker.mode: external to use it")
+                        + "broker.port (GATEWAY_BROKER_PORT), or broker.mode: external to use it"
+                )
             }
             waited += pause()
         }
@@ -68,7 +71,8 @@ final class EmbeddedBroker: Sendable {
         if let problem = started.receive(waitingMilliseconds: 20_000) ?? "it does not start" {
             stop()
             throw EmbeddedBrokerError(
-                description: "the embedded mosquitto: \(problem); see \(folder)/mosquitto.log")
+                description: "the embedded mosquitto: \(problem); see \(folder)/mosquitto.log"
+            )
         }
     }
 
@@ -110,7 +114,8 @@ final class EmbeddedBroker: Sendable {
                 isFirst = false
                 logger.info(
                     "embedded broker listens",
-                    metadata: ["broker": "\(host):\(port)", "process": "\(process)"])
+                    metadata: ["broker": "\(host):\(port)", "process": "\(process)"]
+                )
             }
             waitForEnd(of: process)
             state.withLock { $0.process = 0 }
@@ -127,7 +132,12 @@ final class EmbeddedBroker: Sendable {
         defer { unsafe posix_spawn_file_actions_destroy(&actions) }
         unsafe posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
         unsafe posix_spawn_file_actions_addopen(
-            &actions, 1, "\(folder)/mosquitto.log", O_WRONLY | O_CREAT | O_APPEND, 0o600)
+            &actions,
+            1,
+            "\(folder)/mosquitto.log",
+            O_WRONLY | O_CREAT | O_APPEND,
+            0o600
+        )
         unsafe posix_spawn_file_actions_adddup2(&actions, 1, 2)
         var attributes = posix_spawnattr_t()
         unsafe posix_spawnattr_init(&attributes)
@@ -139,11 +149,13 @@ final class EmbeddedBroker: Sendable {
         unsafe posix_spawnattr_setsigmask(&attributes, &none)
         unsafe posix_spawnattr_setpgroup(&attributes, 0)
         unsafe posix_spawnattr_setflags(
-            &attributes, Int16(POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK))
+            &attributes,
+            Int16(POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK)
+        )
         let words = ["setpriv", "--pdeathsig", "TERM", "mosquitto", "-c", configuration]
         var arguments: [UnsafeMutablePointer<CChar>?] = unsafe words.map { unsafe strdup($0) }
         unsafe arguments.append(nil)
-        defer { for unsafe argument in unsafe arguments { unsafe free(argument) } }
+        defer { for index in words.indices { unsafe free(arguments[index]) } }
         let path = ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin"
         // Debian keeps mosquitto in /usr/sbin, which ordinary users' PATH leaves out.
         let environment = "PATH=\(path):/usr/sbin:/sbin"
@@ -151,7 +163,13 @@ final class EmbeddedBroker: Sendable {
         defer { unsafe free(variables[0]) }
         var process: pid_t = 0
         let code = unsafe posix_spawnp(
-            &process, "setpriv", &actions, &attributes, &arguments, &variables)
+            &process,
+            "setpriv",
+            &actions,
+            &attributes,
+            &arguments,
+            &variables
+        )
         return code == 0 ? process : 0
     }
 

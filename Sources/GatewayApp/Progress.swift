@@ -1,7 +1,7 @@
 import Foundation
 
 #if canImport(Glibc)
-    import Glibc
+import Glibc
 #endif
 
 /// A progress bar on standard error, when that is a terminal; one closing line otherwise.
@@ -32,7 +32,8 @@ struct Progress {
         let rest = share > 0 ? elapsedSeconds / share * (1 - share) : 0
         write(
             "\r\(bar) \(Int(share * 100)) %  \(readings) readings  "
-                + "\(Int(Double(readings) / elapsedSeconds))/s  \(Int(rest)) s left \u{1b}[K")
+                + "\(Int(Double(readings) / elapsedSeconds))/s  \(Int(rest)) s left \u{1b}[K"
+        )
     }
 
     mutating func finish(_ bytes: Int64) {

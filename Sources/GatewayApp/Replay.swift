@@ -38,22 +38,29 @@ package enum Replay {
         let readers = try options.recordings.map { try RecordingReader(path: $0) }
         let scratch = try ScratchFolder(unless: options.storePath)
         let store = try GatewayStore(
-            path: scratch.storePath, durability: options.storePath == nil ? .scratch : .full)
+            path: scratch.storePath,
+            durability: options.storePath == nil ? .scratch : .full
+        )
         let writer = try Writer(
-            store: store, catalogue: assembly.catalogue, stations: assembly.stations)
+            store: store,
+            catalogue: assembly.catalogue,
+            stations: assembly.stations
+        )
         var run = ReplayRun(gateway: assembly.makeGateway(), writer: writer)
         run.alerts = try options.alertsPath.map {
             try CSVFile(
                 path: $0,
                 header: "vehicle,component,raised_at,predicted_crossing"
-                    + (options.includesAlertChanges ? ",type" : ""))
+                    + (options.includesAlertChanges ? ",type" : "")
+            )
         }
         run.includesAlertChanges = options.includesAlertChanges
         run.suggestions = try options.suggestionsPath.map {
             try CSVFile(
                 path: $0,
                 header: "suggestion,vehicle,created_at,class,latest_by,station,bay,start,end,"
-                    + "minutes,jobs,alerts")
+                    + "minutes,jobs,alerts"
+            )
         }
         var progress = Progress(totalBytes: readers.reduce(0) { $0 + $1.fileBytes })
         try run.take(.registry(assembly.registry))
@@ -106,7 +113,8 @@ private struct ReplayRun {
             let type = includesAlertChanges ? ",\(entry.kind.rawValue)" : ""
             try alerts?.write(
                 "\(csv(gateway.name(of: entry.vehicle))),\(entry.component),\(entry.at),"
-                    + "\(crossing)\(type)")
+                    + "\(crossing)\(type)"
+            )
         }
         for suggestion in unit.suggestions where suggestion.version == 1 {
             try suggestions?.write(row(suggestion))
@@ -203,7 +211,8 @@ private final class ScratchFolder {
             guard !FileManager.default.fileExists(atPath: storePath) else {
                 throw RecordingError(
                     path: storePath,
-                    cause: "exists already; a replay writes only to a new file (--store)")
+                    cause: "exists already; a replay writes only to a new file (--store)"
+                )
             }
             self.storePath = storePath
             folder = nil
@@ -211,7 +220,9 @@ private final class ScratchFolder {
             let folder = FileManager.default.temporaryDirectory
                 .appendingPathComponent("gateway-replay-\(UUID().uuidString)")
             try FileManager.default.createDirectory(
-                at: folder, withIntermediateDirectories: true)
+                at: folder,
+                withIntermediateDirectories: true
+            )
             self.folder = folder
             self.storePath = folder.appendingPathComponent("replay.sqlite").path
         }

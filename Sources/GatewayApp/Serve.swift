@@ -16,15 +16,19 @@ import UnixSignals
 /// stop.
 package enum Serve {
     /// Runs until SIGTERM or SIGINT; returns after everything is committed and closed.
-    /// - Parameter catchUp: for demonstrations, a clock that plays history first.
+    ///
+    /// `catchUp` is for demonstrations: a clock that plays history first.
     package static func run(configPath: String, catchUp: CatchUpClock?) async throws {
         let assembly = try Assembly(configPath: configPath)
         let settings = assembly.settings
         guard settings.webAllowsRemote || WebServer.isLoopback(settings.webHost) else {
             throw ConfigError(
-                file: configPath, line: 0, column: 0,
+                file: configPath,
+                line: 0,
+                column: 0,
                 message: "web.host \(settings.webHost) is not loopback, and the pages have no "
-                    + "login: set web.allow_remote: true only behind a proxy that asks for one")
+                    + "login: set web.allow_remote: true only behind a proxy that asks for one"
+            )
         }
         let level = Logger.Level(rawValue: settings.logLevel) ?? .info
         LoggingSystem.bootstrap { label in
@@ -40,24 +44,34 @@ package enum Serve {
 
         let store = try GatewayStore(path: settings.storePath, durability: .full)
         let writer = try Writer(
-            store: store, catalogue: assembly.catalogue, stations: assembly.stations)
+            store: store,
+            catalogue: assembly.catalogue,
+            stations: assembly.stations
+        )
         var gateway = assembly.makeGateway()
         let unreadable = gateway.restore(
-            try Restorer.load(store, stations: assembly.stations), now: clock())
+            try Restorer.load(store, stations: assembly.stations),
+            now: clock()
+        )
         for vehicle in unreadable {
             logger.warning(
                 "a checkpoint of another version: the vehicle's trends start afresh",
-                metadata: ["vehicle.id": "\(vehicle.index)"])
+                metadata: ["vehicle.id": "\(vehicle.index)"]
+            )
         }
         logger.info(
             "store opened",
-            metadata: ["store.path": "\(store.path)", "vehicles": "\(gateway.vehicleCount)"])
+            metadata: ["store.path": "\(store.path)", "vehicles": "\(gateway.vehicleCount)"]
+        )
 
         var broker: EmbeddedBroker?
         if settings.brokerMode == .embedded {
             let embedded = EmbeddedBroker(
-                host: settings.brokerHost, port: settings.brokerPort,
-                folder: settings.embeddedData, logger: logger)
+                host: settings.brokerHost,
+                port: settings.brokerPort,
+                folder: settings.embeddedData,
+                logger: logger
+            )
             try embedded.start(configuration: settings.embeddedConfig)
             broker = embedded
         }
@@ -71,7 +85,13 @@ package enum Serve {
             }
         }
         let shutdown = Shutdown(
-            source: source, net: net, core: core, broker: broker, store: store, logger: logger)
+            source: source,
+            net: net,
+            core: core,
+            broker: broker,
+            store: store,
+            logger: logger
+        )
         do {
             try await serveWeb(assembly, core, source, store, clock, logger)
         } catch {
@@ -83,38 +103,63 @@ package enum Serve {
 
     private static func address(_ settings: GatewaySettings) -> BrokerAddress {
         BrokerAddress(
-            host: settings.brokerHost, port: settings.brokerPort, clientID: settings.clientID,
-            username: settings.username, password: settings.password,
+            host: settings.brokerHost,
+            port: settings.brokerPort,
+            clientID: settings.clientID,
+            username: settings.username,
+            password: settings.password,
             keepaliveSeconds: settings.keepaliveSeconds,
-            receiveMaximum: settings.receiveMaximum)
+            receiveMaximum: settings.receiveMaximum
+        )
     }
 
     private static func serveWeb(
-        _ assembly: Assembly, _ core: CoreLoop, _ source: MQTTSource, _ store: GatewayStore,
-        _ clock: @escaping @Sendable () -> Timestamp, _ logger: Logger
+        _ assembly: Assembly,
+        _ core: CoreLoop,
+        _ source: MQTTSource,
+        _ store: GatewayStore,
+        _ clock: @escaping @Sendable () -> Timestamp,
+        _ logger: Logger
     ) async throws {
         let settings = assembly.settings
         let services = WebServices(
-            core: core, reads: ReadStore(store), catalogue: assembly.catalogue,
-            rules: assembly.rules, stations: assembly.stations, jobs: assembly.jobs, clock: clock,
+            core: core,
+            reads: ReadStore(store),
+            catalogue: assembly.catalogue,
+            rules: assembly.rules,
+            stations: assembly.stations,
+            jobs: assembly.jobs,
+            clock: clock,
             feed: {
                 let status = source.status
                 return FeedHealth(
-                    isConnected: status.isConnected, reconnects: status.reconnects,
-                    lostSessions: status.lostSessions, lastError: status.lastError)
-            })
+                    isConnected: status.isConnected,
+                    reconnects: status.reconnects,
+                    lostSessions: status.lostSessions,
+                    lastError: status.lastError
+                )
+            }
+        )
         var quiet = logger
         quiet.logLevel = max(logger.logLevel, .warning)
         let web = try WebServer.make(
-            services: services, host: settings.webHost, port: settings.webPort, logger: quiet
+            services: services,
+            host: settings.webHost,
+            port: settings.webPort,
+            logger: quiet
         ) { port in
             logger.info(
-                "advisors' page", metadata: ["url": "http://\(settings.webHost):\(port)/inbox"])
+                "advisors' page",
+                metadata: ["url": "http://\(settings.webHost):\(port)/inbox"]
+            )
         }
         let group = ServiceGroup(
             configuration: ServiceGroupConfiguration(
-                services: [.init(service: web)], gracefulShutdownSignals: [.sigterm, .sigint],
-                logger: quiet))
+                services: [.init(service: web)],
+                gracefulShutdownSignals: [.sigterm, .sigint],
+                logger: quiet
+            )
+        )
         try await group.run()
     }
 }

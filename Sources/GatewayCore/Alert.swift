@@ -50,10 +50,22 @@ package struct Alert: Sendable, Equatable {
     package var mutedUrgency: Urgency?
 
     package init(
-        id: AlertID, vehicle: VehicleID, ruleID: String, ruleVersion: Int, component: String,
-        state: AlertState, outcome: AlertOutcome?, raisedAt: Timestamp, updatedAt: Timestamp,
-        evidence: Evidence, sentence: Bilingual, consequence: Consequence, jobs: [String],
-        flapCount: Int, suggestion: SuggestionID?, due: Timestamp?,
+        id: AlertID,
+        vehicle: VehicleID,
+        ruleID: String,
+        ruleVersion: Int,
+        component: String,
+        state: AlertState,
+        outcome: AlertOutcome?,
+        raisedAt: Timestamp,
+        updatedAt: Timestamp,
+        evidence: Evidence,
+        sentence: Bilingual,
+        consequence: Consequence,
+        jobs: [String],
+        flapCount: Int,
+        suggestion: SuggestionID?,
+        due: Timestamp?,
         mutedUrgency: Urgency?
     ) {
         self.id = id
@@ -78,13 +90,19 @@ package struct Alert: Sendable, Equatable {
     /// The cause this alert is for a visit.
     func cause(now: Timestamp) -> VisitCause {
         VisitCause(
-            alert: id, consequence: consequence, early: evidence.early ?? now,
-            isCrossed: evidence.isCrossed, jobs: jobs)
+            alert: id,
+            consequence: consequence,
+            early: evidence.early ?? now,
+            isCrossed: evidence.isCrossed,
+            jobs: jobs
+        )
     }
 
     func urgency(now: Timestamp) -> Urgency {
         consequence.urgency(
-            untilEarly: ((evidence.early ?? now) - now).days, isCrossed: evidence.isCrossed)
+            untilEarly: ((evidence.early ?? now) - now).days,
+            isCrossed: evidence.isCrossed
+        )
     }
 }
 

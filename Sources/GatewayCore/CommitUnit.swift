@@ -35,8 +35,9 @@ package struct Confirmation: Sendable, Equatable {
     package var sequence: UInt64
 }
 
-/// How the readings of a step fared. `received = accepted + rejected`; the store splits accepted
-/// into stored and duplicate.
+/// How the readings of a step fared.
+///
+/// `received = accepted + rejected`; the store splits accepted into stored and duplicate.
 package struct StepCounts: Sendable, Equatable {
     package var packets = 0
     package var received = 0

@@ -42,8 +42,12 @@ extension Gateway {
 
     private func sentence(_ event: RuleEvent, _ vehicle: VehicleID) -> Bilingual {
         Explanation.sentence(
-            rule: engine.rule(ofSlot: event.slot), component: engine.component(ofSlot: event.slot),
-            evidence: event.evidence, at: event.at, zone: station(of: vehicle).zone)
+            rule: engine.rule(ofSlot: event.slot),
+            component: engine.component(ofSlot: event.slot),
+            evidence: event.evidence,
+            at: event.at,
+            zone: station(of: vehicle).zone
+        )
     }
 
     private mutating func raise(_ event: RuleEvent, _ vehicle: VehicleID) {
@@ -65,11 +69,24 @@ extension Gateway {
             return
         }
         var alert = Alert(
-            id: AlertID(rawValue: nextAlert), vehicle: vehicle, ruleID: rule.id,
-            ruleVersion: rule.version, component: component.name, state: .open, outcome: nil,
-            raisedAt: event.at, updatedAt: event.at, evidence: event.evidence,
-            sentence: sentence(event, vehicle), consequence: rule.consequence, jobs: rule.jobs,
-            flapCount: 0, suggestion: nil, due: nil, mutedUrgency: nil)
+            id: AlertID(rawValue: nextAlert),
+            vehicle: vehicle,
+            ruleID: rule.id,
+            ruleVersion: rule.version,
+            component: component.name,
+            state: .open,
+            outcome: nil,
+            raisedAt: event.at,
+            updatedAt: event.at,
+            evidence: event.evidence,
+            sentence: sentence(event, vehicle),
+            consequence: rule.consequence,
+            jobs: rule.jobs,
+            flapCount: 0,
+            suggestion: nil,
+            due: nil,
+            mutedUrgency: nil
+        )
         nextAlert += 1
         record(.alert, alert.id.rawValue, from: "", "near_threshold", to: "watching", by: "engine")
         record(.alert, alert.id.rawValue, from: "watching", "held", to: "open", by: "engine")
@@ -171,7 +188,10 @@ extension Gateway {
     }
 
     mutating func close(
-        _ alert: inout Alert, _ event: String, _ outcome: AlertOutcome, by actor: String = "engine"
+        _ alert: inout Alert,
+        _ event: String,
+        _ outcome: AlertOutcome,
+        by actor: String = "engine"
     ) {
         alert.outcome = outcome
         alert.due = nil
@@ -181,14 +201,23 @@ extension Gateway {
     // MARK: Records
 
     mutating func enter(
-        _ state: AlertState, _ event: String, _ alert: inout Alert, by actor: String = "engine",
+        _ state: AlertState,
+        _ event: String,
+        _ alert: inout Alert,
+        by actor: String = "engine",
         reason: String = ""
     ) {
         let target =
             state == .closed ? "closed:\(alert.outcome?.rawValue ?? "")" : state.rawValue
         record(
-            .alert, alert.id.rawValue, from: alert.state.rawValue, event, to: target, by: actor,
-            reason: reason)
+            .alert,
+            alert.id.rawValue,
+            from: alert.state.rawValue,
+            event,
+            to: target,
+            by: actor,
+            reason: reason
+        )
         alert.state = state
         alert.updatedAt = now
     }
@@ -215,22 +244,41 @@ extension Gateway {
     }
 
     private mutating func log(
-        _ event: RuleEvent, _ vehicle: VehicleID, _ kind: AlertLogEntry.Kind
+        _ event: RuleEvent,
+        _ vehicle: VehicleID,
+        _ kind: AlertLogEntry.Kind
     ) {
         unit.alertLog.append(
             AlertLogEntry(
-                vehicle: vehicle, component: engine.component(ofSlot: event.slot).name,
-                at: event.at, predictedCrossing: kind == .clear ? nil : event.evidence.middle,
-                kind: kind))
+                vehicle: vehicle,
+                component: engine.component(ofSlot: event.slot).name,
+                at: event.at,
+                predictedCrossing: kind == .clear ? nil : event.evidence.middle,
+                kind: kind
+            )
+        )
     }
 
     mutating func record(
-        _ machine: Transition.Machine, _ id: Int64, from: String, _ event: String, to: String,
-        by actor: String, reason: String = ""
+        _ machine: Transition.Machine,
+        _ id: Int64,
+        from: String,
+        _ event: String,
+        to: String,
+        by actor: String,
+        reason: String = ""
     ) {
         unit.transitions.append(
             Transition(
-                machine: machine, record: id, from: from, event: event, to: to, actor: actor,
-                at: now, reason: reason))
+                machine: machine,
+                record: id,
+                from: from,
+                event: event,
+                to: to,
+                actor: actor,
+                at: now,
+                reason: reason
+            )
+        )
     }
 }

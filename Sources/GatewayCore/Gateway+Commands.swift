@@ -21,7 +21,8 @@ extension Gateway {
     }
 
     private func proposed(
-        _ id: SuggestionID, version: Int
+        _ id: SuggestionID,
+        version: Int
     ) throws(Problem) -> Suggestion {
         guard let suggestion = suggestions[id] else {
             let hasExisted = id.rawValue >= 1 && id.rawValue < nextSuggestion
@@ -38,7 +39,9 @@ extension Gateway {
 
     /// Turns the hold, or another offered slot, into an appointment; checks again that it is free.
     private mutating func book(
-        _ suggestion: inout Suggestion, offer label: OfferLabel?, actor: String
+        _ suggestion: inout Suggestion,
+        offer label: OfferLabel?,
+        actor: String
     ) throws(Problem) {
         let chosen =
             label == nil
@@ -58,11 +61,22 @@ extension Gateway {
         suggestion.version += 1
         suggestion.updatedAt = now
         record(
-            .suggestion, suggestion.id.rawValue, from: "claimed", "accepted", to: "booked",
-            by: actor)
+            .suggestion,
+            suggestion.id.rawValue,
+            from: "claimed",
+            "accepted",
+            to: "booked",
+            by: actor
+        )
         if let occupancy = suggestion.occupancy {
             record(
-                .appointment, occupancy.id.rawValue, from: "", "book", to: "confirmed", by: actor)
+                .appointment,
+                occupancy.id.rawValue,
+                from: "",
+                "book",
+                to: "confirmed",
+                by: actor
+            )
         }
         vehicles[Int(suggestion.vehicle.index)].suggestion = nil
         if let past = visitPast(suggestion) { timers.insert(past) }
@@ -71,14 +85,20 @@ extension Gateway {
 
     private mutating func refreshOffers(_ suggestion: inout Suggestion) {
         suggestion.offers = planner.offers(
-            for: suggestion.need, station: stations[suggestion.station],
-            calendar: calendars[suggestion.station], now: now,
-            ownHold: suggestion.occupancy?.id)
+            for: suggestion.need,
+            station: stations[suggestion.station],
+            calendar: calendars[suggestion.station],
+            now: now,
+            ownHold: suggestion.occupancy?.id
+        )
         bump(&suggestion, "replan", by: "planner")
     }
 
     private mutating func decline(
-        _ suggestion: inout Suggestion, reason: DeclineReason, note: String, actor: String
+        _ suggestion: inout Suggestion,
+        reason: DeclineReason,
+        note: String,
+        actor: String
     ) {
         release(&suggestion)
         recordLease(suggestion, actor)
@@ -88,8 +108,14 @@ extension Gateway {
         suggestion.declineReason = reason
         suggestion.note = note
         record(
-            .suggestion, suggestion.id.rawValue, from: "claimed", "decline", to: "declined",
-            by: actor, reason: reason.rawValue)
+            .suggestion,
+            suggestion.id.rawValue,
+            from: "claimed",
+            "decline",
+            to: "declined",
+            by: actor,
+            reason: reason.rawValue
+        )
         vehicles[Int(suggestion.vehicle.index)].suggestion = nil
         write(suggestion)
         for id in suggestion.alerts {
@@ -108,7 +134,12 @@ extension Gateway {
     /// A decision from the list is taken and made in one go: the audit shows both steps.
     private mutating func recordLease(_ suggestion: Suggestion, _ actor: String) {
         record(
-            .suggestion, suggestion.id.rawValue, from: "proposed", "claim", to: "claimed",
-            by: actor)
+            .suggestion,
+            suggestion.id.rawValue,
+            from: "proposed",
+            "claim",
+            to: "claimed",
+            by: actor
+        )
     }
 }

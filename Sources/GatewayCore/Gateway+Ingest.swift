@@ -59,12 +59,19 @@ extension Gateway {
     // MARK: Readings
 
     private mutating func accept(
-        _ decoded: DecodedReading, from vehicle: VehicleID, _ receivedAt: Timestamp,
+        _ decoded: DecodedReading,
+        from vehicle: VehicleID,
+        _ receivedAt: Timestamp,
         isRepeat: Bool
     ) {
         let reading = Reading(
-            vehicle: vehicle, signal: decoded.signal, observedAt: decoded.observedAt,
-            receivedAt: receivedAt, value: decoded.value, quality: decoded.quality)
+            vehicle: vehicle,
+            signal: decoded.signal,
+            observedAt: decoded.observedAt,
+            receivedAt: receivedAt,
+            value: decoded.value,
+            quality: decoded.quality
+        )
         unit.counts.received += 1
         unit.counts.accepted += 1
         if receivedAt - decoded.observedAt > Limits.lateMilliseconds { unit.counts.late += 1 }
@@ -84,12 +91,19 @@ extension Gateway {
         } else if !wasWaiting, let due = vehicles[index].rules.flushDue {
             timers.insert(
                 TimerQueue.Entry(
-                    due: due, kind: .flush, record: Int64(vehicle.index), detail: 0))
+                    due: due,
+                    kind: .flush,
+                    record: Int64(vehicle.index),
+                    detail: 0
+                )
+            )
         }
     }
 
     private mutating func reject(
-        _ rejections: [Rejection], _ packet: PacketBatch.Packet, of batch: PacketBatch
+        _ rejections: [Rejection],
+        _ packet: PacketBatch.Packet,
+        of batch: PacketBatch
     ) {
         guard let first = rejections.first else { return }
         for rejection in rejections {
@@ -98,9 +112,13 @@ extension Gateway {
         }
         unit.deadLetters.append(
             DeadLetter(
-                receivedAt: max(packet.receivedAt, now), topic: Array(batch.arena[packet.topic]),
-                payload: Array(batch.arena[packet.payload]), rejection: first,
-                rejectedCount: rejections.count))
+                receivedAt: max(packet.receivedAt, now),
+                topic: Array(batch.arena[packet.topic]),
+                payload: Array(batch.arena[packet.payload]),
+                rejection: first,
+                rejectedCount: rejections.count
+            )
+        )
     }
 
     // MARK: Sequence numbers
@@ -127,8 +145,10 @@ extension Gateway {
 
     private mutating func confirm(_ vehicle: VehicleID, _ window: SequenceWindow) {
         let confirmation = Confirmation(
-            vehicle: name(of: vehicle), boot: String(decoding: window.boot, as: UTF8.self),
-            sequence: window.contiguous)
+            vehicle: name(of: vehicle),
+            boot: String(decoding: window.boot, as: UTF8.self),
+            sequence: window.contiguous
+        )
         // One vehicle's packets mostly come in a row: the last word replaces the one before.
         if let last = unit.confirmations.last, last.vehicle == confirmation.vehicle,
             last.boot == confirmation.boot
@@ -167,15 +187,21 @@ extension Gateway {
         engine.refer(
             to: VehicleReference(
                 placardFrontKilopascals: profile.placardFrontKilopascals,
-                placardRearKilopascals: profile.placardRearKilopascals),
-            &vehicles[index].rules)
+                placardRearKilopascals: profile.placardRearKilopascals
+            ),
+            &vehicles[index].rules
+        )
     }
 
     private mutating func writeRow(of vehicle: VehicleID) {
         let entry = vehicles[Int(vehicle.index)]
         unit.vehicles.append(
             VehicleRow(
-                id: vehicle, name: name(of: vehicle), profile: entry.profile,
-                firstSeenAt: entry.firstSeenAt))
+                id: vehicle,
+                name: name(of: vehicle),
+                profile: entry.profile,
+                firstSeenAt: entry.firstSeenAt
+            )
+        )
     }
 }

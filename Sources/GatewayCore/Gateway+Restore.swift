@@ -60,7 +60,8 @@ extension Gateway {
     }
 
     private mutating func restore(
-        _ vehicle: VehicleID, _ bytes: [UInt8]
+        _ vehicle: VehicleID,
+        _ bytes: [UInt8]
     ) throws(CheckpointError) {
         var reader = ByteReader(bytes)
         let rules = try engine.decode(&reader)
@@ -71,7 +72,8 @@ extension Gateway {
         vehicles[Int(vehicle.index)].windows = windows
         if let due = rules.flushDue {
             timers.insert(
-                TimerQueue.Entry(due: due, kind: .flush, record: Int64(vehicle.index), detail: 0))
+                TimerQueue.Entry(due: due, kind: .flush, record: Int64(vehicle.index), detail: 0)
+            )
         }
         scheduleForecasts(vehicle)
     }
@@ -88,7 +90,12 @@ extension Gateway {
             if let until = suggestion.holdUntil {
                 timers.insert(
                     TimerQueue.Entry(
-                        due: until, kind: .holdEnd, record: suggestion.id.rawValue, detail: 0))
+                        due: until,
+                        kind: .holdEnd,
+                        record: suggestion.id.rawValue,
+                        detail: 0
+                    )
+                )
             }
         case .booked:
             if let past = visitPast(suggestion) { timers.insert(past) }
@@ -101,8 +108,10 @@ extension Gateway {
         vehicles.indices.flatMap { index in
             vehicles[index].windows.map {
                 Confirmation(
-                    vehicle: names.name(index), boot: String(decoding: $0.boot, as: UTF8.self),
-                    sequence: $0.contiguous)
+                    vehicle: names.name(index),
+                    boot: String(decoding: $0.boot, as: UTF8.self),
+                    sequence: $0.contiguous
+                )
             }
         }
     }

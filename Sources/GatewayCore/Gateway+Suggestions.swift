@@ -33,15 +33,32 @@ extension Gateway {
 
     private mutating func propose(_ vehicle: VehicleID, causes: [Alert], need: VisitNeed) {
         var suggestion = Suggestion(
-            id: SuggestionID(rawValue: nextSuggestion), version: 1, vehicle: vehicle,
-            station: vehicles[Int(vehicle.index)].station, state: .proposed,
-            alerts: causes.map(\.id), need: need, offers: [], occupancy: nil, holdUntil: nil,
-            createdAt: now, updatedAt: now, declineReason: nil, note: "")
+            id: SuggestionID(rawValue: nextSuggestion),
+            version: 1,
+            vehicle: vehicle,
+            station: vehicles[Int(vehicle.index)].station,
+            state: .proposed,
+            alerts: causes.map(\.id),
+            need: need,
+            offers: [],
+            occupancy: nil,
+            holdUntil: nil,
+            createdAt: now,
+            updatedAt: now,
+            declineReason: nil,
+            note: ""
+        )
         nextSuggestion += 1
         unit.counts.suggestionsMade += 1
         vehicles[Int(vehicle.index)].suggestion = suggestion.id
         record(
-            .suggestion, suggestion.id.rawValue, from: "", "plan", to: "proposed", by: "planner")
+            .suggestion,
+            suggestion.id.rawValue,
+            from: "",
+            "plan",
+            to: "proposed",
+            by: "planner"
+        )
         bind(causes, to: suggestion.id)
         holdBest(&suggestion)
         scheduleLapse(suggestion)
@@ -70,8 +87,12 @@ extension Gateway {
     private mutating func holdBest(_ suggestion: inout Suggestion) {
         let station = stations[suggestion.station]
         suggestion.offers = planner.offers(
-            for: suggestion.need, station: station, calendar: calendars[suggestion.station],
-            now: now, ownHold: suggestion.occupancy?.id)
+            for: suggestion.need,
+            station: station,
+            calendar: calendars[suggestion.station],
+            now: now,
+            ownHold: suggestion.occupancy?.id
+        )
         let best = suggestion.offers.first?.slot
         if let best, best == suggestion.occupancy?.slot, (suggestion.holdUntil ?? now) > now {
             return
@@ -79,11 +100,20 @@ extension Gateway {
         release(&suggestion)
         guard let best else { return }
         let until = planner.holdEnd(
-            of: best, urgency: suggestion.need.urgency, station: station, now: now)
+            of: best,
+            urgency: suggestion.need.urgency,
+            station: station,
+            now: now
+        )
         occupy(best, .hold, for: &suggestion, until: until)
         timers.insert(
             TimerQueue.Entry(
-                due: until, kind: .holdEnd, record: suggestion.id.rawValue, detail: 0))
+                due: until,
+                kind: .holdEnd,
+                record: suggestion.id.rawValue,
+                detail: 0
+            )
+        )
     }
 
     // MARK: By the clock
@@ -129,8 +159,12 @@ extension Gateway {
     mutating func scheduleLapse(_ suggestion: Suggestion) {
         timers.insert(
             TimerQueue.Entry(
-                due: lapseDue(suggestion), kind: .lapse, record: suggestion.id.rawValue,
-                detail: 0))
+                due: lapseDue(suggestion),
+                kind: .lapse,
+                record: suggestion.id.rawValue,
+                detail: 0
+            )
+        )
     }
 
     /// A week after a booked visit: what still fires is planned again.
@@ -152,8 +186,11 @@ extension Gateway {
     func visitPast(_ suggestion: Suggestion) -> TimerQueue.Entry? {
         suggestion.occupancy.map {
             TimerQueue.Entry(
-                due: $0.slot.interval.end + Gateway.visitWindow, kind: .visitPast,
-                record: suggestion.id.rawValue, detail: 0)
+                due: $0.slot.interval.end + Gateway.visitWindow,
+                kind: .visitPast,
+                record: suggestion.id.rawValue,
+                detail: 0
+            )
         }
     }
 
@@ -174,18 +211,28 @@ extension Gateway {
     }
 
     mutating func occupy(
-        _ slot: Slot, _ kind: Occupancy.Kind, for suggestion: inout Suggestion, until: Timestamp?
+        _ slot: Slot,
+        _ kind: Occupancy.Kind,
+        for suggestion: inout Suggestion,
+        until: Timestamp?
     ) {
         let occupancy = Occupancy(
-            id: OccupancyID(rawValue: nextOccupancy), slot: slot, kind: kind)
+            id: OccupancyID(rawValue: nextOccupancy),
+            slot: slot,
+            kind: kind
+        )
         nextOccupancy += 1
         calendars[suggestion.station].insert(occupancy)
         suggestion.occupancy = occupancy
         suggestion.holdUntil = until
         unit.occupancies.append(
             OccupancyRow(
-                occupancy: occupancy, bayCode: stations[suggestion.station].bays[slot.bay].code,
-                suggestion: suggestion.id, expiresAt: until))
+                occupancy: occupancy,
+                bayCode: stations[suggestion.station].bays[slot.bay].code,
+                suggestion: suggestion.id,
+                expiresAt: until
+            )
+        )
     }
 
     mutating func release(_ suggestion: inout Suggestion) {
@@ -203,15 +250,24 @@ extension Gateway {
 
     /// Ends a suggestion: it leaves memory, and its vehicle may have another.
     mutating func end(
-        _ suggestion: inout Suggestion, _ state: SuggestionState, _ event: String,
-        by actor: String, reason: String = ""
+        _ suggestion: inout Suggestion,
+        _ state: SuggestionState,
+        _ event: String,
+        by actor: String,
+        reason: String = ""
     ) {
         suggestion.state = state
         suggestion.version += 1
         suggestion.updatedAt = now
         record(
-            .suggestion, suggestion.id.rawValue, from: "proposed", event, to: state.rawValue,
-            by: actor, reason: reason)
+            .suggestion,
+            suggestion.id.rawValue,
+            from: "proposed",
+            event,
+            to: state.rawValue,
+            by: actor,
+            reason: reason
+        )
         vehicles[Int(suggestion.vehicle.index)].suggestion = nil
         write(suggestion)
     }
@@ -220,8 +276,13 @@ extension Gateway {
         suggestion.version += 1
         suggestion.updatedAt = now
         record(
-            .suggestion, suggestion.id.rawValue, from: "proposed", event, to: "proposed",
-            by: actor)
+            .suggestion,
+            suggestion.id.rawValue,
+            from: "proposed",
+            event,
+            to: "proposed",
+            by: actor
+        )
         write(suggestion)
     }
 

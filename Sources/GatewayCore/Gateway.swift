@@ -146,7 +146,12 @@ package struct Gateway: Sendable {
         scheduledForecasts[key] = due
         timers.insert(
             TimerQueue.Entry(
-                due: due, kind: .forecast, record: Int64(vehicle.index), detail: slot))
+                due: due,
+                kind: .forecast,
+                record: Int64(vehicle.index),
+                detail: slot
+            )
+        )
     }
 
     private mutating func fireForecast(_ timer: TimerQueue.Entry) {
@@ -160,7 +165,10 @@ package struct Gateway: Sendable {
             return schedule(forecastOf: vehicle, slot: timer.detail, due: due)
         }
         let event = engine.fireTimer(
-            slot: timer.detail, now: now, &vehicles[Int(timer.record)].rules)
+            slot: timer.detail,
+            now: now,
+            &vehicles[Int(timer.record)].rules
+        )
         touch(vehicle)
         if let event { apply([event], to: vehicle) }
     }

@@ -22,7 +22,9 @@ package struct PacketBatch: Sendable {
     }
 
     package mutating func append(
-        topic: some Sequence<UInt8>, payload: some Sequence<UInt8>, receivedAt: Timestamp
+        topic: some Sequence<UInt8>,
+        payload: some Sequence<UInt8>,
+        receivedAt: Timestamp
     ) {
         let start = arena.count
         arena.append(contentsOf: topic)
@@ -30,7 +32,11 @@ package struct PacketBatch: Sendable {
         arena.append(contentsOf: payload)
         packets.append(
             Packet(
-                topic: start..<middle, payload: middle..<arena.count, receivedAt: receivedAt))
+                topic: start..<middle,
+                payload: middle..<arena.count,
+                receivedAt: receivedAt
+            )
+        )
     }
 
     package mutating func removeAll() {
@@ -44,7 +50,12 @@ package enum Command: Sendable, Equatable {
     /// Confirms the held slot, or another of the offered ones.
     case book(SuggestionID, version: Int, offer: OfferLabel?, actor: String)
     case decline(
-        SuggestionID, version: Int, reason: DeclineReason, note: String, actor: String)
+        SuggestionID,
+        version: Int,
+        reason: DeclineReason,
+        note: String,
+        actor: String
+    )
 }
 
 /// What the core can be given.

@@ -1,4 +1,6 @@
-/// Why a command was refused. The codes are API: additions only.
+/// Why a command was refused.
+///
+/// The codes are API: additions only.
 package enum ProblemCode: String, CaseIterable, Sendable {
     /// No such suggestion. Remedy: reload the list.
     case notFound = "not_found"

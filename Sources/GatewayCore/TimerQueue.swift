@@ -1,6 +1,8 @@
 import Telemetry
 
-/// What falls due. The order of the cases decides between timers of one instant.
+/// What falls due.
+///
+/// The order of the cases decides between timers of one instant.
 enum TimerKind: Int, Sendable {
     /// A vehicle's readings have waited long enough.
     case flush

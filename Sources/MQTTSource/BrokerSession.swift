@@ -12,8 +12,13 @@ package struct BrokerAddress: Sendable {
     package var receiveMaximum: Int
 
     package init(
-        host: String, port: Int, clientID: String, username: String = "", password: String = "",
-        keepaliveSeconds: Int = 60, receiveMaximum: Int
+        host: String,
+        port: Int,
+        clientID: String,
+        username: String = "",
+        password: String = "",
+        keepaliveSeconds: Int = 60,
+        receiveMaximum: Int
     ) {
         self.host = host
         self.port = port
@@ -61,6 +66,12 @@ package struct BrokerError: Error, CustomStringConvertible {
         var isSessionPresent = false
         var subscribed = false
         var publish: (IncomingPublish) -> Void = { _ in }
+
+        /// The inbox behind the pointer that libmosquitto hands back.
+        static func from(_ context: UnsafeMutableRawPointer?) -> Inbox? {
+            guard let context = unsafe context else { return nil }
+            return unsafe Unmanaged<Inbox>.fromOpaque(context).takeUnretainedValue()
+        }
     }
 
     private let handle: OpaquePointer
@@ -77,25 +88,28 @@ package struct BrokerError: Error, CustomStringConvertible {
         unsafe self.handle = handle
         unsafe mosquitto_int_option(handle, MOSQ_OPT_PROTOCOL_VERSION, MQTT_PROTOCOL_V5)
         unsafe mosquitto_int_option(
-            handle, MOSQ_OPT_RECEIVE_MAXIMUM, Int32(address.receiveMaximum))
+            handle,
+            MOSQ_OPT_RECEIVE_MAXIMUM,
+            Int32(address.receiveMaximum)
+        )
         // Threaded, but without a thread: nothing is written unless we call `loop_write`.
         unsafe mosquitto_threaded_set(handle, true)
         if !address.username.isEmpty {
             unsafe mosquitto_username_pw_set(handle, address.username, address.password)
         }
         unsafe mosquitto_connect_v5_callback_set(handle) { _, context, code, flags, _ in
-            let inbox = unsafe Unmanaged<Inbox>.fromOpaque(context!).takeUnretainedValue()
+            guard let inbox = unsafe Inbox.from(context) else { return }
             inbox.events += 1
             inbox.connectCode = code
             inbox.isSessionPresent = flags & 1 == 1
         }
         unsafe mosquitto_subscribe_v5_callback_set(handle) { _, context, _, _, _, _ in
-            let inbox = unsafe Unmanaged<Inbox>.fromOpaque(context!).takeUnretainedValue()
+            guard let inbox = unsafe Inbox.from(context) else { return }
             inbox.events += 1
             inbox.subscribed = true
         }
         unsafe mosquitto_message_v5_callback_set(handle) { _, context, message, _ in
-            let inbox = unsafe Unmanaged<Inbox>.fromOpaque(context!).takeUnretainedValue()
+            guard let inbox = unsafe Inbox.from(context) else { return }
             inbox.events += 1
             guard let message = unsafe message?.pointee, let topic = unsafe message.topic else {
                 return
@@ -104,8 +118,12 @@ package struct BrokerError: Error, CustomStringConvertible {
                 IncomingPublish(
                     topic: UnsafeRawBufferPointer(start: topic, count: strlen(topic)),
                     payload: UnsafeRawBufferPointer(
-                        start: message.payload, count: Int(message.payloadlen)),
-                    isRetained: message.retain))
+                        start: message.payload,
+                        count: Int(message.payloadlen)
+                    ),
+                    isRetained: message.retain
+                )
+            )
         }
     }
 
@@ -128,14 +146,24 @@ package struct BrokerError: Error, CustomStringConvertible {
         var properties: OpaquePointer?
         // A session that outlives every outage of ours: MQTT 5 §3.1.2.11.2, never expires.
         unsafe mosquitto_property_add_int32(
-            &properties, Int32(MQTT_PROP_SESSION_EXPIRY_INTERVAL.rawValue), UInt32.max)
+            &properties,
+            Int32(MQTT_PROP_SESSION_EXPIRY_INTERVAL.rawValue),
+            UInt32.max
+        )
         defer { unsafe mosquitto_property_free_all(&properties) }
         let code = unsafe mosquitto_connect_bind_v5(
-            handle, address.host, Int32(address.port), Int32(address.keepaliveSeconds), nil,
-            properties)
+            handle,
+            address.host,
+            Int32(address.port),
+            Int32(address.keepaliveSeconds),
+            nil,
+            properties
+        )
         guard code == MOSQ_ERR_SUCCESS.rawValue else {
             throw BrokerError(
-                what: "\(address.host):\(address.port) cannot be reached", code: code)
+                what: "\(address.host):\(address.port) cannot be reached",
+                code: code
+            )
         }
     }
 
@@ -152,7 +180,9 @@ package struct BrokerError: Error, CustomStringConvertible {
 
     package var isSubscribed: Bool { inbox.subscribed }
 
-    /// Queues a subscription at QoS 1. QoS 2 would be acknowledged before we see the message.
+    /// Queues a subscription at QoS 1.
+    ///
+    /// QoS 2 would be acknowledged before we see the message.
     package func subscribe(_ filter: String) throws(BrokerError) {
         try check(unsafe mosquitto_subscribe(handle, nil, filter, 1), "subscribe to \(filter)")
     }
@@ -161,8 +191,16 @@ package struct BrokerError: Error, CustomStringConvertible {
     package func publish(_ topic: String, _ payload: [UInt8], qos: Int32) throws(BrokerError) {
         try check(
             unsafe mosquitto_publish(
-                handle, nil, topic, Int32(payload.count), payload, qos, false),
-            "publish to \(topic)")
+                handle,
+                nil,
+                topic,
+                Int32(payload.count),
+                payload,
+                qos,
+                false
+            ),
+            "publish to \(topic)"
+        )
     }
 
     package func disconnect() {
@@ -174,13 +212,17 @@ package struct BrokerError: Error, CustomStringConvertible {
     /// Waits until there is something to read, room to write what is queued, or a wake.
     /// - Returns: readable, writable.
     package func wait(
-        milliseconds: Int32, wake: Int32
+        milliseconds: Int32,
+        wake: Int32
     ) -> (isReadable: Bool, isWritable: Bool, isWoken: Bool) {
         let socket = unsafe mosquitto_socket(handle)
         let wantsWrite = unsafe mosquitto_want_write(handle)
         var entries = [
             pollfd(
-                fd: socket, events: Int16(POLLIN) | (wantsWrite ? Int16(POLLOUT) : 0), revents: 0),
+                fd: socket,
+                events: Int16(POLLIN) | (wantsWrite ? Int16(POLLOUT) : 0),
+                revents: 0
+            ),
             pollfd(fd: wake, events: Int16(POLLIN), revents: 0),
         ]
         _ = unsafe poll(&entries, 2, milliseconds)
@@ -199,7 +241,9 @@ package struct BrokerError: Error, CustomStringConvertible {
         case lost
     }
 
-    /// Reads packets until none is left or `isFull`. Writes nothing.
+    /// Reads packets until none is left or `isFull`.
+    ///
+    /// Writes nothing.
     package func read(until isFull: () -> Bool) -> ReadResult {
         while !isFull() {
             inbox.events = 0
@@ -215,13 +259,16 @@ package struct BrokerError: Error, CustomStringConvertible {
         return .full
     }
 
-    /// Keepalive: queues a PINGREQ when due. False when the connection is gone.
+    /// Keepalive: queues a PINGREQ when due.
+    ///
+    /// False when the connection is gone.
     package func keepAlive() -> Bool {
         unsafe mosquitto_loop_misc(handle) == MOSQ_ERR_SUCCESS.rawValue
     }
 
-    /// Writes everything queued: acknowledgements, subscriptions, publishes. Call it only when
-    /// every packet read so far is committed.
+    /// Writes everything queued: acknowledgements, subscriptions, publishes.
+    ///
+    /// Call it only when every packet read so far is committed.
     ///
     /// A broker that hung up is not written to: a failed write would close the socket and with it
     /// packets that lie unread in it.

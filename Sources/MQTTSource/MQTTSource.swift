@@ -1,8 +1,8 @@
 package import GatewayCore
 import Glibc
 package import Logging
-package import Telemetry
 import Synchronization
+package import Telemetry
 import Threads
 
 /// What the core did with a batch.
@@ -25,8 +25,9 @@ package struct SourceStatus: Sendable, Equatable {
 ///
 /// Isolation: everything runs on the thread that calls `run`; `stop` and `status` are for others.
 package final class MQTTSource: Sendable {
-    /// What vehicles publish to. One plain durable subscription each: shared ones are not kept
-    /// over a restart of the broker.
+    /// What vehicles publish to.
+    ///
+    /// One plain durable subscription each: shared ones are not kept over a restart of the broker.
     package static let filters = ["vehicles/+/telemetry", "vehicles/+/profile"]
 
     private let address: BrokerAddress
@@ -36,9 +37,11 @@ package final class MQTTSource: Sendable {
     private let stopping = Atomic<Bool>(false)
     private let current = Mutex(SourceStatus())
 
-    /// - Parameter clock: the time a packet is stamped with when it is read.
+    /// `clock` gives the time a packet is stamped with when it is read.
     package init(
-        _ address: BrokerAddress, logger: Logger, clock: @escaping @Sendable () -> Timestamp
+        _ address: BrokerAddress,
+        logger: Logger,
+        clock: @escaping @Sendable () -> Timestamp
     ) {
         self.address = address
         self.logger = logger
@@ -55,10 +58,13 @@ package final class MQTTSource: Sendable {
 
     private var isStopping: Bool { stopping.load(ordering: .acquiring) }
 
-    /// Reads until stopped. `confirmations` are published on the first connection;
-    /// `deliver` blocks until the batch is committed or abandoned.
+    /// Reads until stopped.
+    ///
+    /// `confirmations` are published on the first connection; `deliver` blocks until the batch is
+    /// committed or abandoned.
     package func run(
-        confirmations: [Confirmation], deliver: (PacketBatch) -> BatchOutcome
+        confirmations: [Confirmation],
+        deliver: (PacketBatch) -> BatchOutcome
     ) {
         let session: BrokerSession
         do throws(BrokerError) {
@@ -72,7 +78,10 @@ package final class MQTTSource: Sendable {
         let clock = clock
         session.onPublish { publish in
             unsafe arena.batch.append(
-                topic: publish.topic, payload: publish.payload, receivedAt: clock())
+                topic: publish.topic,
+                payload: publish.payload,
+                receivedAt: clock()
+            )
         }
         var backoff = Backoff()
         var generator = SystemRandomNumberGenerator()
@@ -110,8 +119,11 @@ package final class MQTTSource: Sendable {
     ///
     /// Between the first read of a batch and its commit nothing may be written.
     private func serve(
-        _ session: BrokerSession, _ arena: ArenaBox, _ batch: inout PacketBatch,
-        _ pending: inout [Confirmation], _ backoff: inout Backoff,
+        _ session: BrokerSession,
+        _ arena: ArenaBox,
+        _ batch: inout PacketBatch,
+        _ pending: inout [Confirmation],
+        _ backoff: inout Backoff,
         _ deliver: (PacketBatch) -> BatchOutcome
     ) throws(BrokerError) {
         var keptAliveAt = ContinuousClock.now
@@ -140,24 +152,24 @@ package final class MQTTSource: Sendable {
                 }
             }
             if isLost { return }
-            if !isStopping {
-                let now = ContinuousClock.now
-                if now - keptAliveAt > .seconds(5) {
-                    keptAliveAt = now
-                    // After reading, so that a PINGRESP that waited during a commit is seen.
-                    if !session.keepAlive() { return }
-                }
-                if !session.flush() { return }
-            } else {
+            guard !isStopping else {
                 session.disconnect()
                 _ = session.flush()
                 return
             }
+            let now = ContinuousClock.now
+            if now - keptAliveAt > .seconds(5) {
+                keptAliveAt = now
+                // After reading, so that a PINGRESP that waited during a commit is seen.
+                if !session.keepAlive() { return }
+            }
+            if !session.flush() { return }
         }
     }
 
     private func welcome(
-        _ session: BrokerSession, isSessionPresent: Bool
+        _ session: BrokerSession,
+        isSessionPresent: Bool
     ) throws(BrokerError) {
         // Always: a broker that lost the session has lost the subscription too.
         for filter in MQTTSource.filters { try session.subscribe(filter) }
@@ -174,7 +186,8 @@ package final class MQTTSource: Sendable {
             metadata: [
                 "broker": "\(address.host):\(address.port)",
                 "mqtt.session_present": "\(isSessionPresent)",
-            ])
+            ]
+        )
         if !isSessionPresent, !isFirst {
             // Vehicles that keep their readings until these are confirmed send them again.
             logger.error("the broker has lost our session, and the packets it held for us")
@@ -187,7 +200,10 @@ package final class MQTTSource: Sendable {
             let payload =
                 "{\"boot\":\(json(confirmation.boot)),\"seq\":\(confirmation.sequence)}"
             try? session.publish(
-                "vehicles/\(confirmation.vehicle)/committed", Array(payload.utf8), qos: 0)
+                "vehicles/\(confirmation.vehicle)/committed",
+                Array(payload.utf8),
+                qos: 0
+            )
         }
         confirmations.removeAll()
     }

@@ -4,7 +4,7 @@ package import GatewayCore
 import Telemetry
 
 #if canImport(Glibc)
-    import Glibc
+import Glibc
 #endif
 
 /// A recording that cannot be read.
@@ -56,15 +56,18 @@ package struct RecordingError: Error, CustomStringConvertible {
     /// Bytes of the file read so far, compressed ones for gzip: for progress.
     package var fileOffset: Int64 { unsafe Int64(gzoffset(file)) }
 
-    /// Appends lines to `batch` until it is full. Returns false at the end of the file.
-    /// Empty lines are passed over.
+    /// Appends lines to `batch` until it is full.
+    ///
+    /// Returns false at the end of the file. Empty lines are passed over.
     package func fill(_ batch: inout PacketBatch) throws(RecordingError) -> Bool {
         while !batch.isFull(packetsMax: Limits.recordingBatchLinesMax) {
             guard let line = try nextLine() else { return false }
             if line.isEmpty { continue }
             batch.append(
-                topic: EmptyCollection(), payload: line,
-                receivedAt: Timestamp(milliseconds: 0))
+                topic: EmptyCollection(),
+                payload: line,
+                receivedAt: Timestamp(milliseconds: 0)
+            )
         }
         return true
     }

@@ -117,16 +117,24 @@ package struct ComponentState: Sendable, Equatable {
 
     // MARK: One measurement
 
-    /// Takes a measurement in. Returns what changed, in order.
+    /// Takes a measurement in.
+    ///
+    /// Returns what changed, in order.
     mutating func update(
-        observedAt: Timestamp, now: Timestamp, measurement: Measurement, rule: RuleParameters
+        observedAt: Timestamp,
+        now: Timestamp,
+        measurement: Measurement,
+        rule: RuleParameters
     ) -> [RuleEvent.Kind] {
         var changes: [RuleEvent.Kind] = []
         let margin = rule.direction.sign * (measurement.value - limit)
         if isRaised {
             minimum = min(minimum, margin)
             recovered.note(
-                margin > minimum + rule.clear.recovery, at: observedAt, rule.near)
+                margin > minimum + rule.clear.recovery,
+                at: observedAt,
+                rule.near
+            )
             if recovered.count >= rule.clear.recoveryReadings {
                 clear()
                 changes.append(.cleared)
@@ -134,13 +142,19 @@ package struct ComponentState: Sendable, Equatable {
         }
         noteReading(observedAt, measurement.value)
         let step = filter.update(
-            at: observedAt.days, margin: margin, variance: measurement.variance, rule.estimator)
+            at: observedAt.days,
+            margin: margin,
+            variance: measurement.variance,
+            rule.estimator
+        )
         if step == .restarted {
             published = nil
             older = Anchor(at: observedAt, value: measurement.value, readings: 1)
             newer = older
         }
-        if step == .moved, let change = forecast(observedAt, now: now, rule: rule) { changes.append(change) }
+        if step == .moved, let change = forecast(observedAt, now: now, rule: rule) {
+            changes.append(change)
+        }
         if let change = compareWithLimit(observedAt, margin: margin, now: now, rule: rule) {
             changes.append(change)
         }
@@ -172,7 +186,9 @@ package struct ComponentState: Sendable, Equatable {
 
     /// Moves the published date and decides whether the limit is near.
     private mutating func forecast(
-        _ observedAt: Timestamp, now: Timestamp, rule: RuleParameters
+        _ observedAt: Timestamp,
+        now: Timestamp,
+        rule: RuleParameters
     ) -> RuleEvent.Kind? {
         let nowDays = now.days
         let days = filter.daysToCrossing(now: nowDays)
@@ -195,8 +211,10 @@ package struct ComponentState: Sendable, Equatable {
 
         let lead = rule.near.leadDays
         let isLikely = filter.isCrossed(
-            within: 2 * lead + nowDays - filter.time, quantile: rule.near.gateQuantile,
-            rule.estimator)
+            within: 2 * lead + nowDays - filter.time,
+            quantile: rule.near.gateQuantile,
+            rule.estimator
+        )
         if isRaised {
             return settle(days: days, now: now, rule: rule) ?? change
         }
@@ -212,7 +230,11 @@ package struct ComponentState: Sendable, Equatable {
     }
 
     /// Clears an alert whose crossing has moved out of sight for long enough.
-    private mutating func settle(days: Double?, now: Timestamp, rule: RuleParameters) -> RuleEvent.Kind? {
+    private mutating func settle(
+        days: Double?,
+        now: Timestamp,
+        rule: RuleParameters
+    ) -> RuleEvent.Kind? {
         guard (days ?? .infinity) > rule.clear.leadFactor * rule.near.leadDays else {
             clearSince = nil
             return nil
@@ -226,7 +248,10 @@ package struct ComponentState: Sendable, Equatable {
 
     /// The limit itself: met is met, with or without a trend.
     private mutating func compareWithLimit(
-        _ observedAt: Timestamp, margin: Double, now: Timestamp, rule: RuleParameters
+        _ observedAt: Timestamp,
+        margin: Double,
+        now: Timestamp,
+        rule: RuleParameters
     ) -> RuleEvent.Kind? {
         crossed.note(margin <= 0, at: observedAt, rule.near)
         guard crossed.count >= rule.near.crossedReadings, !isCrossed else { return nil }
@@ -266,14 +291,23 @@ package struct ComponentState: Sendable, Equatable {
     func evidence(now: Timestamp, rule: RuleParameters) -> Evidence {
         let sign = rule.direction.sign
         let halfWidth = Milliseconds.days(
-            1.282 * rule.estimator.kappa * publishedDeviation)
+            1.282 * rule.estimator.kappa * publishedDeviation
+        )
         let middle = published.map(Timestamp.init(days:))
         return Evidence(
-            limit: limit, isLimitAssumed: isLimitAssumed,
+            limit: limit,
+            isLimitAssumed: isLimitAssumed,
             level: limit + sign * (filter.level + filter.slope * max(0, now.days - filter.time)),
-            slopePerDay: sign * filter.slope, firstAt: older.at, firstValue: older.value,
-            newestAt: newestAt, newestValue: newestValue, readings: older.readings,
-            early: middle.map { max(min($0, now), $0 - halfWidth) }, middle: middle,
-            late: middle.map { $0 + halfWidth }, isCrossed: isCrossed)
+            slopePerDay: sign * filter.slope,
+            firstAt: older.at,
+            firstValue: older.value,
+            newestAt: newestAt,
+            newestValue: newestValue,
+            readings: older.readings,
+            early: middle.map { max(min($0, now), $0 - halfWidth) },
+            middle: middle,
+            late: middle.map { $0 + halfWidth },
+            isCrossed: isCrossed
+        )
     }
 }

@@ -23,9 +23,19 @@ package struct Evidence: Sendable, Equatable {
     package var isCrossed: Bool
 
     package init(
-        limit: Double, isLimitAssumed: Bool, level: Double, slopePerDay: Double,
-        firstAt: Timestamp, firstValue: Double, newestAt: Timestamp, newestValue: Double,
-        readings: Int, early: Timestamp?, middle: Timestamp?, late: Timestamp?, isCrossed: Bool
+        limit: Double,
+        isLimitAssumed: Bool,
+        level: Double,
+        slopePerDay: Double,
+        firstAt: Timestamp,
+        firstValue: Double,
+        newestAt: Timestamp,
+        newestValue: Double,
+        readings: Int,
+        early: Timestamp?,
+        middle: Timestamp?,
+        late: Timestamp?,
+        isCrossed: Bool
     ) {
         self.limit = limit
         self.isLimitAssumed = isLimitAssumed

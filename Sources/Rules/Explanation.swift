@@ -14,15 +14,24 @@ package enum Explanation {
     }
 
     package static func sentence(
-        rule: Rule, component: RuleComponent, evidence: Evidence, at now: Timestamp,
+        rule: Rule,
+        component: RuleComponent,
+        evidence: Evidence,
+        at now: Timestamp,
         zone: ZoneOffsets
     ) -> Bilingual {
         let text = evidence.isCrossed || evidence.middle == nil ? rule.crossedText : rule.nearText
         func render(_ template: String, _ language: Language) -> String {
             fill(template) {
                 value(
-                    of: $0, rule: rule, component: component, evidence: evidence, now: now,
-                    zone: zone, language)
+                    of: $0,
+                    rule: rule,
+                    component: component,
+                    evidence: evidence,
+                    now: now,
+                    zone: zone,
+                    language
+                )
             }
         }
         return Bilingual(zh: render(text.zh, .zh), en: render(text.en, .en))
@@ -55,8 +64,13 @@ package enum Explanation {
     }
 
     private static func value(
-        of name: String, rule: Rule, component: RuleComponent, evidence: Evidence,
-        now: Timestamp, zone: ZoneOffsets, _ language: Language
+        of name: String,
+        rule: Rule,
+        component: RuleComponent,
+        evidence: Evidence,
+        now: Timestamp,
+        zone: ZoneOffsets,
+        _ language: Language
     ) -> String {
         func number(_ value: Double, _ decimals: Int? = nil) -> String {
             fixed(value * rule.display.factor, decimals: decimals ?? rule.display.decimals)
@@ -81,7 +95,8 @@ package enum Explanation {
         case "range":
             let early = date(evidence.early)
             let late = date(evidence.late)
-            return early == late ? early : language == .zh ? "\(early)至\(late)" : "\(early) to \(late)"
+            return early == late
+                ? early : language == .zh ? "\(early)至\(late)" : "\(early) to \(late)"
         case "months":
             let days = ((evidence.late ?? now) - now).days
             return String(max(1, Int((days / 30).rounded(.up))))
@@ -104,7 +119,10 @@ package enum Explanation {
 
     /// `3月19日` or `19 Mar`; with the year when it is not this one.
     private static func day(
-        _ instant: Timestamp, now: Timestamp, zone: ZoneOffsets, _ language: Language
+        _ instant: Timestamp,
+        now: Timestamp,
+        zone: ZoneOffsets,
+        _ language: Language
     ) -> String {
         let date = zone.civil(instant).date
         let isThisYear = date.year == zone.civil(now).date.year

@@ -42,14 +42,16 @@ extension Measure {
             guard let ambient = context.ambient, parked >= 3 else { return nil }
             return Measurement(
                 value: Measure.coldPressure(value, at: ambient),
-                variance: constants.ambientReadingDeviation * constants.ambientReadingDeviation)
+                variance: constants.ambientReadingDeviation * constants.ambientReadingDeviation
+            )
         case .batteryRest:
             guard parked >= 4 else { return nil }
             let drain = 0.0004 * min(parked, 400)
             return Measurement(
                 value: value - 0.0025 * (ambient - 25) + 0.0003 * min(parked, 200)
                     - 0.22 * exponential(-parked / 2.2),
-                variance: variance + 0.5 * drain * drain)
+                variance: variance + 0.5 * drain * drain
+            )
         case .batteryCrank:
             guard let parked = context.parkedHours, parked >= 3 else { return nil }
             let hot = exponential(-parked / 3)
@@ -57,7 +59,8 @@ extension Measure {
             return Measurement(
                 value: value - (engine < 20 ? 0.014 : 0.0056) * (engine - 20) * (1 - hot)
                     - 0.25 * hot,
-                variance: variance)
+                variance: variance
+            )
         case .coolantWarm:
             let isWarm =
                 context.sinceStartHours >= 0.25

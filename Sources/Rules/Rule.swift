@@ -89,13 +89,13 @@ package struct NearCondition: Sendable, Equatable {
 
 /// When a raised alert is over.
 package struct ClearCondition: Sendable, Equatable {
-    /// Clears when the median crossing lies beyond this multiple of the lead …
+    /// Clears when the median crossing lies beyond this multiple of the lead for `hours`.
     package var leadFactor = 1.6
-    /// … for this long, …
+    /// How long it must lie there.
     package var hours = 24.0
-    /// … or when readings exceed the lowest since the raise by this much …
+    /// Clears too when readings exceed the lowest since the raise by this much.
     package var recovery = 0.0
-    /// … this many times in a row.
+    /// How many readings in a row must do so.
     package var recoveryReadings = 3
 
     package init() {}
@@ -131,7 +131,11 @@ package struct RuleComponent: Sendable, Equatable {
     package var axle: PlacardAxle?
 
     package init(
-        name: String, title: Bilingual, signal: SignalID, companion: SignalID?, axle: PlacardAxle?
+        name: String,
+        title: Bilingual,
+        signal: SignalID,
+        companion: SignalID?,
+        axle: PlacardAxle?
     ) {
         self.name = name
         self.title = title
@@ -178,7 +182,9 @@ package struct Rule: Sendable, Equatable {
     package var display: Display
     /// Codes of the service catalogue.
     package var jobs: [String]
-    /// Added to readings of `asRead`, e.g. half a step of a signal that rounds up.
+    /// Added to readings of `asRead`, e.g.
+    ///
+    /// half a step of a signal that rounds up.
     package var readingOffset: Double
     /// Readings outside are not used by this rule.
     package var usable: ClosedRange<Double>
@@ -186,11 +192,23 @@ package struct Rule: Sendable, Equatable {
     package var crossedText: Bilingual
 
     package init(
-        id: String, version: Int, title: Bilingual, components: [RuleComponent], measure: Measure,
-        direction: Direction, limit: LimitDefinition, consequence: Consequence,
-        near: NearCondition, clear: ClearCondition, estimator: EstimatorConstants,
-        display: Display, jobs: [String], readingOffset: Double, usable: ClosedRange<Double>,
-        nearText: Bilingual, crossedText: Bilingual
+        id: String,
+        version: Int,
+        title: Bilingual,
+        components: [RuleComponent],
+        measure: Measure,
+        direction: Direction,
+        limit: LimitDefinition,
+        consequence: Consequence,
+        near: NearCondition,
+        clear: ClearCondition,
+        estimator: EstimatorConstants,
+        display: Display,
+        jobs: [String],
+        readingOffset: Double,
+        usable: ClosedRange<Double>,
+        nearText: Bilingual,
+        crossedText: Bilingual
     ) {
         self.id = id
         self.version = version

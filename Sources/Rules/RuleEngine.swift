@@ -42,8 +42,12 @@ package struct RuleEngine: Sendable {
                 }
                 slots.append(
                     Slot(
-                        rule: ruleIndex, component: index, parameters: RuleParameters(rule),
-                        hasCompanion: component.companion != nil))
+                        rule: ruleIndex,
+                        component: index,
+                        parameters: RuleParameters(rule),
+                        hasCompanion: component.companion != nil
+                    )
+                )
             }
         }
         var opensTrip = [Bool](repeating: false, count: catalogue.signals.count)
@@ -68,14 +72,21 @@ package struct RuleEngine: Sendable {
 
     // MARK: Readings
 
-    /// Lets a reading wait for its neighbours. Returns true when the vehicle's readings must be
-    /// used at once because no more can wait.
+    /// Lets a reading wait for its neighbours.
+    ///
+    /// Returns true when the vehicle's readings must be used at once because no more can wait.
     package func hold(
-        _ reading: Reading, now: Timestamp, _ vehicle: inout VehicleState
+        _ reading: Reading,
+        now: Timestamp,
+        _ vehicle: inout VehicleState
     ) -> Bool {
         vehicle.held.append(
             HeldReading(
-                observedAt: reading.observedAt, value: reading.value, signal: reading.signal))
+                observedAt: reading.observedAt,
+                value: reading.value,
+                signal: reading.signal
+            )
+        )
         if vehicle.flushDue == nil { vehicle.flushDue = now + Limits.holdMilliseconds }
         return vehicle.held.count >= Limits.heldReadingsMax
     }
@@ -94,11 +105,15 @@ package struct RuleEngine: Sendable {
     }
 
     private func use(
-        _ reading: HeldReading, now: Timestamp, _ vehicle: inout VehicleState,
+        _ reading: HeldReading,
+        now: Timestamp,
+        _ vehicle: inout VehicleState,
         _ events: inout [RuleEvent]
     ) {
         vehicle.trip.note(
-            reading.observedAt, opensTrip: opensTrip[Int(reading.signal.index)])
+            reading.observedAt,
+            opensTrip: opensTrip[Int(reading.signal.index)]
+        )
         for use in uses[Int(reading.signal.index)] {
             switch use {
             case .ambient:
@@ -113,7 +128,10 @@ package struct RuleEngine: Sendable {
     }
 
     private func noteValue(
-        _ reading: HeldReading, slot: Int, now: Timestamp, _ vehicle: inout VehicleState,
+        _ reading: HeldReading,
+        slot: Int,
+        now: Timestamp,
+        _ vehicle: inout VehicleState,
         _ events: inout [RuleEvent]
     ) {
         let place = place(ofSlot: slot, in: &vehicle)
@@ -123,20 +141,32 @@ package struct RuleEngine: Sendable {
         guard slots[slot].hasCompanion else {
             return feed(
                 reading.observedAt,
-                rule.measure.measure(reading.value, rule: rule, context: context), place: place,
-                now: now, &vehicle, &events)
+                rule.measure.measure(reading.value, rule: rule, context: context),
+                place: place,
+                now: now,
+                &vehicle,
+                &events
+            )
         }
         if let waiting = vehicle.joins[place].pending {
             vehicle.joins[place].pending = nil
             feedWithoutTemperature(waiting, place: place, now: now, &vehicle, &events)
         }
         let pending = TemperatureJoin.Pending(
-            observedAt: reading.observedAt, value: reading.value,
-            parkedHours: context.parkedHours, ambient: context.ambient)
+            observedAt: reading.observedAt,
+            value: reading.value,
+            parkedHours: context.parkedHours,
+            ambient: context.ambient
+        )
         if vehicle.joins[place].temperatureAt == reading.observedAt {
             feed(
-                pending, temperature: vehicle.joins[place].temperature, place: place, now: now,
-                &vehicle, &events)
+                pending,
+                temperature: vehicle.joins[place].temperature,
+                place: place,
+                now: now,
+                &vehicle,
+                &events
+            )
         } else if vehicle.joins[place].hasSensor {
             vehicle.joins[place].pending = pending
         } else {
@@ -145,7 +175,10 @@ package struct RuleEngine: Sendable {
     }
 
     private func noteTemperature(
-        _ reading: HeldReading, slot: Int, now: Timestamp, _ vehicle: inout VehicleState,
+        _ reading: HeldReading,
+        slot: Int,
+        now: Timestamp,
+        _ vehicle: inout VehicleState,
         _ events: inout [RuleEvent]
     ) {
         let place = place(ofSlot: slot, in: &vehicle)
@@ -155,13 +188,23 @@ package struct RuleEngine: Sendable {
         if let pending = vehicle.joins[place].pending, pending.observedAt == reading.observedAt {
             vehicle.joins[place].pending = nil
             feed(
-                pending, temperature: reading.value, place: place, now: now, &vehicle, &events)
+                pending,
+                temperature: reading.value,
+                place: place,
+                now: now,
+                &vehicle,
+                &events
+            )
         }
     }
 
     private func feed(
-        _ pending: TemperatureJoin.Pending, temperature: Double, place: Int, now: Timestamp,
-        _ vehicle: inout VehicleState, _ events: inout [RuleEvent]
+        _ pending: TemperatureJoin.Pending,
+        temperature: Double,
+        place: Int,
+        now: Timestamp,
+        _ vehicle: inout VehicleState,
+        _ events: inout [RuleEvent]
     ) {
         let rule = slots[vehicle.slots[place]].parameters
         guard rule.usable.contains(pending.value) else { return }
@@ -170,38 +213,66 @@ package struct RuleEngine: Sendable {
             pending.observedAt,
             Measurement(
                 value: Measure.coldPressure(pending.value, at: temperature),
-                variance: deviation * deviation),
-            place: place, now: now, &vehicle, &events)
+                variance: deviation * deviation
+            ),
+            place: place,
+            now: now,
+            &vehicle,
+            &events
+        )
     }
 
     private func feedWithoutTemperature(
-        _ pending: TemperatureJoin.Pending, place: Int, now: Timestamp,
-        _ vehicle: inout VehicleState, _ events: inout [RuleEvent]
+        _ pending: TemperatureJoin.Pending,
+        place: Int,
+        now: Timestamp,
+        _ vehicle: inout VehicleState,
+        _ events: inout [RuleEvent]
     ) {
         let rule = slots[vehicle.slots[place]].parameters
         let context = ReadingContext(
-            parkedHours: pending.parkedHours, sinceStartHours: 0, lastParkHours: nil,
-            isLate: false, ambient: pending.ambient)
+            parkedHours: pending.parkedHours,
+            sinceStartHours: 0,
+            lastParkHours: nil,
+            isLate: false,
+            ambient: pending.ambient
+        )
         feed(
             pending.observedAt,
-            rule.measure.measure(pending.value, rule: rule, context: context), place: place,
-            now: now, &vehicle, &events)
+            rule.measure.measure(pending.value, rule: rule, context: context),
+            place: place,
+            now: now,
+            &vehicle,
+            &events
+        )
     }
 
     private func feed(
-        _ observedAt: Timestamp, _ measurement: Measurement?, place: Int, now: Timestamp,
-        _ vehicle: inout VehicleState, _ events: inout [RuleEvent]
+        _ observedAt: Timestamp,
+        _ measurement: Measurement?,
+        place: Int,
+        now: Timestamp,
+        _ vehicle: inout VehicleState,
+        _ events: inout [RuleEvent]
     ) {
         guard let measurement else { return }
         let slot = vehicle.slots[place]
         let rule = slots[slot].parameters
         let changes = vehicle.components[place].update(
-            observedAt: observedAt, now: now, measurement: measurement, rule: rule)
+            observedAt: observedAt,
+            now: now,
+            measurement: measurement,
+            rule: rule
+        )
         for kind in changes {
             events.append(
                 RuleEvent(
-                    kind: kind, slot: slot, at: now,
-                    evidence: vehicle.components[place].evidence(now: now, rule: rule)))
+                    kind: kind,
+                    slot: slot,
+                    at: now,
+                    evidence: vehicle.components[place].evidence(now: now, rule: rule)
+                )
+            )
         }
     }
 
@@ -209,7 +280,9 @@ package struct RuleEngine: Sendable {
 
     /// Raises what was promised for a time at which nothing arrived.
     package func fireTimer(
-        slot: Int, now: Timestamp, _ vehicle: inout VehicleState
+        slot: Int,
+        now: Timestamp,
+        _ vehicle: inout VehicleState
     ) -> RuleEvent? {
         guard let place = vehicle.slots.firstIndex(of: slot),
             let due = vehicle.components[place].timerDue, due <= now,
@@ -217,9 +290,14 @@ package struct RuleEngine: Sendable {
         else { return nil }
         vehicle.components[place].fireTimer()
         return RuleEvent(
-            kind: .raised, slot: slot, at: now,
+            kind: .raised,
+            slot: slot,
+            at: now,
             evidence: vehicle.components[place].evidence(
-                now: now, rule: slots[slot].parameters))
+                now: now,
+                rule: slots[slot].parameters
+            )
+        )
     }
 
     /// Takes back a raise whose alert was closed for want of data.
@@ -236,12 +314,16 @@ package struct RuleEngine: Sendable {
         for (place, slot) in vehicle.slots.enumerated() {
             let (limit, isAssumed) = limit(ofSlot: slot, reference)
             vehicle.components[place].relimit(
-                to: limit, isAssumed: isAssumed, sign: slots[slot].parameters.direction.sign)
+                to: limit,
+                isAssumed: isAssumed,
+                sign: slots[slot].parameters.direction.sign
+            )
         }
     }
 
     private func limit(
-        ofSlot slot: Int, _ reference: VehicleReference
+        ofSlot slot: Int,
+        _ reference: VehicleReference
     ) -> (limit: Double, isAssumed: Bool) {
         switch rule(ofSlot: slot).limit {
         case .absolute(let value): return (value, false)
@@ -259,7 +341,9 @@ package struct RuleEngine: Sendable {
         let (limit, isAssumed) = limit(ofSlot: slot, vehicle.reference)
         vehicle.slots.insert(slot, at: place)
         vehicle.components.insert(
-            ComponentState(limit: limit, isLimitAssumed: isAssumed), at: place)
+            ComponentState(limit: limit, isLimitAssumed: isAssumed),
+            at: place
+        )
         vehicle.joins.insert(TemperatureJoin(), at: place)
         return place
     }

@@ -36,7 +36,9 @@ extension RuleEngine {
         vehicle.trip = try TripContext(from: &reader)
         let front = try reader.optionalDouble()
         let reference = VehicleReference(
-            placardFrontKilopascals: front, placardRearKilopascals: try reader.optionalDouble())
+            placardFrontKilopascals: front,
+            placardRearKilopascals: try reader.optionalDouble()
+        )
         vehicle.flushDue = try reader.optionalTimestamp()
         for _ in 0..<(try reader.count()) {
             let observedAt = try reader.timestamp()
@@ -45,8 +47,11 @@ extension RuleEngine {
             guard let signal = signalKeys.firstIndex(of: key) else { continue }
             vehicle.held.append(
                 HeldReading(
-                    observedAt: observedAt, value: value,
-                    signal: SignalID(index: UInt16(signal))))
+                    observedAt: observedAt,
+                    value: value,
+                    signal: SignalID(index: UInt16(signal))
+                )
+            )
         }
         var found: [(slot: Int, join: TemperatureJoin, component: ComponentState)] = []
         for _ in 0..<(try reader.count()) {
@@ -120,8 +125,11 @@ extension TemperatureJoin {
             let value = try reader.double()
             let parked = try reader.optionalDouble()
             pending = Pending(
-                observedAt: observedAt, value: value, parkedHours: parked,
-                ambient: try reader.optionalDouble())
+                observedAt: observedAt,
+                value: value,
+                parkedHours: parked,
+                ambient: try reader.optionalDouble()
+            )
         }
     }
 }

@@ -49,7 +49,10 @@ struct TrendFilter: Equatable, Sendable {
     var isStarted = false
 
     mutating func update(
-        at measured: Double, margin: Double, variance: Double, _ constants: EstimatorConstants
+        at measured: Double,
+        margin: Double,
+        variance: Double,
+        _ constants: EstimatorConstants
     ) -> Step {
         guard isStarted else {
             restart(level: margin, variance: variance, deviation: constants.slopeDeviation)
@@ -82,8 +85,15 @@ struct TrendFilter: Equatable, Sendable {
             pendingCount = 0
         }
         correct(
-            innovation, normalised: normalised, expected: expected, noise: noise, c0, c1,
-            variance: variance, isLate: lateness < 0)
+            innovation,
+            normalised: normalised,
+            expected: expected,
+            noise: noise,
+            c0,
+            c1,
+            variance: variance,
+            isLate: lateness < 0
+        )
         if constants.changeLimit > 0, lateness == 0 {
             detectChange(normalised, noise: noise, constants)
         }
@@ -102,7 +112,10 @@ struct TrendFilter: Equatable, Sendable {
     }
 
     private mutating func service(
-        at measured: Double, margin: Double, noise: Double, _ constants: EstimatorConstants
+        at measured: Double,
+        margin: Double,
+        noise: Double,
+        _ constants: EstimatorConstants
     ) -> Step {
         let tolerance = max(0.6 * constants.serviceJump, 3 * noise.squareRoot())
         guard pendingCount > 0, abs(margin - pendingLevel) < tolerance else {
@@ -132,8 +145,14 @@ struct TrendFilter: Equatable, Sendable {
     }
 
     private mutating func correct(
-        _ innovation: Double, normalised: Double, expected: Double, noise: Double, _ c0: Double,
-        _ c1: Double, variance: Double, isLate: Bool
+        _ innovation: Double,
+        normalised: Double,
+        expected: Double,
+        noise: Double,
+        _ c0: Double,
+        _ c1: Double,
+        variance: Double,
+        isLate: Bool
     ) {
         let size = abs(normalised)
         let weight =
@@ -155,7 +174,9 @@ struct TrendFilter: Equatable, Sendable {
     }
 
     private mutating func detectChange(
-        _ normalised: Double, noise: Double, _ constants: EstimatorConstants
+        _ normalised: Double,
+        noise: Double,
+        _ constants: EstimatorConstants
     ) {
         cusum = max(0, cusum - max(min(normalised, 3), -3) - Constant.changeDrift)
         guard cusum > constants.changeLimit else { return }
@@ -185,7 +206,9 @@ struct TrendFilter: Equatable, Sendable {
     /// Whether the margin will be used up `days` after the level's time with the probability of
     /// `quantile`.
     func isCrossed(
-        within days: Double, quantile: Double, _ constants: EstimatorConstants
+        within days: Double,
+        quantile: Double,
+        _ constants: EstimatorConstants
     ) -> Bool {
         let variance =
             p00 + 2 * days * p01 + days * days * p11 + constants.levelNoise * days

@@ -40,8 +40,11 @@ struct TripContext: Equatable, Sendable {
             && abs((observedAt - ambientAt).rawValue) < Milliseconds.minutes(18).rawValue
         return ReadingContext(
             parkedHours: isLate ? nil : parkedHours.map { since < 0.1 ? $0 : 0 },
-            sinceStartHours: since, lastParkHours: parkedHours, isLate: isLate,
-            ambient: isAmbientFresh ? ambient : nil)
+            sinceStartHours: since,
+            lastParkHours: parkedHours,
+            isLate: isLate,
+            ambient: isAmbientFresh ? ambient : nil
+        )
     }
 }
 

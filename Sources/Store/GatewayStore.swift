@@ -22,7 +22,9 @@ package final class GatewayStore: Sendable {
         let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
         do {
             try FileManager.default.createDirectory(
-                atPath: folder, withIntermediateDirectories: true)
+                atPath: folder,
+                withIntermediateDirectories: true
+            )
         } catch {
             throw .unopenable(path: path, cause: error.localizedDescription)
         }
@@ -39,11 +41,13 @@ package final class GatewayStore: Sendable {
                     PRAGMA cache_size = -65536;
                     PRAGMA secure_delete = OFF;
                     PRAGMA temp_store = MEMORY;
-                    """)
+                    """
+            )
             let actual = try Int.fetchOne(database, sql: "PRAGMA synchronous")
             precondition(
                 actual == (durability == .full ? 2 : 0),
-                "An acknowledgement means durable only with synchronous=FULL.")
+                "An acknowledgement means durable only with synchronous=FULL."
+            )
         }
         do {
             pool = try DatabasePool(path: path, configuration: configuration)

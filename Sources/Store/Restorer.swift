@@ -8,20 +8,25 @@ package import Workshop
 
 /// What a store gives back to a core that starts.
 package enum Restorer {
-    /// Reads everything that lives. Records that refer to stations or bays no longer configured
-    /// lose their slot; the planner finds another.
+    /// Reads everything that lives.
+    ///
+    /// Records that refer to stations or bays no longer configured lose their slot; the planner
+    /// finds another.
     package static func load(
-        _ store: GatewayStore, stations: [Station]
+        _ store: GatewayStore,
+        stations: [Station]
     ) throws(StoreError) -> RestoredState {
         do {
             return try store.pool.read { database in
                 var state = RestoredState()
                 state.vehicles = try vehicles(database)
                 state.checkpoints = try Row.fetchAll(
-                    database, sql: "SELECT vehicle_id, state FROM checkpoint ORDER BY vehicle_id"
+                    database,
+                    sql: "SELECT vehicle_id, state FROM checkpoint ORDER BY vehicle_id"
                 ).map { (VehicleID(index: $0["vehicle_id"]), Array($0["state"] as Data)) }
                 state.alerts = try Row.fetchAll(
-                    database, sql: "SELECT * FROM alert WHERE state <> 'closed' ORDER BY id"
+                    database,
+                    sql: "SELECT * FROM alert WHERE state <> 'closed' ORDER BY id"
                 ).map(AlertRow.alert)
                 state.suggestions = try suggestions(database, stations)
                 state.nextAlert = try next("alert", database)
@@ -57,14 +62,18 @@ package enum Restorer {
             profile.placardFrontKilopascals = row["placard_front_kpa"]
             profile.placardRearKilopascals = row["placard_rear_kpa"]
             return VehicleRow(
-                id: VehicleID(index: row["id"]), name: row["name"], profile: profile,
-                firstSeenAt: Timestamp(milliseconds: row["first_seen_ms"]))
+                id: VehicleID(index: row["id"]),
+                name: row["name"],
+                profile: profile,
+                firstSeenAt: Timestamp(milliseconds: row["first_seen_ms"])
+            )
         }
     }
 
     /// Live suggestions, and booked ones whose slot is still in the calendar.
     private static func suggestions(
-        _ database: Database, _ stations: [Station]
+        _ database: Database,
+        _ stations: [Station]
     ) throws -> [Suggestion] {
         let rows = try Row.fetchAll(
             database,
@@ -78,7 +87,8 @@ package enum Restorer {
                     OR (s.state = 'booked' AND o.end_ms > (
                         SELECT coalesce(max(at_ms), 0) - 7 * 86400000 FROM transition))
                 ORDER BY s.id
-                """)
+                """
+        )
         return try rows.map { row in
             let id: Int64 = row["id"]
             let station = stations.firstIndex { $0.code == row["station_code"] as String } ?? 0
@@ -90,16 +100,22 @@ package enum Restorer {
                     bay: bay,
                     interval: OpenInterval(
                         start: Timestamp(milliseconds: row["start_ms"]),
-                        end: Timestamp(milliseconds: row["end_ms"])))
+                        end: Timestamp(milliseconds: row["end_ms"])
+                    )
+                )
             }
             let occupancy: Occupancy? = slot(row).flatMap { slot in
                 guard let kind = Occupancy.Kind(rawValue: row["kind"]) else { return nil }
                 return Occupancy(
-                    id: OccupancyID(rawValue: row["occupancy_id"]), slot: slot, kind: kind)
+                    id: OccupancyID(rawValue: row["occupancy_id"]),
+                    slot: slot,
+                    kind: kind
+                )
             }
             let offers: [Offer] = try Row.fetchAll(
                 database,
-                sql: "SELECT * FROM suggestion_offer WHERE suggestion_id = ?", arguments: [id]
+                sql: "SELECT * FROM suggestion_offer WHERE suggestion_id = ?",
+                arguments: [id]
             ).compactMap { row in
                 guard let slot = slot(row), let label = OfferLabel(rawValue: row["label"]) else {
                     return nil
@@ -108,15 +124,18 @@ package enum Restorer {
             }
             let order = OfferLabel.allCases
             return Suggestion(
-                id: SuggestionID(rawValue: id), version: row["version"],
-                vehicle: VehicleID(index: row["vehicle_id"]), station: station,
+                id: SuggestionID(rawValue: id),
+                version: row["version"],
+                vehicle: VehicleID(index: row["vehicle_id"]),
+                station: station,
                 state: SuggestionState(rawValue: row["state"]) ?? .proposed,
                 alerts: try Int64.fetchAll(
                     database,
                     sql: """
                         SELECT alert_id FROM suggestion_alert WHERE suggestion_id = ?
                         ORDER BY alert_id
-                        """, arguments: [id]
+                        """,
+                    arguments: [id]
                 ).map(AlertID.init(rawValue:)),
                 need: need(row),
                 offers: offers.sorted {
@@ -127,8 +146,10 @@ package enum Restorer {
                 createdAt: Timestamp(milliseconds: row["created_ms"]),
                 updatedAt: Timestamp(milliseconds: row["updated_ms"]),
                 declineReason: (row["decline_reason"] as String?).flatMap(
-                    DeclineReason.init(rawValue:)),
-                note: row["note"])
+                    DeclineReason.init(rawValue:)
+                ),
+                note: row["note"]
+            )
         }
     }
 
@@ -136,9 +157,11 @@ package enum Restorer {
         VisitNeed(
             urgency: Urgency(rawValue: row["urgency"]) ?? .p3,
             latestBy: Timestamp(milliseconds: row["latest_by_ms"]),
-            early: Timestamp(milliseconds: row["early_ms"]), jobs: list(row["jobs"]),
+            early: Timestamp(milliseconds: row["early_ms"]),
+            jobs: list(row["jobs"]),
             minutes: row["minutes"],
-            kinds: Set(list(row["kinds"]).compactMap(BayKind.init(rawValue:))))
+            kinds: Set(list(row["kinds"]).compactMap(BayKind.init(rawValue:)))
+        )
     }
 }
 

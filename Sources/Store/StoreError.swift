@@ -24,7 +24,9 @@ package enum StoreError: Error, CustomStringConvertible {
     init(_ error: any Error) {
         if let error = error as? DatabaseError {
             self = .commit(
-                code: error.extendedResultCode.rawValue, message: error.message ?? "no message")
+                code: error.extendedResultCode.rawValue,
+                message: error.message ?? "no message"
+            )
         } else {
             self = .commit(code: 0, message: "\(error)")
         }

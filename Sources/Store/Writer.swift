@@ -23,7 +23,9 @@ package final class Writer: Sendable {
     private let signalNumbers: [Int64]
 
     package init(
-        store: GatewayStore, catalogue: Catalogue, stations: [Station]
+        store: GatewayStore,
+        catalogue: Catalogue,
+        stations: [Station]
     ) throws(StoreError) {
         self.store = store
         self.stations = stations
@@ -32,10 +34,13 @@ package final class Writer: Sendable {
                 try catalogue.signals.map { signal in
                     try database.execute(
                         sql: "INSERT OR IGNORE INTO signal (path) VALUES (?)",
-                        arguments: [signal.path])
+                        arguments: [signal.path]
+                    )
                     return try Int64.fetchOne(
-                        database, sql: "SELECT id FROM signal WHERE path = ?",
-                        arguments: [signal.path]) ?? 0
+                        database,
+                        sql: "SELECT id FROM signal WHERE path = ?",
+                        arguments: [signal.path]
+                    ) ?? 0
                 }
             }
         } catch {
@@ -43,8 +48,10 @@ package final class Writer: Sendable {
         }
     }
 
-    /// Stores a unit. When it throws, nothing of the unit is in the store, and the same unit may be
-    /// committed again.
+    /// Stores a unit.
+    ///
+    /// When it throws, nothing of the unit is in the store, and the same unit may be committed
+    /// again.
     package func commit(_ unit: CommitUnit) throws(StoreError) -> CommitReceipt {
         var receipt = CommitReceipt()
         guard !unit.isEmpty else { return receipt }
@@ -93,7 +100,9 @@ package final class Writer: Sendable {
             unsafe sqlite3_bind_int64(handle, 6, Int64(reading.quality.rawValue))
             let code = unsafe sqlite3_step(handle)
             unsafe sqlite3_reset(handle)
-            guard code == SQLITE_DONE else { throw DatabaseError(resultCode: .init(rawValue: code)) }
+            guard code == SQLITE_DONE else {
+                throw DatabaseError(resultCode: .init(rawValue: code))
+            }
             stored += database.changesCount
         }
         return stored

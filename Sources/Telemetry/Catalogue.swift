@@ -24,8 +24,13 @@ package struct SignalDefinition: Sendable, Equatable {
     package var aliases: [String]
 
     package init(
-        path: String, datatype: Datatype, unit: String, minimum: Double, maximum: Double,
-        noReading: [Double], aliases: [String]
+        path: String,
+        datatype: Datatype,
+        unit: String,
+        minimum: Double,
+        maximum: Double,
+        noReading: [Double],
+        aliases: [String]
     ) {
         self.path = path
         self.datatype = datatype
@@ -73,7 +78,9 @@ package enum Units {
     ]
 
     /// The conversion from one unit to another, or nil when either is unknown or they measure
-    /// different things. A unit is never guessed.
+    /// different things.
+    ///
+    /// A unit is never guessed.
     package static func conversion(from: String, to: String) -> UnitConversion? {
         if from == to, table[from] != nil { return UnitConversion(factor: 1, offset: 0) }
         guard let source = table[from], let target = table[to],
@@ -81,7 +88,8 @@ package enum Units {
         else { return nil }
         return UnitConversion(
             factor: source.factor / target.factor,
-            offset: (source.offset - target.offset) / target.factor)
+            offset: (source.offset - target.offset) / target.factor
+        )
     }
 
     package static func isKnown(_ unit: String) -> Bool { table[unit] != nil }
@@ -126,7 +134,8 @@ package struct Catalogue: Sendable {
     /// What a value in the signal's own unit is worth, or nil when it lies outside the range.
     package func quality(of value: Double, signal: SignalID) -> Quality? {
         let definition = signals[Int(signal.index)]
-        for absent in definition.noReading where abs(value - absent) < Catalogue.noReadingTolerance {
+        for absent in definition.noReading where abs(value - absent) < Catalogue.noReadingTolerance
+        {
             return .noReading
         }
         return value >= definition.minimum && value <= definition.maximum ? .good : nil

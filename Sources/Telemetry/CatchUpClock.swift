@@ -20,8 +20,10 @@ package struct CatchUpClock: Sendable, Equatable {
             let speed = Double(parts[2]), speed >= 1, speed <= 1e7, start <= anchor
         else { return nil }
         self.init(
-            start: Timestamp(milliseconds: start), anchor: Timestamp(milliseconds: anchor),
-            speed: speed)
+            start: Timestamp(milliseconds: start),
+            anchor: Timestamp(milliseconds: anchor),
+            speed: speed
+        )
     }
 
     package func time(atWall wall: Timestamp) -> Timestamp {

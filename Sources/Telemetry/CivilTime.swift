@@ -22,8 +22,10 @@ package struct CivilDate: Hashable, Comparable, Sendable {
         let shiftedMonth = (5 * dayOfYear + 2) / 153
         let month = shiftedMonth < 10 ? shiftedMonth + 3 : shiftedMonth - 9
         self.init(
-            year: Int(yearOfEra + era * 400 + (month <= 2 ? 1 : 0)), month: Int(month),
-            day: Int(dayOfYear - (153 * shiftedMonth + 2) / 5 + 1))
+            year: Int(yearOfEra + era * 400 + (month <= 2 ? 1 : 0)),
+            month: Int(month),
+            day: Int(dayOfYear - (153 * shiftedMonth + 2) / 5 + 1)
+        )
     }
 
     package var daysSinceEpoch: Int64 {
@@ -105,7 +107,8 @@ package struct ZoneOffsets: Sendable, Equatable {
     package init(name: String, initialOffsetSeconds: Int64, changes: [Change]) {
         precondition(
             zip(changes, changes.dropFirst()).allSatisfy { $0.from < $1.from },
-            "The offset changes of a zone ascend by instant.")
+            "The offset changes of a zone ascend by instant."
+        )
         self.name = name
         self.initialOffsetSeconds = initialOffsetSeconds
         self.changes = changes
@@ -129,14 +132,18 @@ package struct ZoneOffsets: Sendable, Equatable {
         let day = local.dividedFloor(by: 86_400_000)
         return CivilTime(
             date: CivilDate(daysSinceEpoch: day),
-            minute: Int((local - day * 86_400_000) / 60_000))
+            minute: Int((local - day * 86_400_000) / 60_000)
+        )
     }
 
-    /// The instant of a local time. In an overlap (clocks go back) the first of the two; in a gap
-    /// (clocks go forward) the time the same distance after the gap, as RFC 5545 §3.3.5 has it.
+    /// The instant of a local time.
+    ///
+    /// In an overlap (clocks go back) the first of the two; in a gap (clocks go forward) the time
+    /// the same distance after the gap, as RFC 5545 §3.3.5 has it.
     package func instant(of local: CivilTime) -> Timestamp {
         let naive = Timestamp(
-            milliseconds: local.date.daysSinceEpoch * 86_400_000 + Int64(local.minute) * 60_000)
+            milliseconds: local.date.daysSinceEpoch * 86_400_000 + Int64(local.minute) * 60_000
+        )
         let before = offset(at: naive - .days(Int64(1)))
         let candidate = Timestamp(milliseconds: naive.milliseconds - before.rawValue)
         if offset(at: candidate) == before { return candidate }

@@ -19,8 +19,12 @@ package struct Reading: Sendable, Equatable {
     package var quality: Quality
 
     package init(
-        vehicle: VehicleID, signal: SignalID, observedAt: Timestamp, receivedAt: Timestamp,
-        value: Double, quality: Quality
+        vehicle: VehicleID,
+        signal: SignalID,
+        observedAt: Timestamp,
+        receivedAt: Timestamp,
+        value: Double,
+        quality: Quality
     ) {
         self.vehicle = vehicle
         self.signal = signal

@@ -69,7 +69,8 @@ extension Timestamp: CustomStringConvertible {
     package var description: String {
         let day = milliseconds.dividedFloor(by: 86_400_000)
         let rest = milliseconds - day * 86_400_000
-        let clock = "\(padded(rest / 3_600_000)):\(padded(rest / 60_000 % 60)):\(padded(rest / 1_000 % 60))"
+        let clock =
+            "\(padded(rest / 3_600_000)):\(padded(rest / 60_000 % 60)):\(padded(rest / 1_000 % 60))"
         let fraction = rest % 1_000
         return "\(CivilDate(daysSinceEpoch: day))T\(clock)"
             + (fraction == 0 ? "Z" : ".\(padded(fraction, width: 3))Z")

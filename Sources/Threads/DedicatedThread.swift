@@ -15,20 +15,25 @@ package final class DedicatedThread: @unchecked Sendable {
         unsafe sigfillset(&all)
         unsafe pthread_sigmask(SIG_BLOCK, &all, &before)
         let code = unsafe pthread_create(
-            &handle, nil,
+            &handle,
+            nil,
             { argument in
                 if let argument = unsafe argument {
                     let body = unsafe Unmanaged<Body>.fromOpaque(argument).takeRetainedValue()
                     body.run()
                 }
                 return nil
-            }, unsafe box.toOpaque())
+            },
+            unsafe box.toOpaque()
+        )
         unsafe pthread_sigmask(SIG_SETMASK, &before, nil)
         precondition(code == 0, "The system gives no thread for \(name).")
         self.handle = handle
     }
 
-    /// Waits until the body has returned. Call once.
+    /// Waits until the body has returned.
+    ///
+    /// Call once.
     package func join() {
         pthread_join(handle, nil)
     }

@@ -13,7 +13,9 @@ package enum OfferLabel: String, CaseIterable, Sendable {
 package struct Offer: Sendable, Equatable {
     package var label: OfferLabel
     package var slot: Slot
-    /// Minute-equivalents; lower is better. Above `SlotFinder.latePenalty` the slot is too late.
+    /// Minute-equivalents; lower is better.
+    ///
+    /// Above `SlotFinder.latePenalty` the slot is too late.
     package var cost: Double
 
     package init(label: OfferLabel, slot: Slot, cost: Double) {
@@ -35,8 +37,12 @@ package struct SlotRequest: Sendable, Equatable {
     package var ownHold: OccupancyID?
 
     package init(
-        minutes: Int, kinds: Set<BayKind>, notBefore: Timestamp, latestBy: Timestamp,
-        early: Timestamp, ownHold: OccupancyID?
+        minutes: Int,
+        kinds: Set<BayKind>,
+        notBefore: Timestamp,
+        latestBy: Timestamp,
+        early: Timestamp,
+        ownHold: OccupancyID?
     ) {
         self.minutes = minutes
         self.kinds = kinds
@@ -64,10 +70,13 @@ package enum SlotFinder {
         static let comfortableLoad = 0.65
     }
 
-    /// At most three offers: best, earliest, and the best on another day. Empty when nothing is
-    /// free within `Limits.slotSearchDaysMax`.
+    /// At most three offers: best, earliest, and the best on another day.
+    ///
+    /// Empty when nothing is free within `Limits.slotSearchDaysMax`.
     package static func offers(
-        _ request: SlotRequest, station: Station, calendar: StationCalendar
+        _ request: SlotRequest,
+        station: Station,
+        calendar: StationCalendar
     ) -> [Offer] {
         let suitable = station.bays.indices.filter {
             request.kinds.isSubset(of: station.bays[$0].kinds)
@@ -76,11 +85,14 @@ package enum SlotFinder {
         let callDay = station.zone.civil(request.notBefore).date
         let first = callDay.daysSinceEpoch
         var candidates: [(slot: Slot, day: Int64, cost: Double)] = []
+        var daysWithCandidates = 0
         for day in first..<(first + Int64(Limits.slotSearchDaysMax)) {
+            let before = candidates.count
+            defer { daysWithCandidates += candidates.count > before ? 1 : 0 }
             let intervals = station.openIntervals(on: CivilDate(daysSinceEpoch: day))
-            // In time is enough: past the deadline only the first free day is of interest.
+            // Past the deadline only the first free days are of interest.
             if let opening = intervals.first?.start, opening > request.latestBy,
-                !candidates.isEmpty, Set(candidates.map(\.day)).count >= 2
+                daysWithCandidates >= 3
             {
                 break
             }
@@ -95,12 +107,15 @@ package enum SlotFinder {
                             let buffer = Milliseconds.minutes(Int64(station.bufferMinutes))
                             let padded = OpenInterval(start: start - buffer, end: end + buffer)
                             return calendar.isFree(
-                                Slot(bay: $0, interval: padded), except: request.ownHold)
+                                Slot(bay: $0, interval: padded),
+                                except: request.ownHold
+                            )
                         })
                     else { continue }
                     let slot = Slot(bay: bay, interval: OpenInterval(start: start, end: end))
                     candidates.append(
-                        (slot, day, cost(of: start, day == first, load.before, request)))
+                        (slot, day, cost(of: start, day == first, load.before, request))
+                    )
                 }
             }
         }
@@ -118,7 +133,8 @@ package enum SlotFinder {
             offers.append(Offer(label: .earliest, slot: first.slot, cost: first.cost))
             days.insert(first.day)
         } else if let later = candidates.first(where: {
-            $0.slot.interval.start >= best.slot.interval.start + laterStep
+            $0.day == best.day
+                && $0.slot.interval.start >= best.slot.interval.start + laterStep
         }) {
             offers.append(Offer(label: .later, slot: later.slot, cost: later.cost))
             days.insert(later.day)
@@ -131,7 +147,9 @@ package enum SlotFinder {
     }
 
     private static func starts(
-        in interval: OpenInterval, station: Station, _ request: SlotRequest
+        in interval: OpenInterval,
+        station: Station,
+        _ request: SlotRequest
     ) -> [Timestamp] {
         let grid = Int64(station.gridMinutes) * 60_000
         let skipped = max(0, (request.notBefore - interval.start).rawValue)
@@ -141,7 +159,9 @@ package enum SlotFinder {
     }
 
     private static func load(
-        of intervals: [OpenInterval], station: Station, calendar: StationCalendar,
+        of intervals: [OpenInterval],
+        station: Station,
+        calendar: StationCalendar,
         _ request: SlotRequest
     ) -> (before: Double, after: Double) {
         var open = 0.0
@@ -155,7 +175,10 @@ package enum SlotFinder {
     }
 
     private static func cost(
-        of start: Timestamp, _ isCallDay: Bool, _ load: Double, _ request: SlotRequest
+        of start: Timestamp,
+        _ isCallDay: Bool,
+        _ load: Double,
+        _ request: SlotRequest
     ) -> Double {
         let window = max(1, (request.early - request.notBefore).minutes)
         let waited = min(2, max(0, (start - request.notBefore).minutes / window))

@@ -67,9 +67,17 @@ package struct Station: Sendable, Equatable {
     package var automaticFillShare: Double
 
     package init(
-        code: String, titleZH: String, titleEN: String, phone: String, zone: ZoneOffsets,
-        weekly: [[OpenHours]], exceptions: [CivilDate: [OpenHours]], bays: [Bay],
-        gridMinutes: Int, bufferMinutes: Int, automaticFillShare: Double
+        code: String,
+        titleZH: String,
+        titleEN: String,
+        phone: String,
+        zone: ZoneOffsets,
+        weekly: [[OpenHours]],
+        exceptions: [CivilDate: [OpenHours]],
+        bays: [Bay],
+        gridMinutes: Int,
+        bufferMinutes: Int,
+        automaticFillShare: Double
     ) {
         precondition(weekly.count == 7, "A week has seven days.")
         self.code = code
@@ -91,7 +99,8 @@ package struct Station: Sendable, Equatable {
         return hours.map {
             OpenInterval(
                 start: zone.instant(of: CivilTime(date: date, minute: $0.from)),
-                end: zone.instant(of: CivilTime(date: date, minute: $0.to)))
+                end: zone.instant(of: CivilTime(date: date, minute: $0.to))
+            )
         }
     }
 
@@ -154,8 +163,13 @@ package struct Job: Sendable, Equatable {
     package var sharedMinutes: Int
 
     package init(
-        code: String, titleZH: String, titleEN: String, minutes: Int, bayKind: BayKind,
-        sharedGroup: String?, sharedMinutes: Int
+        code: String,
+        titleZH: String,
+        titleEN: String,
+        minutes: Int,
+        bayKind: BayKind,
+        sharedGroup: String?,
+        sharedMinutes: Int
     ) {
         self.code = code
         self.titleZH = titleZH

@@ -71,7 +71,9 @@ package struct StationCalendar: Sendable {
     package mutating func insert(_ occupancy: Occupancy) {
         precondition(isFree(occupancy.slot), "Two occupancies may not overlap on one bay.")
         let index = firstIndex(
-            in: bays[occupancy.slot.bay], endingAfter: occupancy.slot.interval.start)
+            in: bays[occupancy.slot.bay],
+            endingAfter: occupancy.slot.interval.start
+        )
         bays[occupancy.slot.bay].insert(occupancy, at: index)
     }
 

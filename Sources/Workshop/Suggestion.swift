@@ -57,10 +57,20 @@ package struct Suggestion: Sendable, Equatable {
     package var note: String
 
     package init(
-        id: SuggestionID, version: Int, vehicle: VehicleID, station: Int, state: SuggestionState,
-        alerts: [AlertID], need: VisitNeed, offers: [Offer], occupancy: Occupancy?,
-        holdUntil: Timestamp?, createdAt: Timestamp, updatedAt: Timestamp,
-        declineReason: DeclineReason?, note: String
+        id: SuggestionID,
+        version: Int,
+        vehicle: VehicleID,
+        station: Int,
+        state: SuggestionState,
+        alerts: [AlertID],
+        need: VisitNeed,
+        offers: [Offer],
+        occupancy: Occupancy?,
+        holdUntil: Timestamp?,
+        createdAt: Timestamp,
+        updatedAt: Timestamp,
+        declineReason: DeclineReason?,
+        note: String
     ) {
         self.id = id
         self.version = version

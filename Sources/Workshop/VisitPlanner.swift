@@ -10,7 +10,10 @@ package struct VisitCause: Sendable, Equatable {
     package var jobs: [String]
 
     package init(
-        alert: AlertID, consequence: Consequence, early: Timestamp, isCrossed: Bool,
+        alert: AlertID,
+        consequence: Consequence,
+        early: Timestamp,
+        isCrossed: Bool,
         jobs: [String]
     ) {
         self.alert = alert
@@ -32,7 +35,11 @@ package struct VisitNeed: Sendable, Equatable {
     package var kinds: Set<BayKind>
 
     package init(
-        urgency: Urgency, latestBy: Timestamp, early: Timestamp, jobs: [String], minutes: Int,
+        urgency: Urgency,
+        latestBy: Timestamp,
+        early: Timestamp,
+        jobs: [String],
+        minutes: Int,
         kinds: Set<BayKind>
     ) {
         self.urgency = urgency
@@ -73,34 +80,54 @@ package struct VisitPlanner: Sendable {
         return VisitNeed(
             urgency: causes.map {
                 $0.consequence.urgency(
-                    untilEarly: ($0.early - now).days, isCrossed: $0.isCrossed)
+                    untilEarly: ($0.early - now).days,
+                    isCrossed: $0.isCrossed
+                )
             }.min() ?? .p3,
             latestBy: causes.map { $0.early - $0.consequence.margin }.min() ?? now,
-            early: causes.map(\.early).min() ?? now, jobs: jobs.map(\.code), minutes: minutes,
-            kinds: Set(jobs.map(\.bayKind)))
+            early: causes.map(\.early).min() ?? now,
+            jobs: jobs.map(\.code),
+            minutes: minutes,
+            kinds: Set(jobs.map(\.bayKind))
+        )
     }
 
     package func offers(
-        for need: VisitNeed, station: Station, calendar: StationCalendar, now: Timestamp,
+        for need: VisitNeed,
+        station: Station,
+        calendar: StationCalendar,
+        now: Timestamp,
         ownHold: OccupancyID?
     ) -> [Offer] {
         SlotFinder.offers(
             SlotRequest(
-                minutes: need.minutes, kinds: need.kinds,
+                minutes: need.minutes,
+                kinds: need.kinds,
                 notBefore: station.instant(
                     openMinutes: need.urgency.contactMinutes + need.urgency.noticeMinutes,
-                    after: now),
-                latestBy: need.latestBy, early: need.early, ownHold: ownHold),
-            station: station, calendar: calendar)
+                    after: now
+                ),
+                latestBy: need.latestBy,
+                early: need.early,
+                ownHold: ownHold
+            ),
+            station: station,
+            calendar: calendar
+        )
     }
 
     /// When a hold on `slot` runs out: by class, but early enough that the customer still gets the
     /// notice; never in the past.
     package func holdEnd(
-        of slot: Slot, urgency: Urgency, station: Station, now: Timestamp
+        of slot: Slot,
+        urgency: Urgency,
+        station: Station,
+        now: Timestamp
     ) -> Timestamp {
         let cut = station.instant(
-            openMinutes: urgency.noticeMinutes, before: slot.interval.start)
+            openMinutes: urgency.noticeMinutes,
+            before: slot.interval.start
+        )
         return max(min(urgency.holdEnd(now: now, station: station), cut), now + .minutes(15))
     }
 }

@@ -12,7 +12,8 @@ struct GatewayCommand: AsyncParsableCommand {
               gateway serve --config config/gateway.yaml
               gateway replay recording.jsonl.gz --alerts alerts.csv
             """,
-        subcommands: [ServeCommand.self, ReplayCommand.self])
+        subcommands: [ServeCommand.self, ReplayCommand.self]
+    )
 }
 
 /// Ends with the error's own words and exit code 1; a file that is wrong has its line in them.

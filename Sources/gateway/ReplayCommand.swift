@@ -16,7 +16,8 @@ struct ReplayCommand: ParsableCommand {
             Examples:
               gateway replay fleet.jsonl.gz
               gateway replay fleet.jsonl --vehicles vehicles.csv --alerts alerts.csv --summary json
-            """)
+            """
+    )
 
     @Argument(help: "Recordings, in the order in which they are read.")
     var recordings: [String]

@@ -13,7 +13,8 @@ struct ServeCommand: AsyncParsableCommand {
               gateway serve
               gateway serve --config /etc/gateway/gateway.yaml
               GATEWAY_WEB_PORT=9090 gateway serve
-            """)
+            """
+    )
 
     @Option(help: "Settings; paths inside are relative to that file.")
     var config = "config/gateway.yaml"
@@ -22,13 +23,16 @@ struct ServeCommand: AsyncParsableCommand {
         help: ArgumentHelp(
             "For demonstrations: a clock that plays history until it meets the present.",
             discussion: "Start and wall time in ms since 1970, and a factor.",
-            valueName: "start,anchor,speed"))
+            valueName: "start,anchor,speed"
+        )
+    )
     var catchUp: String?
 
     func validate() throws {
         if let catchUp, CatchUpClock(catchUp) == nil {
             throw ValidationError(
-                "--catch-up takes START,ANCHOR,SPEED: two times in ms since 1970, and a factor.")
+                "--catch-up takes START,ANCHOR,SPEED: two times in ms since 1970, and a factor."
+            )
         }
     }
 

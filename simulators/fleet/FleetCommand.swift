@@ -16,7 +16,8 @@ struct FleetCommand: ParsableCommand {
             Examples:
               fleet-simulator --vehicles 100 --days 30 --speed-up 20000
               fleet-simulator --seed 7 --broker 127.0.0.1:1883 --stop-when-confirmed
-            """)
+            """
+    )
 
     @Option(help: "Where the broker listens.")
     var broker = "127.0.0.1:18883"
@@ -69,15 +70,26 @@ struct FleetCommand: ParsableCommand {
             ?? CatchUpClock(start: wall - .days(Int64(days)), anchor: wall, speed: speedUp)
         let fleet = (0..<vehicles).map {
             SimulatedVehicle(
-                index: $0, seed: seed, start: clock.start, present: clock.anchor, ailing: ailing,
-                faulty: faulty)
+                index: $0,
+                seed: seed,
+                start: clock.start,
+                present: clock.anchor,
+                ailing: ailing,
+                faulty: faulty
+            )
         }
         let address = BrokerAddress(
-            host: String(broker.split(separator: ":")[0]), port: port ?? 0,
-            clientID: "fleet-simulator-\(seed)", receiveMaximum: 1_000)
+            host: String(broker.split(separator: ":")[0]),
+            port: port ?? 0,
+            clientID: "fleet-simulator-\(seed)",
+            receiveMaximum: 1_000
+        )
         var run = FleetRun(
-            fleet: fleet, clock: clock, punctureSeconds: puncture,
-            stopsWhenConfirmed: stopWhenConfirmed)
+            fleet: fleet,
+            clock: clock,
+            punctureSeconds: puncture,
+            stopsWhenConfirmed: stopWhenConfirmed
+        )
         try run.publish(to: address)
     }
 

@@ -24,7 +24,9 @@ struct FleetRun {
     private var resendAt = ContinuousClock.now
 
     init(
-        fleet: [SimulatedVehicle], clock: CatchUpClock, punctureSeconds: Int,
+        fleet: [SimulatedVehicle],
+        clock: CatchUpClock,
+        punctureSeconds: Int,
         stopsWhenConfirmed: Bool
     ) {
         self.fleet = fleet
@@ -42,7 +44,8 @@ struct FleetRun {
         session.onPublish { publish in
             unsafe confirmed.note(
                 topic: String(decoding: publish.topic, as: UTF8.self),
-                payload: String(decoding: publish.payload, as: UTF8.self))
+                payload: String(decoding: publish.payload, as: UTF8.self)
+            )
         }
         var backoff = Backoff()
         var generator = SystemRandomNumberGenerator()
@@ -59,9 +62,13 @@ struct FleetRun {
         }
     }
 
-    /// One connection. True when everything is done.
+    /// One connection.
+    ///
+    /// True when everything is done.
     private mutating func serve(
-        _ session: BrokerSession, _ confirmed: Confirmed, _ backoff: inout Backoff
+        _ session: BrokerSession,
+        _ confirmed: Confirmed,
+        _ backoff: inout Backoff
     ) throws -> Bool {
         var isReady = false
         var keptAliveAt = ContinuousClock.now
@@ -72,7 +79,10 @@ struct FleetRun {
                 try session.subscribe("vehicles/+/committed")
                 for vehicle in fleet {
                     try session.publish(
-                        "vehicles/\(vehicle.name)/profile", Array(vehicle.profile.utf8), qos: 1)
+                        "vehicles/\(vehicle.name)/profile",
+                        Array(vehicle.profile.utf8),
+                        qos: 1
+                    )
                 }
                 backoff.reset()
                 isReady = true
@@ -115,7 +125,10 @@ struct FleetRun {
                     outstanding += 1
                     sent += 1
                     try session.publish(
-                        "vehicles/\(fleet[index].name)/telemetry", Array(payload.utf8), qos: 1)
+                        "vehicles/\(fleet[index].name)/telemetry",
+                        Array(payload.utf8),
+                        qos: 1
+                    )
                 }
             }
         }
@@ -124,8 +137,11 @@ struct FleetRun {
     /// Once, in real time: one tyre loses its air on the road, so that an alert is born live.
     private mutating func puncture(_ wall: Timestamp) {
         guard punctureSeconds > 0, clock.hasCaughtUp(atWall: wall) else { return }
-        let end = clock.anchor + Milliseconds(
-            Int64(Double((clock.anchor - clock.start).rawValue) / (clock.speed - 1).magnitude))
+        let end =
+            clock.anchor
+            + Milliseconds(
+                Int64(Double((clock.anchor - clock.start).rawValue) / (clock.speed - 1).magnitude)
+            )
         guard wall > end + .seconds(Int64(punctureSeconds)) else { return }
         if !isPunctured {
             isPunctured = true
@@ -140,11 +156,16 @@ struct FleetRun {
         resendAt = ContinuousClock.now
         for index in fleet.indices {
             let overdue = outboxes[index].takeOverdue(
-                after: FleetRun.patience, limit: FleetRun.resendMax)
+                after: FleetRun.patience,
+                limit: FleetRun.resendMax
+            )
             for payload in overdue {
                 resent += 1
                 try session.publish(
-                    "vehicles/\(fleet[index].name)/telemetry", Array(payload.utf8), qos: 1)
+                    "vehicles/\(fleet[index].name)/telemetry",
+                    Array(payload.utf8),
+                    qos: 1
+                )
             }
         }
     }

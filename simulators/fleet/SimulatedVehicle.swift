@@ -47,7 +47,14 @@ struct SimulatedVehicle {
     /// Set once to let all air out of a tyre within minutes.
     var hasPuncture = false
 
-    init(index: Int, seed: UInt64, start: Timestamp, present: Timestamp, ailing: Double, faulty: Double) {
+    init(
+        index: Int,
+        seed: UInt64,
+        start: Timestamp,
+        present: Timestamp,
+        ailing: Double,
+        faulty: Double
+    ) {
         generator = SeededGenerator(seed: seed &* 1_000_003 &+ UInt64(index))
         name = "sim-\(padded(Int64(index), width: 4))"
         begun = start
@@ -109,7 +116,8 @@ struct SimulatedVehicle {
         let packet = drive(at: now, isEnd: isEnd)
         if isEnd {
             // The next trip: a commuter's day, some at night.
-            let hours = generator.happens(0.6) ? generator.uniform(6...11) : generator.uniform(1...30)
+            let hours =
+                generator.happens(0.6) ? generator.uniform(6...11) : generator.uniform(1...30)
             nextAt = now + .days(hours / 24)
             parkedHours = hours
             isDriving = false
@@ -132,12 +140,16 @@ struct SimulatedVehicle {
         var readings = surroundings(at: now) + tyreReadings(at: now, warm: 0)
         let decline = batteryDecline(at: now)
         let ambient = ambient(at: now)
-        let rested = 12.66 - 0.3 * decline + 0.0025 * (ambient - 25) - 0.0002 * min(parkedHours, 200)
-        readings.append(("Vehicle.LowVoltageBattery.CurrentVoltage", rested + generator.noise(0.015), 2))
+        let rested =
+            12.66 - 0.3 * decline + 0.0025 * (ambient - 25) - 0.0002 * min(parkedHours, 200)
+        readings.append(
+            ("Vehicle.LowVoltageBattery.CurrentVoltage", rested + generator.noise(0.015), 2)
+        )
         if !isElectric {
             let dip = 10.7 - 0.7 * decline + 0.014 * (ambient - 20)
             readings.append(
-                ("Vehicle.LowVoltageBattery.CrankingVoltageMin", dip + generator.noise(0.06), 2))
+                ("Vehicle.LowVoltageBattery.CrankingVoltageMin", dip + generator.noise(0.06), 2)
+            )
         }
         return packet(readings, at: now)
     }
@@ -146,29 +158,35 @@ struct SimulatedVehicle {
         let minutes = (now - tripStart).minutes
         let warm = 14 * min(1, minutes / 25)
         var readings = surroundings(at: now) + tyreReadings(at: now, warm: warm)
-        readings.append(("Vehicle.LowVoltageBattery.CurrentVoltage", 14.1 + generator.noise(0.1), 2))
+        readings.append(
+            ("Vehicle.LowVoltageBattery.CurrentVoltage", 14.1 + generator.noise(0.1), 2)
+        )
         readings.append(("Vehicle.Speed", isEnd ? 0 : generator.uniform(20...120), 0))
         if !isElectric {
             readings.append(
                 (
                     "Vehicle.Powertrain.CombustionEngine.EngineCoolant.Temperature",
                     min(90, 20 + minutes * 5) + generator.noise(1), 0
-                ))
+                )
+            )
             readings.append(
                 (
                     "Vehicle.Powertrain.CombustionEngine.EngineOil.LifeRemainingPercent",
                     oil.rounded(.up), 0
-                ))
+                )
+            )
         } else {
             readings.append(
                 (
                     "Vehicle.Powertrain.TractionBattery.StateOfHealth",
                     health + generator.noise(0.3), 1
-                ))
+                )
+            )
         }
         for row in ["Row1", "Row2"] {
             readings.append(
-                ("Vehicle.Chassis.Axle.\(row).Wheel.Left.Brake.PadWear", pads.rounded(), 0))
+                ("Vehicle.Chassis.Axle.\(row).Wheel.Left.Brake.PadWear", pads.rounded(), 0)
+            )
         }
         readings.append(("Vehicle.Service.DistanceToService", serviceKilometres.rounded(), 0))
         readings.append(("Vehicle.Service.TimeToService", serviceDays.rounded() * 86_400, 0))
@@ -232,9 +250,11 @@ struct SimulatedVehicle {
                 (
                     "Vehicle.Chassis.Axle.\(place).Tire.Pressure",
                     heard ? (gauge + generator.noise(1)).rounded() : 0, 0
-                ))
+                )
+            )
             readings.append(
-                ("Vehicle.Chassis.Axle.\(place).Tire.AirTemperature", temperature, 0))
+                ("Vehicle.Chassis.Axle.\(place).Tire.AirTemperature", temperature, 0)
+            )
         }
         return readings
     }

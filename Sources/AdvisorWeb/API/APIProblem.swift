@@ -57,22 +57,30 @@ struct APIProblem: HTTPResponseError {
 
     func response(from request: Request, context: some RequestContext) throws -> Response {
         let body = Body(
-            title: status.reasonPhrase, status: status.code, detail: detail, code: code,
-            currentVersion: currentVersion)
+            title: status.reasonPhrase,
+            status: status.code,
+            detail: detail,
+            code: code,
+            currentVersion: currentVersion
+        )
         return try jsonResponse(body, status: status, type: "application/problem+json")
     }
 }
 
 /// A value as JSON, keys sorted so that answers can be compared.
 func jsonResponse(
-    _ value: some Encodable, status: HTTPResponse.Status = .ok,
-    type: String = "application/json", headers: HTTPFields = [:]
+    _ value: some Encodable,
+    status: HTTPResponse.Status = .ok,
+    type: String = "application/json",
+    headers: HTTPFields = [:]
 ) throws -> Response {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
     var headers = headers
     headers[.contentType] = type
     return Response(
-        status: status, headers: headers,
-        body: ResponseBody(byteBuffer: ByteBuffer(bytes: try encoder.encode(value))))
+        status: status,
+        headers: headers,
+        body: ResponseBody(byteBuffer: ByteBuffer(bytes: try encoder.encode(value)))
+    )
 }

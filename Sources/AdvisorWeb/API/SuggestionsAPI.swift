@@ -40,12 +40,17 @@ struct SuggestionsAPI {
         }
         let limit = try query.limit()
         let rows = try await services.reads.suggestions(
-            states: states, after: try query.cursor(), limit: limit + 1)
+            states: states,
+            after: try query.cursor(),
+            limit: limit + 1
+        )
         let page = rows.prefix(limit)
         return try jsonResponse(
             ListDTO(
                 items: page.map { SuggestionDTO($0, services) },
-                nextCursor: rows.count > limit ? page.last.map(Query.cursor(after:)) : nil))
+                nextCursor: rows.count > limit ? page.last.map(Query.cursor(after:)) : nil
+            )
+        )
     }
 
     private func show(_ request: Request, _ context: BasicRequestContext) async throws -> Response {
@@ -58,14 +63,17 @@ struct SuggestionsAPI {
             throw APIProblem(Problem(.notFound))
         }
         return try jsonResponse(
-            SuggestionDTO(row, services), headers: [.eTag: "\"v\(row.version)\""])
+            SuggestionDTO(row, services),
+            headers: [.eTag: "\"v\(row.version)\""]
+        )
     }
 
     private func alerts(_ request: Request) async throws -> Response {
         let query = try Query(request, known: ["limit"])
         let rows = try await services.reads.liveAlerts(limit: try query.limit())
         return try jsonResponse(
-            ListDTO(items: rows.map { AlertDTO($0.alert, vehicle: $0.vehicle) }, nextCursor: nil))
+            ListDTO(items: rows.map { AlertDTO($0.alert, vehicle: $0.vehicle) }, nextCursor: nil)
+        )
     }
 
     private func deadLetters(_ request: Request) async throws -> Response {
@@ -96,11 +104,13 @@ struct SuggestionsAPI {
             return label
         }
         return try await submit(
-            .book(SuggestionID(rawValue: id), version: version, offer: offer, actor: "api"))
+            .book(SuggestionID(rawValue: id), version: version, offer: offer, actor: "api")
+        )
     }
 
     private func decline(
-        _ request: Request, _ context: BasicRequestContext
+        _ request: Request,
+        _ context: BasicRequestContext
     ) async throws -> Response {
         let id = try id(context)
         let version = try version(request)
@@ -110,8 +120,13 @@ struct SuggestionsAPI {
         }
         return try await submit(
             .decline(
-                SuggestionID(rawValue: id), version: version, reason: reason,
-                note: String((body.note ?? "").prefix(500)), actor: "api"))
+                SuggestionID(rawValue: id),
+                version: version,
+                reason: reason,
+                note: String((body.note ?? "").prefix(500)),
+                actor: "api"
+            )
+        )
     }
 
     private func submit(_ command: Command) async throws -> Response {
@@ -134,8 +149,10 @@ struct SuggestionsAPI {
     private func version(_ request: Request) throws -> Int {
         guard let tag = request.headers[.ifMatch] else {
             throw APIProblem(
-                .preconditionRequired, code: "version_missing",
-                detail: "Send If-Match with the ETag of the suggestion, such as \"v3\".")
+                .preconditionRequired,
+                code: "version_missing",
+                detail: "Send If-Match with the ETag of the suggestion, such as \"v3\"."
+            )
         }
         guard tag.hasPrefix("\"v"), tag.hasSuffix("\""), tag.count > 3,
             let version = Int(tag.dropFirst(2).dropLast())
@@ -144,7 +161,9 @@ struct SuggestionsAPI {
     }
 
     private func decode<Body: Decodable>(
-        _ type: Body.Type, _ request: Request, whenEmpty standard: Body?
+        _ type: Body.Type,
+        _ request: Request,
+        whenEmpty standard: Body?
     ) async throws -> Body {
         var request = request
         let buffer = try await request.collectBody(upTo: Limits.requestBodyBytesMax)
@@ -158,8 +177,10 @@ struct SuggestionsAPI {
 
     private func invalid(_ name: String, _ expected: String) -> APIProblem {
         APIProblem(
-            .unprocessableContent, code: "invalid_value",
-            detail: "\(name) must be \(expected).")
+            .unprocessableContent,
+            code: "invalid_value",
+            detail: "\(name) must be \(expected)."
+        )
     }
 }
 
@@ -179,8 +200,10 @@ struct Query {
         for (name, value) in request.uri.queryParameters {
             guard known.contains(String(name)) else {
                 throw APIProblem(
-                    .badRequest, code: "unknown_parameter",
-                    detail: "The parameter '\(name)' is not known here.")
+                    .badRequest,
+                    code: "unknown_parameter",
+                    detail: "The parameter '\(name)' is not known here."
+                )
             }
             values[String(name)] = String(value)
         }
@@ -212,6 +235,9 @@ struct Query {
 
     func invalid(_ name: String, _ expected: String) -> APIProblem {
         APIProblem(
-            .badRequest, code: "invalid_parameter", detail: "\(name) must be \(expected).")
+            .badRequest,
+            code: "invalid_parameter",
+            detail: "\(name) must be \(expected)."
+        )
     }
 }

@@ -63,7 +63,9 @@ struct Chart {
             return Chart.height - Chart.bottom
                 - min(max(share, 0), 1) * (Chart.height - Chart.top - Chart.bottom)
         }
-        func point(_ at: Timestamp, _ value: Double) -> String { "\(number(x(at))),\(number(y(value)))" }
+        func point(_ at: Timestamp, _ value: Double) -> String {
+            "\(number(x(at))),\(number(y(value)))"
+        }
         var parts: [String] = []
         parts.append(axes(span, values, x, y))
         if let slot, slot.start < span.to {
@@ -71,14 +73,16 @@ struct Chart {
             parts.append(
                 "<rect x=\"\(number(x(slot.start)))\" y=\"\(Chart.top)\" width=\"\(number(width))\" "
                     + "height=\"\(Chart.height - Chart.top - Chart.bottom)\" fill=\"#1e7b4f\" "
-                    + "fill-opacity=\".35\"/>")
+                    + "fill-opacity=\".35\"/>"
+            )
         }
         if let early = evidence.early, let late = evidence.late, !evidence.isCrossed {
             parts.append(
                 "<polygon points=\"\(point(fitAt, evidence.level)) "
                     + "\(point(min(early, span.to), evidence.limit)) "
                     + "\(point(min(late, span.to), evidence.limit))\" fill=\"#0b5cad\" "
-                    + "fill-opacity=\".14\"/>")
+                    + "fill-opacity=\".14\"/>"
+            )
         }
         parts.append(dots(raw, radius: 1.6, fill: "#9aa5b1", x, y))
         parts.append(dots(normalised, radius: 2.2, fill: "#1b2430", x, y))
@@ -87,12 +91,17 @@ struct Chart {
             let share = Double((end - fitAt).rawValue) / Double(max(1, (middle - fitAt).rawValue))
             let value = evidence.level + (evidence.limit - evidence.level) * share
             parts.append(
-                line(point(fitAt, evidence.level), point(end, value), "#0b5cad", dash: "6 4"))
+                line(point(fitAt, evidence.level), point(end, value), "#0b5cad", dash: "6 4")
+            )
         }
         parts.append(
             line(
-                point(span.from, evidence.limit), point(span.to, evidence.limit), "#b3261e",
-                dash: ""))
+                point(span.from, evidence.limit),
+                point(span.to, evidence.limit),
+                "#b3261e",
+                dash: ""
+            )
+        )
         parts.append(line(point(now, values.low), point(now, values.high), "#5b6675", dash: "2 3"))
         let title = escape(texts.language == .zh ? alert.sentence.zh : alert.sentence.en)
         return """
@@ -104,8 +113,10 @@ struct Chart {
     }
 
     private func axes(
-        _ span: (from: Timestamp, to: Timestamp), _ values: (low: Double, high: Double),
-        _ x: (Timestamp) -> Double, _ y: (Double) -> Double
+        _ span: (from: Timestamp, to: Timestamp),
+        _ values: (low: Double, high: Double),
+        _ x: (Timestamp) -> Double,
+        _ y: (Double) -> Double
     ) -> String {
         var parts: [String] = []
         let step = Chart.step(for: (values.high - values.low) * factor)
@@ -116,25 +127,29 @@ struct Chart {
                 "<line x1=\"\(Chart.left)\" x2=\"\(Chart.width - Chart.right)\" y1=\"\(height)\" "
                     + "y2=\"\(height)\" stroke=\"#e6ebf0\"/><text x=\"\(Chart.left - 6)\" "
                     + "y=\"\(height)\" dy=\"4\" text-anchor=\"end\">"
-                    + "\(fixed(value, decimals: Chart.decimals(of: step)))</text>")
+                    + "\(fixed(value, decimals: Chart.decimals(of: step)))</text>"
+            )
             value += step
         }
         let days = max(1, Int(((span.to - span.from).days / 6).rounded(.up)))
         var day = time.zone.civil(span.from).date.daysSinceEpoch + 1
         while true {
             let at = time.zone.instant(
-                of: CivilTime(date: CivilDate(daysSinceEpoch: day), minute: 0))
+                of: CivilTime(date: CivilDate(daysSinceEpoch: day), minute: 0)
+            )
             guard at < span.to else { break }
             let across = number(x(at))
             parts.append(
                 "<line x1=\"\(across)\" x2=\"\(across)\" y1=\"\(Chart.height - Chart.bottom)\" "
                     + "y2=\"\(Chart.height - Chart.bottom + 5)\" stroke=\"#9aa5b1\"/>"
                     + "<text x=\"\(across)\" y=\"\(Chart.height - Chart.bottom + 20)\" "
-                    + "text-anchor=\"middle\">\(escape(shortDay(at)))</text>")
+                    + "text-anchor=\"middle\">\(escape(shortDay(at)))</text>"
+            )
             day += Int64(days)
         }
         let unit = escape(
-            texts.language == .zh ? rule.display.unit.zh : rule.display.unit.en)
+            texts.language == .zh ? rule.display.unit.zh : rule.display.unit.en
+        )
         parts.append("<text x=\"4\" y=\"\(Chart.height - 8)\">\(unit)</text>")
         return parts.joined()
     }
@@ -146,7 +161,10 @@ struct Chart {
     }
 
     private func dots(
-        _ points: [SamplePoint], radius: Double, fill: String, _ x: (Timestamp) -> Double,
+        _ points: [SamplePoint],
+        radius: Double,
+        fill: String,
+        _ x: (Timestamp) -> Double,
         _ y: (Double) -> Double
     ) -> String {
         points.map {
@@ -167,20 +185,54 @@ struct Chart {
         }
         var keys: [String] = []
         if !normalised.isEmpty {
-            keys.append(key("<circle cx=\"14\" cy=\"7\" r=\"4\" fill=\"#1b2430\"/>", "折算后读数", "corrected readings"))
+            keys.append(
+                key(
+                    "<circle cx=\"14\" cy=\"7\" r=\"4\" fill=\"#1b2430\"/>",
+                    "折算后读数",
+                    "corrected readings"
+                )
+            )
         }
         if !raw.isEmpty {
-            keys.append(key("<circle cx=\"14\" cy=\"7\" r=\"3\" fill=\"#9aa5b1\"/>", "读数", "readings"))
+            keys.append(
+                key("<circle cx=\"14\" cy=\"7\" r=\"3\" fill=\"#9aa5b1\"/>", "读数", "readings")
+            )
         }
-        keys.append(key("<path d=\"M0 7H28\" stroke=\"#b3261e\" stroke-width=\"2\"/>", "限值", "limit"))
+        keys.append(
+            key("<path d=\"M0 7H28\" stroke=\"#b3261e\" stroke-width=\"2\"/>", "限值", "limit")
+        )
         if evidence.middle != nil, !evidence.isCrossed {
-            keys.append(key("<path d=\"M0 7H28\" stroke=\"#0b5cad\" stroke-width=\"2\" stroke-dasharray=\"6 4\"/>", "趋势", "trend"))
-            keys.append(key("<path d=\"M0 0H28V14H0Z\" fill=\"#0b5cad\" fill-opacity=\".2\"/>", "最早至最晚", "early to late"))
+            keys.append(
+                key(
+                    "<path d=\"M0 7H28\" stroke=\"#0b5cad\" stroke-width=\"2\" stroke-dasharray=\"6 4\"/>",
+                    "趋势",
+                    "trend"
+                )
+            )
+            keys.append(
+                key(
+                    "<path d=\"M0 0H28V14H0Z\" fill=\"#0b5cad\" fill-opacity=\".2\"/>",
+                    "最早至最晚",
+                    "early to late"
+                )
+            )
         }
         if slot != nil {
-            keys.append(key("<path d=\"M10 0H18V14H10Z\" fill=\"#1e7b4f\" fill-opacity=\".4\"/>", "预留时段", "held slot"))
+            keys.append(
+                key(
+                    "<path d=\"M10 0H18V14H10Z\" fill=\"#1e7b4f\" fill-opacity=\".4\"/>",
+                    "预留时段",
+                    "held slot"
+                )
+            )
         }
-        keys.append(key("<path d=\"M14 0V14\" stroke=\"#5b6675\" stroke-width=\"2\" stroke-dasharray=\"2 3\"/>", "现在", "now"))
+        keys.append(
+            key(
+                "<path d=\"M14 0V14\" stroke=\"#5b6675\" stroke-width=\"2\" stroke-dasharray=\"2 3\"/>",
+                "现在",
+                "now"
+            )
+        )
         return keys.joined()
     }
 

@@ -36,15 +36,22 @@ struct InboxModel {
     let emptyText: String
 
     init(
-        rows: [SuggestionRecord], next: String?, state: SuggestionState,
-        counts: [SuggestionState: Int], services: WebServices, language: Language
+        rows: [SuggestionRecord],
+        next: String?,
+        state: SuggestionState,
+        counts: [SuggestionState: Int],
+        services: WebServices,
+        language: Language
     ) {
         let texts = Texts(language: language)
         t = texts.words
         tabs = SuggestionState.allCases.map {
             Tab(
-                state: $0.rawValue, name: texts.name($0), count: counts[$0] ?? 0,
-                current: $0 == state)
+                state: $0.rawValue,
+                name: texts.name($0),
+                count: counts[$0] ?? 0,
+                current: $0 == state
+            )
         }
         let now = services.core.status.now
         self.rows = rows.map { InboxModel.row($0, services, texts, now: now) }
@@ -55,7 +62,10 @@ struct InboxModel {
     }
 
     private static func row(
-        _ row: SuggestionRecord, _ services: WebServices, _ texts: Texts, now: Timestamp
+        _ row: SuggestionRecord,
+        _ services: WebServices,
+        _ texts: Texts,
+        now: Timestamp
     ) -> Row {
         let station = services.station(row.stationCode)
         let time = LocalTime(zone: station.zone, language: texts.language)
@@ -63,13 +73,18 @@ struct InboxModel {
         let title = texts.language.pick(zh: station.titleZH, en: station.titleEN)
         let slotMore = row.holdUntil.map { texts.held(until: time.moment($0), station: title) }
         return Row(
-            id: row.id, urgency: row.urgency.name, latestBy: time.day(row.latestBy),
+            id: row.id,
+            urgency: row.urgency.name,
+            latestBy: time.day(row.latestBy),
             latestByRelative: time.relative(row.latestBy, now: now),
-            vehicle: masked(row.plate) ?? row.vehicle, model: row.model ?? "",
+            vehicle: masked(row.plate) ?? row.vehicle,
+            model: row.model ?? "",
             sentence: texts.language.pick(zh: first?.zh ?? "", en: first?.en ?? ""),
             more: texts.more(row.alerts.count - 1),
             slot: row.slot.map { time.slot($0.start, $0.end) } ?? texts.noSlotShort,
-            slotMore: slotMore ?? title, overdue: row.isOverdue ? texts.overdue : nil)
+            slotMore: slotMore ?? title,
+            overdue: row.isOverdue ? texts.overdue : nil
+        )
     }
 }
 
@@ -144,7 +159,9 @@ struct SuggestionModel {
     var declineOpen = false
 
     static func make(
-        _ row: SuggestionRecord, services: WebServices, language: Language
+        _ row: SuggestionRecord,
+        services: WebServices,
+        language: Language
     ) async throws -> SuggestionModel {
         let texts = Texts(language: language)
         let station = services.station(row.stationCode)
@@ -153,8 +170,13 @@ struct SuggestionModel {
         var alerts: [AlertModel] = []
         for alert in row.alerts {
             if let model = try await AlertModel.make(
-                alert, row, services: services, texts: texts, time: time, now: now)
-            {
+                alert,
+                row,
+                services: services,
+                texts: texts,
+                time: time,
+                now: now
+            ) {
                 alerts.append(model)
             }
         }
@@ -166,10 +188,16 @@ struct SuggestionModel {
         let history = try await services.reads.history(ofSuggestion: row.id)
         let slot = row.slot.map { "\(time.slot($0.start, $0.end)) · \($0.bayCode)" }
         return SuggestionModel(
-            t: texts.words, id: row.id, version: row.version, urgency: row.urgency.name,
-            vehicle: masked(row.plate) ?? row.vehicle, model: row.model ?? "",
-            state: texts.name(row.state), latestBy: time.day(row.latestBy),
-            latestByRelative: time.relative(row.latestBy, now: now), jobs: jobs,
+            t: texts.words,
+            id: row.id,
+            version: row.version,
+            urgency: row.urgency.name,
+            vehicle: masked(row.plate) ?? row.vehicle,
+            model: row.model ?? "",
+            state: texts.name(row.state),
+            latestBy: time.day(row.latestBy),
+            latestByRelative: time.relative(row.latestBy, now: now),
+            jobs: jobs,
             duration: texts.minutes(row.minutes),
             station: language.pick(zh: station.titleZH, en: station.titleEN),
             slot: slot ?? (row.state == .proposed ? texts.noSlotShort : "–"),
@@ -178,22 +206,39 @@ struct SuggestionModel {
             declined: row.declineReason.map {
                 texts.name($0) + (row.note.isEmpty ? "" : " · \(row.note)")
             },
-            isOpen: row.state == .proposed, hasOffers: !row.offers.isEmpty,
+            isOpen: row.state == .proposed,
+            hasOffers: !row.offers.isEmpty,
             offers: row.offers.enumerated().map { index, offer in
                 OfferModel(
-                    label: offer.label?.rawValue ?? "", time: time.slot(offer.start, offer.end),
-                    reason: offer.label.map(texts.name) ?? "", bay: offer.bayCode,
-                    first: index == 0)
+                    label: offer.label?.rawValue ?? "",
+                    time: time.slot(offer.start, offer.end),
+                    reason: offer.label.map(texts.name) ?? "",
+                    bay: offer.bayCode,
+                    first: index == 0
+                )
             },
             reasons: DeclineReason.allCases.map {
                 ReasonModel(code: $0.rawValue, name: texts.name($0))
             },
             alerts: alerts,
-            history: history.compactMap { entry in
-                texts.step(entry.machine, entry.event).map {
-                    Step(at: time.moment(entry.at), text: $0)
-                }
-            })
+            history: steps(history, texts, time)
+        )
+    }
+}
+
+extension SuggestionModel {
+    /// The history in words; of many re-plans only the newest says anything.
+    private static func steps(
+        _ history: [HistoryRecord],
+        _ texts: Texts,
+        _ time: LocalTime
+    ) -> [Step] {
+        let newestReplan = history.first { $0.event == "replan" }
+        return history.filter { $0.event != "replan" || $0 == newestReplan }.compactMap { entry in
+            texts.step(entry.machine, entry.event).map {
+                Step(at: time.moment(entry.at), text: $0)
+            }
+        }
     }
 }
 
@@ -203,8 +248,12 @@ extension SuggestionModel.AlertModel {
 
     /// Nil when the rule is no longer configured.
     fileprivate static func make(
-        _ alert: Alert, _ row: SuggestionRecord, services: WebServices, texts: Texts,
-        time: LocalTime, now: Timestamp
+        _ alert: Alert,
+        _ row: SuggestionRecord,
+        services: WebServices,
+        texts: Texts,
+        time: LocalTime,
+        now: Timestamp
     ) async throws -> Self? {
         guard let rule = services.rules.first(where: { $0.id == alert.ruleID }),
             let component = rule.components.first(where: { $0.name == alert.component })
@@ -213,8 +262,15 @@ extension SuggestionModel.AlertModel {
         let language = texts.language
         let points = try await samples(rule, component, alert, row, services, now)
         let chart = Chart(
-            rule: rule, alert: alert, normalised: points.normalised, raw: points.raw,
-            slot: row.slot, now: now, time: time, texts: texts)
+            rule: rule,
+            alert: alert,
+            normalised: points.normalised,
+            raw: points.raw,
+            slot: row.slot,
+            now: now,
+            time: time,
+            texts: texts
+        )
         func number(_ value: Double, _ decimals: Int) -> String {
             let unit = language.pick(zh: rule.display.unit.zh, en: rule.display.unit.en)
             return "\(fixed(value * rule.display.factor, decimals: decimals)) \(unit)"
@@ -229,35 +285,51 @@ extension SuggestionModel.AlertModel {
         return Self(
             title: language.pick(
                 zh: "\(component.title.zh) · \(rule.title.zh)",
-                en: "\(component.title.en) · \(rule.title.en)"),
+                en: "\(component.title.en) · \(rule.title.en)"
+            ),
             sentence: language.pick(zh: alert.sentence.zh, en: alert.sentence.en),
             otherSentence: language.other.pick(zh: alert.sentence.zh, en: alert.sentence.en),
             otherLang: language.other.tag,
-            assumed: evidence.isLimitAssumed ? texts.limitAssumed : nil, chart: chart.svg(),
+            assumed: evidence.isLimitAssumed ? texts.limitAssumed : nil,
+            chart: chart.svg(),
             newest: "\(number(evidence.newestValue, rule.display.decimals)) · "
                 + time.moment(evidence.newestAt),
             limit: number(evidence.limit, rule.display.decimals),
             slope: number(evidence.slopePerDay, rule.display.slopeDecimals)
                 + language.pick(zh: " / 天", en: " a day"),
-            crossing: crossing, readings: "\(evidence.readings)",
-            rule: "\(alert.ruleID) v\(alert.ruleVersion)", raised: time.moment(alert.raisedAt),
-            state: texts.name(alert.state), t: texts.words)
+            crossing: crossing,
+            readings: "\(evidence.readings)",
+            rule: "\(alert.ruleID) v\(alert.ruleVersion)",
+            raised: time.moment(alert.raisedAt),
+            state: texts.name(alert.state),
+            t: texts.words
+        )
     }
 
     /// Readings of the component's signal, and the same at 20 °C where a rule asks for that.
     private static func samples(
-        _ rule: Rule, _ component: RuleComponent, _ alert: Alert, _ row: SuggestionRecord,
-        _ services: WebServices, _ now: Timestamp
+        _ rule: Rule,
+        _ component: RuleComponent,
+        _ alert: Alert,
+        _ row: SuggestionRecord,
+        _ services: WebServices,
+        _ now: Timestamp
     ) async throws -> (normalised: [SamplePoint], raw: [SamplePoint]) {
         let from = min(alert.evidence.firstAt, alert.evidence.newestAt - .days(Int64(2)))
         let start = max(from, alert.evidence.newestAt - history)
         let raw = try await services.reads.readings(
-            of: row.vehicleID, path: services.catalogue[component.signal].path, from: start,
+            of: row.vehicleID,
+            path: services.catalogue[component.signal].path,
+            from: start,
             to: now
         ).filter { rule.usable.contains($0.value) }
         guard let companion = component.companion else { return ([], thinned(raw)) }
         let temperatures = try await services.reads.readings(
-            of: row.vehicleID, path: services.catalogue[companion].path, from: start, to: now)
+            of: row.vehicleID,
+            path: services.catalogue[companion].path,
+            from: start,
+            to: now
+        )
         let byTime = Dictionary(temperatures.map { ($0.at, $0.value) }) { first, _ in first }
         let normalised = raw.compactMap { point in
             byTime[point.at].map {

@@ -48,8 +48,10 @@ struct Pages: Sendable {
 
     private func asset(_ bytes: [UInt8], _ type: String) -> Response {
         Response(
-            status: .ok, headers: [.contentType: type, .cacheControl: "no-cache"],
-            body: ResponseBody(byteBuffer: ByteBuffer(bytes: bytes)))
+            status: .ok,
+            headers: [.contentType: type, .cacheControl: "no-cache"],
+            body: ResponseBody(byteBuffer: ByteBuffer(bytes: bytes))
+        )
     }
 
     private func id(_ context: BasicRequestContext) throws -> Int64 {
@@ -60,8 +62,9 @@ struct Pages: Sendable {
 
     /// The language asked for by link, remembered by cookie, or wished for by the browser.
     private func language(_ request: Request) -> Language {
-        if let asked = request.uri.queryParameters["lang"].flatMap({ Language(rawValue: String($0)) })
-        {
+        if let asked = request.uri.queryParameters["lang"].flatMap({
+            Language(rawValue: String($0))
+        }) {
             return asked
         }
         let cookies = request.headers[.cookie] ?? ""
@@ -98,7 +101,11 @@ struct Pages: Sendable {
     }
 
     private func page(
-        _ request: Request, _ language: Language, title: String, template: String, model: Any,
+        _ request: Request,
+        _ language: Language,
+        title: String,
+        template: String,
+        model: Any,
         status code: HTTPResponse.Status = .ok
     ) -> Response {
         // The revision is taken before the page is read, so that a change in between is noticed.
@@ -108,20 +115,27 @@ struct Pages: Sendable {
             .map { "\($0.key)=\($0.value)&" }.joined()
         let html = library.render(
             PageModel(
-                lang: language.tag, revision: services.core.changes.revision, title: title,
+                lang: language.tag,
+                revision: services.core.changes.revision,
+                title: title,
                 t: Texts(language: language).words,
                 switchHref: "\(request.uri.path)?\(query)lang=\(other.rawValue)",
-                switchLang: other.tag, switchName: other.pick(zh: "中文", en: "English"),
-                status: news.text(language), feedProblem: news.problem(language),
-                content: library.render(model, withTemplate: template) ?? ""),
-            withTemplate: "page")
+                switchLang: other.tag,
+                switchName: other.pick(zh: "中文", en: "English"),
+                status: news.text(language),
+                feedProblem: news.problem(language),
+                content: library.render(model, withTemplate: template) ?? ""
+            ),
+            withTemplate: "page"
+        )
         return Response(
             status: code,
             headers: [
                 .contentType: "text/html; charset=utf-8", .cacheControl: "no-store",
                 .setCookie: "lang=\(language.rawValue); Path=/; Max-Age=31536000; SameSite=Lax",
             ],
-            body: ResponseBody(byteBuffer: ByteBuffer(string: html ?? "")))
+            body: ResponseBody(byteBuffer: ByteBuffer(string: html ?? ""))
+        )
     }
 
     // MARK: Inbox
@@ -132,32 +146,51 @@ struct Pages: Sendable {
         let state = query["state"].flatMap(SuggestionState.init) ?? .proposed
         let limit = 50
         let rows = try await services.reads.suggestions(
-            states: [state], after: try query.cursor(), limit: limit + 1)
+            states: [state],
+            after: try query.cursor(),
+            limit: limit + 1
+        )
         let model = InboxModel(
             rows: Array(rows.prefix(limit)),
             next: rows.count > limit
                 ? "/inbox?state=\(state.rawValue)&cursor=\(Query.cursor(after: rows[limit - 1]))"
                 : nil,
-            state: state, counts: try await services.reads.suggestionCounts(),
-            services: services, language: language)
-        return page(request, language, title: Texts(language: language).inbox, template: "inbox", model: model)
+            state: state,
+            counts: try await services.reads.suggestionCounts(),
+            services: services,
+            language: language
+        )
+        return page(
+            request,
+            language,
+            title: Texts(language: language).inbox,
+            template: "inbox",
+            model: model
+        )
     }
 
     // MARK: One suggestion
 
     private func suggestion(
-        _ request: Request, _ id: Int64, problem: String?
+        _ request: Request,
+        _ id: Int64,
+        problem: String?
     ) async throws -> Response {
         let language = language(request)
         let texts = Texts(language: language)
         guard let row = try await services.reads.suggestion(id) else {
             return page(
-                request, language, title: "404", template: "message",
+                request,
+                language,
+                title: "404",
+                template: "message",
                 model: MessageModel(
                     heading: "404",
                     text: language.pick(zh: "没有这个建议。", en: "There is no such suggestion."),
-                    t: texts.words),
-                status: .notFound)
+                    t: texts.words
+                ),
+                status: .notFound
+            )
         }
         var model = try await SuggestionModel.make(row, services: services, language: language)
         model.problem = problem.map(texts.problem)
@@ -168,8 +201,13 @@ struct Pages: Sendable {
         default: break
         }
         return page(
-            request, language, title: row.vehicle, template: "suggestion", model: model,
-            status: problem == nil ? .ok : .conflict)
+            request,
+            language,
+            title: row.vehicle,
+            template: "suggestion",
+            model: model,
+            status: problem == nil ? .ok : .conflict
+        )
     }
 
     // MARK: Decisions
@@ -190,10 +228,16 @@ struct Pages: Sendable {
             return try await suggestion(request, id, problem: "invalid_form")
         }
         return try await decide(
-            request, id, "booked",
+            request,
+            id,
+            "booked",
             .book(
-                SuggestionID(rawValue: id), version: form.version,
-                offer: form.offer.flatMap(OfferLabel.init), actor: "advisor"))
+                SuggestionID(rawValue: id),
+                version: form.version,
+                offer: form.offer.flatMap(OfferLabel.init),
+                actor: "advisor"
+            )
+        )
     }
 
     private func decline(_ request: Request, _ id: Int64) async throws -> Response {
@@ -201,10 +245,17 @@ struct Pages: Sendable {
             let reason = DeclineReason(rawValue: form.reason)
         else { return try await suggestion(request, id, problem: "invalid_form") }
         return try await decide(
-            request, id, "declined",
+            request,
+            id,
+            "declined",
             .decline(
-                SuggestionID(rawValue: id), version: form.version, reason: reason,
-                note: String((form.note ?? "").prefix(500)), actor: "advisor"))
+                SuggestionID(rawValue: id),
+                version: form.version,
+                reason: reason,
+                note: String((form.note ?? "").prefix(500)),
+                actor: "advisor"
+            )
+        )
     }
 
     private func form<Form: Decodable>(_ type: Form.Type, _ request: Request) async -> Form? {
@@ -216,7 +267,10 @@ struct Pages: Sendable {
     }
 
     private func decide(
-        _ request: Request, _ id: Int64, _ done: String, _ command: Command
+        _ request: Request,
+        _ id: Int64,
+        _ done: String,
+        _ command: Command
     ) async throws -> Response {
         switch await services.core.submit(command) {
         case .success: return .redirect(to: "/suggestions/\(id)?done=\(done)", type: .normal)

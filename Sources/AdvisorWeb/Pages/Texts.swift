@@ -43,8 +43,10 @@ struct Texts {
     var slot: String { say("预留时段", "Held slot") }
     var next: String { say("下一页", "Next page") }
     var lost: String {
-        say("与网关的连接中断,页面可能过时;正在重试。",
-            "Not live: the connection to the gateway is lost; trying again.")
+        say(
+            "与网关的连接中断,页面可能过时;正在重试。",
+            "Not live: the connection to the gateway is lost; trying again."
+        )
     }
     var changed: String { say("内容有更新,点击载入", "This page has changed: load it again") }
     var numbers: String { say("数据", "Numbers") }
@@ -68,8 +70,10 @@ struct Texts {
     var choose: String { say("请选择", "Choose a reason") }
     var note: String { say("备注", "Note") }
     var noSlot: String {
-        say("60 天内没有空位,请与车间主管商量。",
-            "No slot is free within 60 days: ask the workshop manager.")
+        say(
+            "60 天内没有空位,请与车间主管商量。",
+            "No slot is free within 60 days: ask the workshop manager."
+        )
     }
     var history: String { say("记录", "History") }
     var overdue: String { say("晚于期限", "after the deadline") }
@@ -77,8 +81,10 @@ struct Texts {
     var booked: String { say("已预约。", "Booked.") }
     var declined: String { say("已记录。", "Recorded.") }
     var limitAssumed: String {
-        say("登记册中没有该车的标准胎压,限值按假定值计算。",
-            "The registry has no placard pressure for this vehicle: the limit is an assumption.")
+        say(
+            "登记册中没有该车的标准胎压,限值按假定值计算。",
+            "The registry has no placard pressure for this vehicle: the limit is an assumption."
+        )
     }
 
     func name(_ state: SuggestionState) -> String {
@@ -148,17 +154,23 @@ struct Texts {
     func problem(_ code: String) -> String {
         switch code {
         case "stale_version":
-            say("该建议刚刚有变化,请核对后重试。",
-                "This suggestion has just changed. Check it, then try again.")
+            say(
+                "该建议刚刚有变化,请核对后重试。",
+                "This suggestion has just changed. Check it, then try again."
+            )
         case "illegal_transition": say("该建议已经处理过。", "This suggestion is settled already.")
         case "slot_taken":
-            say("该时段刚被占用,下面是新的可选时段。",
-                "That slot has just been taken. These are fresh offers.")
+            say(
+                "该时段刚被占用,下面是新的可选时段。",
+                "That slot has just been taken. These are fresh offers."
+            )
         case "no_slot": say("没有可预约的时段。", "There is no slot to book.")
         case "invalid_form": say("请填写所需内容。", "Please fill in what is needed.")
         case "overloaded", "store_unavailable":
-            say("系统暂时无法保存,请稍后重试。",
-                "This could not be saved just now. Nothing was changed; try again in a moment.")
+            say(
+                "系统暂时无法保存,请稍后重试。",
+                "This could not be saved just now. Nothing was changed; try again in a moment."
+            )
         default: say("未能完成。", "That did not work.")
         }
     }

@@ -29,7 +29,10 @@ package struct DeadLetterRecord: Sendable, Equatable {
 extension ReadStore {
     /// Good readings of one signal, oldest first.
     package func readings(
-        of vehicle: VehicleID, path: String, from: Timestamp, to: Timestamp
+        of vehicle: VehicleID,
+        path: String,
+        from: Timestamp,
+        to: Timestamp
     ) async throws -> [SamplePoint] {
         try await store.pool.read { database in
             try Row.fetchAll(
@@ -44,7 +47,9 @@ extension ReadStore {
                 arguments: [Int64(vehicle.index), path, from.milliseconds, to.milliseconds]
             ).map {
                 SamplePoint(
-                    at: Timestamp(milliseconds: $0["observed_ms"]), value: $0["value"])
+                    at: Timestamp(milliseconds: $0["observed_ms"]),
+                    value: $0["value"]
+                )
             }
         }
     }
@@ -58,7 +63,8 @@ extension ReadStore {
                     SELECT a.*, v.name AS vehicle_name FROM alert a
                     JOIN vehicle v ON v.id = a.vehicle_id
                     WHERE a.state <> 'closed' ORDER BY a.raised_ms DESC, a.id DESC LIMIT ?
-                    """, arguments: [limit]
+                    """,
+                arguments: [limit]
             ).map { ($0["vehicle_name"], AlertRow.alert($0)) }
         }
     }
@@ -67,15 +73,20 @@ extension ReadStore {
     package func deadLetters(limit: Int) async throws -> [DeadLetterRecord] {
         try await store.pool.read { database in
             try Row.fetchAll(
-                database, sql: "SELECT * FROM dead_letter ORDER BY id DESC LIMIT ?",
+                database,
+                sql: "SELECT * FROM dead_letter ORDER BY id DESC LIMIT ?",
                 arguments: [limit]
             ).map { row in
                 DeadLetterRecord(
-                    id: row["id"], receivedAt: Timestamp(milliseconds: row["received_ms"]),
+                    id: row["id"],
+                    receivedAt: Timestamp(milliseconds: row["received_ms"]),
                     topic: String(decoding: row["topic"] as Data, as: UTF8.self),
-                    payload: Array(row["payload"] as Data), reason: row["reason"],
-                    byteOffset: row["byte_offset"], detail: row["detail"],
-                    rejectedCount: row["rejected_count"])
+                    payload: Array(row["payload"] as Data),
+                    reason: row["reason"],
+                    byteOffset: row["byte_offset"],
+                    detail: row["detail"],
+                    rejectedCount: row["rejected_count"]
+                )
             }
         }
     }

@@ -60,7 +60,8 @@ package struct ReadStore: Sendable {
 
     /// Suggestions in some states, most urgent first, after `cursor` when given.
     package func suggestions(
-        states: [SuggestionState], after cursor: (urgency: Int, latestBy: Int64, id: Int64)?,
+        states: [SuggestionState],
+        after cursor: (urgency: Int, latestBy: Int64, id: Int64)?,
         limit: Int
     ) async throws -> [SuggestionRecord] {
         try await store.pool.read { database in
@@ -77,7 +78,9 @@ package struct ReadStore: Sendable {
                 sql: SuggestionSQL.select + """
                      WHERE s.state IN (\(marks)) \(page)
                     ORDER BY s.urgency, s.latest_by_ms, s.id LIMIT ?
-                    """, arguments: arguments)
+                    """,
+                arguments: arguments
+            )
             return try rows.map { try SuggestionReads.record($0, database) }
         }
     }
@@ -85,7 +88,9 @@ package struct ReadStore: Sendable {
     package func suggestion(_ id: Int64) async throws -> SuggestionRecord? {
         try await store.pool.read { database in
             try Row.fetchOne(
-                database, sql: SuggestionSQL.select + " WHERE s.id = ?", arguments: [id]
+                database,
+                sql: SuggestionSQL.select + " WHERE s.id = ?",
+                arguments: [id]
             ).map { try SuggestionReads.record($0, database) }
         }
     }
@@ -94,11 +99,14 @@ package struct ReadStore: Sendable {
     package func suggestionCounts() async throws -> [SuggestionState: Int] {
         try await store.pool.read { database in
             let rows = try Row.fetchAll(
-                database, sql: "SELECT state, count(*) AS n FROM suggestion GROUP BY state")
+                database,
+                sql: "SELECT state, count(*) AS n FROM suggestion GROUP BY state"
+            )
             return Dictionary(
                 uniqueKeysWithValues: rows.compactMap { row in
                     SuggestionState(rawValue: row["state"]).map { ($0, row["n"]) }
-                })
+                }
+            )
         }
     }
 
@@ -113,12 +121,17 @@ package struct ReadStore: Sendable {
                         OR (machine = 'alert' AND record_id IN (
                             SELECT alert_id FROM suggestion_alert WHERE suggestion_id = ?))
                     ORDER BY id DESC LIMIT ?
-                    """, arguments: [id, id, Limits.pageRowsMax]
+                    """,
+                arguments: [id, id, Limits.pageRowsMax]
             ).map { row in
                 HistoryRecord(
-                    at: Timestamp(milliseconds: row["at_ms"]), machine: row["machine"],
-                    event: row["event"], to: row["to_state"], actor: row["actor"],
-                    reason: row["reason"])
+                    at: Timestamp(milliseconds: row["at_ms"]),
+                    machine: row["machine"],
+                    event: row["event"],
+                    to: row["to_state"],
+                    actor: row["actor"],
+                    reason: row["reason"]
+                )
             }
         }
     }
@@ -138,24 +151,35 @@ private enum SuggestionReads {
         func slot(_ row: Row, _ label: OfferLabel?) -> SlotRecord? {
             guard let bay = row["bay_code"] as String? else { return nil }
             return SlotRecord(
-                label: label, bayCode: bay, start: Timestamp(milliseconds: row["start_ms"]),
-                end: Timestamp(milliseconds: row["end_ms"]))
+                label: label,
+                bayCode: bay,
+                start: Timestamp(milliseconds: row["start_ms"]),
+                end: Timestamp(milliseconds: row["end_ms"])
+            )
         }
         let offers = try Row.fetchAll(
-            database, sql: "SELECT * FROM suggestion_offer WHERE suggestion_id = ?",
-            arguments: [id])
+            database,
+            sql: "SELECT * FROM suggestion_offer WHERE suggestion_id = ?",
+            arguments: [id]
+        )
         return SuggestionRecord(
-            id: id, version: row["version"],
+            id: id,
+            version: row["version"],
             state: SuggestionState(rawValue: row["state"]) ?? .proposed,
             urgency: Urgency(rawValue: row["urgency"]) ?? .p3,
-            latestBy: Timestamp(milliseconds: row["latest_by_ms"]), minutes: row["minutes"],
-            jobs: list(row["jobs"]), stationCode: row["station_code"], slot: slot(row, nil),
+            latestBy: Timestamp(milliseconds: row["latest_by_ms"]),
+            minutes: row["minutes"],
+            jobs: list(row["jobs"]),
+            stationCode: row["station_code"],
+            slot: slot(row, nil),
             holdUntil: (row["hold_until_ms"] as Int64?).map(Timestamp.init(milliseconds:)),
             createdAt: Timestamp(milliseconds: row["created_ms"]),
             updatedAt: Timestamp(milliseconds: row["updated_ms"]),
             declineReason: (row["decline_reason"] as String?).flatMap(DeclineReason.init),
-            note: row["note"], vehicle: row["vehicle_name"],
-            vehicleID: VehicleID(index: row["vehicle_id"]), model: row["model"],
+            note: row["note"],
+            vehicle: row["vehicle_name"],
+            vehicleID: VehicleID(index: row["vehicle_id"]),
+            model: row["model"],
             plate: row["plate"],
             alerts: try Row.fetchAll(
                 database,
@@ -163,10 +187,12 @@ private enum SuggestionReads {
                     SELECT a.* FROM alert a
                     JOIN suggestion_alert sa ON sa.alert_id = a.id
                     WHERE sa.suggestion_id = ? ORDER BY a.id
-                    """, arguments: [id]
+                    """,
+                arguments: [id]
             ).map(AlertRow.alert),
             offers: OfferLabel.allCases.compactMap { label in
                 offers.first { $0["label"] == label.rawValue }.flatMap { slot($0, label) }
-            })
+            }
+        )
     }
 }
