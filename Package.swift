@@ -1,19 +1,22 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
-/// Settings of every target of ours.
-///
-/// Tests take `testSettings`: `#expect` trips strict memory safety.
+/// Settings of the test targets; `#expect` trips strict memory safety.
 let testSettings: [SwiftSetting] = [
     .swiftLanguageMode(.v6),
     .enableUpcomingFeature("ExistentialAny"),
     .enableUpcomingFeature("InternalImportsByDefault"),
-    .enableUpcomingFeature("MemberImportVisibility"),
-    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
-    .enableUpcomingFeature("InferIsolatedConformances"),
     .treatAllWarnings(as: .error),
 ]
-let houseSettings = testSettings + [.strictMemorySafety()]
+
+/// Settings of every other target.
+let houseSettings =
+    testSettings + [
+        .enableUpcomingFeature("MemberImportVisibility"),
+        .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+        .enableUpcomingFeature("InferIsolatedConformances"),
+        .strictMemorySafety(),
+    ]
 
 /// A target of the pure ring: the standard library and inner rooms only.
 func pure(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
@@ -140,5 +143,30 @@ let package = Package(
             path: "simulators/fleet",
             swiftSettings: houseSettings
         ),
+
+        // Tests: the pure ring by values, the rest against the real thing.
+        .target(
+            name: "Support",
+            dependencies: ["ConfigFiles", "GatewayApp", "GatewayCore", "Rules", "Telemetry"],
+            path: "Tests/Support",
+            swiftSettings: testSettings
+        ),
+        test("TelemetryTests", ["Telemetry"]),
+        test("DecodingTests", ["Decoding", "Support", "Telemetry"]),
+        test("RulesTests", ["Rules", "Support", "Telemetry"]),
+        test("WorkshopTests", ["ConfigFiles", "Support", "Telemetry", "Workshop"]),
+        test(
+            "GatewayCoreTests",
+            ["Decoding", "GatewayCore", "Rules", "Support", "Telemetry", "Workshop"]
+        ),
+        test("ConfigFilesTests", ["ConfigFiles", "Rules", "Support", "Telemetry", "Workshop"]),
+        test(
+            "StoreTests",
+            [grdb, "GatewayCore", "Rules", "Store", "Support", "Telemetry", "Workshop"]
+        ),
+        test("MQTTSourceTests", [logging, "GatewayCore", "MQTTSource", "Telemetry", "Threads"]),
+        test("ReplayTests", ["GatewayApp", "Support", "Telemetry"]),
+        test("IntegrationTests", [grdb, "Store", "Support"]),
+        test("TidyTests", ["Support"]),
     ]
 )

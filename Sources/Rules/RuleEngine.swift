@@ -27,6 +27,8 @@ package struct RuleEngine: Sendable {
     package let slots: [Slot]
     private let uses: [[Use]]
     private let opensTrip: [Bool]
+    /// 0 for signals that tell of a trip, 1 for temperatures of a component, 2 for values.
+    private let rank: [Int]
     /// What stands for a signal in a checkpoint, so that a new catalogue cannot mix them up.
     let signalKeys: [UInt64]
 
@@ -57,6 +59,11 @@ package struct RuleEngine: Sendable {
         }
         if let odometer = catalogue.find(path: "Vehicle.TraveledDistance") {
             opensTrip[Int(odometer.index)] = true
+        }
+        rank = zip(uses, opensTrip).map { uses, opensTrip in
+            if opensTrip { return 0 }
+            let isCompanion = uses.contains { if case .companion = $0 { true } else { false } }
+            return isCompanion ? 1 : 2
         }
         self.slots = slots
         self.uses = uses
@@ -94,9 +101,11 @@ package struct RuleEngine: Sendable {
     /// Uses the readings that wait, in the order of their own times.
     package func flush(now: Timestamp, _ vehicle: inout VehicleState) -> [RuleEvent] {
         var events: [RuleEvent] = []
-        // Equal times are ordered by signal and value, so that order of arrival cannot matter.
+        // Of one instant, what others are judged by comes first; then signal and value decide, so
+        // that the order of arrival cannot matter.
         let readings = vehicle.held.sorted {
-            ($0.observedAt, $0.signal.index, $0.value) < ($1.observedAt, $1.signal.index, $1.value)
+            ($0.observedAt, rank[Int($0.signal.index)], $0.signal.index, $0.value)
+                < ($1.observedAt, rank[Int($1.signal.index)], $1.signal.index, $1.value)
         }
         vehicle.held.removeAll(keepingCapacity: true)
         vehicle.flushDue = nil

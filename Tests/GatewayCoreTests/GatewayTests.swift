@@ -1,0 +1,299 @@
+import Decoding
+import GatewayApp
+import GatewayCore
+import Rules
+import Support
+import Telemetry
+import Testing
+import Workshop
+
+private typealias Packets = [(topic: String, payload: String, receivedAt: Timestamp)]
+
+/// What a run changed, without the boundaries of its steps.
+private struct Trace: Equatable {
+    var readings: [Reading] = []
+    var transitions: [Transition] = []
+    var alerts: [Alert] = []
+    var suggestions: [Suggestion] = []
+    var received = 0
+    var rejected = 0
+    var accepted = 0
+
+    mutating func add(_ unit: CommitUnit) {
+        readings += unit.readings
+        transitions += unit.transitions
+        alerts += unit.alerts
+        suggestions += unit.suggestions
+        received += unit.counts.received
+        rejected += unit.counts.rejectedTotal
+        accepted += unit.counts.accepted
+    }
+}
+
+private func run(_ packets: Packets, batch size: Int, _ gateway: inout Gateway) -> Trace {
+    var trace = Trace()
+    var rest = packets[...]
+    while !rest.isEmpty {
+        let part = Array(rest.prefix(size))
+        rest = rest.dropFirst(size)
+        trace.add(
+            gateway.step(.packets(Fixtures.batch(part)), now: part.last?.receivedAt ?? gateway.now))
+    }
+    trace.add(gateway.finish())
+    return trace
+}
+
+private let profile = (
+    topic: "vehicles/v1/profile",
+    payload: "{\"v\":1,\"placard_front_kpa\":240,\"placard_rear_kpa\":240,\"station\":\"su-zhou-1\"}",
+    receivedAt: Fixtures.start
+)
+
+struct GatewayTests {
+    private func makeGateway() throws -> Gateway { try Fixtures.assembly().makeGateway() }
+
+    /// A gateway with one suggestion for the leaking tyre of `v1`.
+    private func withSuggestion() throws -> (Gateway, Suggestion, Trace) {
+        var gateway = try makeGateway()
+        let trace = run(
+            [profile] + Fixtures.leak("v1", perDay: 3, days: 13), batch: 10, &gateway)
+        let suggestion = try #require(trace.suggestions.last)
+        return (gateway, suggestion, trace)
+    }
+
+    @Test func aLeakBecomesOneAlertAndOneSuggestionWithAHeldSlot() throws {
+        let (gateway, suggestion, trace) = try withSuggestion()
+        #expect(Set(trace.alerts.map(\.id)).count == 1)
+        #expect(gateway.liveSuggestionCount == 1)
+        #expect(suggestion.state == .proposed && suggestion.need.urgency == .p2)
+        #expect(suggestion.need.jobs == ["tyre_check", "puncture_repair"])
+        #expect(suggestion.occupancy?.kind == .hold)
+        #expect(suggestion.offers.count == 3)
+        #expect(suggestion.offers.first?.slot == suggestion.occupancy?.slot)
+        #expect((suggestion.holdUntil ?? .distantPast) > gateway.now)
+        let events = trace.transitions.map { "\($0.machine.rawValue) \($0.event)" }
+        #expect(
+            events.prefix(4) == [
+                "alert near_threshold", "alert held", "suggestion plan", "alert planned",
+            ])
+    }
+
+    @Test(arguments: [1, 2, 7, 1_000])
+    func batchesNeverChangeAnything(size: Int) throws {
+        var packets: Packets = [profile]
+        for day in 0..<16 {
+            for vehicle in ["v1", "v2", "v3"] {
+                packets += Fixtures.leak(
+                    vehicle, from: 240 - 3 * Double(day), perDay: 3, days: 1,
+                    start: Fixtures.start + .days(Int64(day)))
+            }
+        }
+        packets.sort { $0.receivedAt < $1.receivedAt }
+        var one = try makeGateway()
+        var other = try makeGateway()
+        let expected = run(packets, batch: 5, &one)
+        #expect(run(packets, batch: size, &other) == expected)
+        #expect(expected.suggestions.contains { $0.version == 1 })
+    }
+
+    @Test func aRestartAtAnyStepChangesNothing() throws {
+        let packets = [profile] + Fixtures.leak("v1", perDay: 3, days: 16)
+        var straight = try makeGateway()
+        let expected = run(packets, batch: 1, &straight)
+        var gateway = try makeGateway()
+        var trace = Trace()
+        var kept = RestoredState()
+        for packet in packets {
+            let unit = gateway.step(.packets(Fixtures.batch([packet])), now: packet.receivedAt)
+            trace.add(unit)
+            keep(unit, in: &kept)
+            gateway = try makeGateway()
+            #expect(gateway.restore(kept, now: packet.receivedAt).isEmpty)
+        }
+        trace.add(gateway.finish())
+        #expect(trace.alerts == expected.alerts)
+        #expect(trace.suggestions == expected.suggestions)
+        #expect(trace.transitions == expected.transitions)
+    }
+
+    /// A store in memory: what `Writer` and `Restorer` do, by record.
+    private func keep(_ unit: CommitUnit, in kept: inout RestoredState) {
+        for row in unit.vehicles {
+            kept.vehicles.removeAll { $0.id == row.id }
+            kept.vehicles.append(row)
+        }
+        for checkpoint in unit.checkpoints {
+            kept.checkpoints.removeAll { $0.vehicle == checkpoint.vehicle }
+            kept.checkpoints.append(checkpoint)
+        }
+        for alert in unit.alerts {
+            kept.alerts.removeAll { $0.id == alert.id }
+            if alert.state.isLive { kept.alerts.append(alert) }
+            kept.nextAlert = max(kept.nextAlert, alert.id.rawValue + 1)
+        }
+        for suggestion in unit.suggestions {
+            kept.suggestions.removeAll { $0.id == suggestion.id }
+            if suggestion.state.isLive { kept.suggestions.append(suggestion) }
+            kept.nextSuggestion = max(kept.nextSuggestion, suggestion.id.rawValue + 1)
+        }
+        for row in unit.occupancies {
+            kept.nextOccupancy = max(kept.nextOccupancy, row.occupancy.id.rawValue + 1)
+        }
+    }
+
+    @Test func theAccountAddsUp() throws {
+        var gateway = try makeGateway()
+        let time = Fixtures.start
+        let trace = run(
+            [
+                Fixtures.packet("v1", at: time, ["Vehicle.Speed": 3, "Nope": 1]),
+                ("vehicles/v1/telemetry", "{", time), ("elsewhere", "{}", time),
+                Fixtures.packet("v1", at: time, ["Vehicle.Speed": 900]), profile,
+                ("vehicles/v1/profile", "[]", time),
+            ], batch: 2, &gateway)
+        #expect(trace.received == trace.accepted + trace.rejected)
+        #expect(trace.accepted == 1 && trace.rejected == 5)
+    }
+
+    @Test func aRepeatedPacketIsStoredAgainForTheStoreToJudgeButMovesNothing() throws {
+        var once = try makeGateway()
+        var twice = try makeGateway()
+        let packets = Fixtures.leak("v1", perDay: 3, days: 13)
+        let expected = run(packets, batch: 1, &once)
+        let doubled = run(packets.flatMap { [$0, $0] }, batch: 1, &twice)
+        #expect(doubled.alerts == expected.alerts)
+        #expect(doubled.suggestions == expected.suggestions)
+        #expect(doubled.readings.count == 2 * expected.readings.count)
+    }
+
+    @Test func confirmationsNameTheHighestNumberWithoutAGap() throws {
+        var gateway = try makeGateway()
+        func confirm(_ sequence: Int) -> UInt64? {
+            let packet = Fixtures.packet(
+                "v1", sequence: sequence, at: Fixtures.start, ["Vehicle.Speed": 1])
+            return gateway.step(.packets(Fixtures.batch([packet])), now: Fixtures.start)
+                .confirmations.last?.sequence
+        }
+        #expect([1, 2, 4, 3].map(confirm) == [1, 2, 2, 4])
+    }
+
+    // MARK: Decisions
+
+    @Test func bookingTurnsTheHoldIntoAnAppointment() throws {
+        var (gateway, suggestion, _) = try withSuggestion()
+        let slot = try #require(suggestion.occupancy?.slot)
+        let unit = gateway.step(
+            .command(
+                .book(suggestion.id, version: suggestion.version, offer: nil, actor: "a")),
+            now: gateway.now)
+        #expect(unit.answer == .success(suggestion.id))
+        let booked = try #require(unit.suggestions.last)
+        #expect(booked.state == .booked && booked.occupancy?.kind == .appointment)
+        #expect(booked.occupancy?.slot == slot)
+        #expect(unit.releasedOccupancies == [suggestion.occupancy?.id])
+        #expect(
+            unit.transitions.map { "\($0.from)>\($0.event)>\($0.to)" } == [
+                "proposed>claim>claimed", "claimed>accepted>booked", ">book>confirmed",
+            ])
+        // A second decision on it is refused.
+        let again = gateway.step(
+            .command(
+                .decline(
+                    suggestion.id, version: booked.version, reason: .otherTime, note: "",
+                    actor: "b")), now: gateway.now)
+        #expect(
+            again.answer == .failure(Problem(.illegalTransition, currentVersion: booked.version)))
+    }
+
+    @Test func aStaleVersionIsRefusedAndSaysTheCurrentOne() throws {
+        var (gateway, suggestion, _) = try withSuggestion()
+        let unit = gateway.step(
+            .command(
+                .book(suggestion.id, version: suggestion.version - 1, offer: nil, actor: "a")),
+            now: gateway.now)
+        #expect(
+            unit.answer == .failure(Problem(.staleVersion, currentVersion: suggestion.version)))
+        #expect(unit.isEmpty)
+        let unknown = gateway.step(
+            .command(.book(SuggestionID(rawValue: 99), version: 1, offer: nil, actor: "a")),
+            now: gateway.now)
+        #expect(unknown.answer == .failure(Problem(.notFound)))
+    }
+
+    @Test func decliningMutesTheReasonUntilItGetsWorse() throws {
+        var (gateway, suggestion, _) = try withSuggestion()
+        let unit = gateway.step(
+            .command(
+                .decline(
+                    suggestion.id, version: suggestion.version, reason: .notInterested,
+                    note: "call in spring", actor: "a")), now: gateway.now)
+        #expect(unit.suggestions.last?.state == .declined)
+        #expect(unit.alerts.map(\.state) == [.muted])
+        #expect(unit.releasedOccupancies.count == 1 && unit.occupancies.isEmpty)
+        #expect(gateway.liveSuggestionCount == 0)
+        // Nothing for weeks, then the same reason again: after 30 days it is proposed anew.
+        let later = gateway.now + .days(Int64(29))
+        let refreshed = Fixtures.leak(
+            "v1", from: 200, perDay: 0.1, days: 1, start: later - .days(Int64(1)))
+        let quiet = run(refreshed, batch: 10, &gateway)
+        #expect(quiet.suggestions.isEmpty)
+        let reopened = gateway.step(.tick, now: later + .days(Int64(2)))
+        #expect(reopened.suggestions.contains { $0.state == .proposed && $0.version == 1 })
+    }
+
+    @Test func whenTheCauseGoesSoDoesTheSuggestion() throws {
+        var (gateway, suggestion, _) = try withSuggestion()
+        let trace = run(
+            Fixtures.leak("v1", from: 245, perDay: 0.1, days: 3, start: gateway.now), batch: 3,
+            &gateway)
+        let last = try #require(trace.suggestions.last)
+        #expect(last.id == suggestion.id && last.state == .withdrawn && last.occupancy == nil)
+        #expect(trace.alerts.last?.state == .recovered)
+        #expect(gateway.calendars.allSatisfy { $0.bays.allSatisfy(\.isEmpty) })
+    }
+
+    @Test func twoAlertsOfOneVehicleAreOneVisit() throws {
+        var (gateway, suggestion, _) = try withSuggestion()
+        let packet = Fixtures.packet(
+            "v1", at: gateway.now, ["Vehicle.Service.DistanceToService": -120])
+        let trace = run([packet], batch: 1, &gateway)
+        let last = try #require(trace.suggestions.last)
+        #expect(last.id == suggestion.id && last.alerts.count == 2)
+        #expect(last.need.jobs.contains("service") && last.need.jobs.contains("tyre_check"))
+        #expect(gateway.liveSuggestionCount == 1)
+    }
+
+    /// 60 cars, one station with three bays: no two holds ever overlap, whoever comes first.
+    @Test func manyVehiclesNeverShareASlot() throws {
+        var gateway = try makeGateway()
+        var packets: Packets = []
+        for index in 0..<60 {
+            packets.append(
+                Fixtures.packet(
+                    "v\(index)", at: Fixtures.start, ["Vehicle.Service.DistanceToService": -1]))
+        }
+        let trace = run(packets, batch: 7, &gateway)
+        let slots = trace.suggestions.compactMap(\.occupancy?.slot)
+        #expect(slots.count == 60)
+        for (index, slot) in slots.enumerated() {
+            for other in slots[(index + 1)...] where other.bay == slot.bay {
+                #expect(!slot.interval.overlaps(other.interval))
+            }
+        }
+    }
+
+    @Test func nobodyActsAndNothingIsHeardSoBothEnd() throws {
+        var (gateway, _, _) = try withSuggestion()
+        let unit = gateway.step(.tick, now: gateway.now + .days(Int64(60)))
+        #expect(unit.alerts.last?.outcome == .noData)
+        #expect(unit.suggestions.last?.state == .expired)
+        #expect(gateway.liveAlertCount == 0 && gateway.liveSuggestionCount == 0)
+    }
+
+    @Test func timeNeverGoesBackwards() throws {
+        var gateway = try makeGateway()
+        _ = gateway.step(.tick, now: Fixtures.start)
+        let unit = gateway.step(.tick, now: Fixtures.start - .hours(1))
+        #expect(gateway.now == Fixtures.start && unit.counts.clockClamped == 1)
+    }
+}

@@ -1,0 +1,227 @@
+import Rules
+import Support
+import Telemetry
+import Testing
+
+/// The engine through its public door: readings in, events out.
+private struct Bench {
+    let engine: RuleEngine
+    let catalogue: Catalogue
+    var vehicle = VehicleState()
+    var events: [RuleEvent] = []
+
+    init() throws {
+        let assembly = try Fixtures.assembly()
+        catalogue = assembly.catalogue
+        engine = RuleEngine(rules: assembly.rules, catalogue: assembly.catalogue)
+        engine.refer(
+            to: VehicleReference(placardFrontKilopascals: 240, placardRearKilopascals: 240),
+            &vehicle)
+    }
+
+    mutating func tell(
+        _ path: String, _ value: Double, at time: Timestamp, arrived: Timestamp? = nil
+    ) throws {
+        let signal = try #require(catalogue.find(path: path))
+        let now = arrived ?? time
+        if let due = vehicle.flushDue, due <= now { flush(due) }
+        _ = engine.hold(
+            Reading(
+                vehicle: VehicleID(index: 0), signal: signal, observedAt: time, receivedAt: now,
+                value: value, quality: .good), now: now, &vehicle)
+    }
+
+    mutating func flush(_ now: Timestamp) {
+        events += engine.flush(now: now, &vehicle)
+    }
+
+    mutating func tyre(_ pressure: Double, at time: Timestamp, arrived: Timestamp? = nil) throws {
+        try tell("\(Fixtures.leftFront).Pressure", pressure, at: time, arrived: arrived)
+        try tell("\(Fixtures.leftFront).AirTemperature", 20, at: time, arrived: arrived)
+    }
+
+    /// Three readings a day of a tyre that loses `perDay` kPa from `from`.
+    mutating func leak(from: Double, perDay: Double, days: Int, begin: Int = 0) throws {
+        for step in 0..<days * 3 {
+            let time = Fixtures.start + .hours(Int64((begin * 3 + step) * 8))
+            let noise = [0.6, -0.4, 0.2, -0.6, 0.4, -0.2][step % 6]
+            try tyre(from - perDay * Double(step) / 3 + noise, at: time)
+        }
+        flush(Fixtures.start + .hours(Int64((begin + days) * 24)))
+    }
+
+    var raised: [RuleEvent] { events.filter { $0.kind == .raised } }
+    var cleared: [RuleEvent] { events.filter { $0.kind == .cleared } }
+}
+
+struct TrendTests {
+    /// 240 → 180 kPa at 3 kPa a day: crossed on day 20, so near (9 days) on about day 11.
+    @Test func aSlowLeakIsRaisedAboutNineDaysAheadWithTheTruthInItsRange() throws {
+        var bench = try Bench()
+        try bench.leak(from: 240, perDay: 3, days: 19)
+        #expect(bench.raised.count == 1)
+        let event = try #require(bench.raised.first)
+        #expect(bench.engine.component(ofSlot: event.slot).name == "tyre_fl")
+        let day = (event.at - Fixtures.start).days
+        #expect((9.0...13.0).contains(day), "raised on day \(day)")
+        let truth = Fixtures.start + .days(20.0)
+        let early = try #require(event.evidence.early)
+        let late = try #require(event.evidence.late)
+        #expect(early <= truth && truth <= late)
+        #expect(abs(event.evidence.slopePerDay + 3) < 0.5)
+        #expect(event.evidence.limit == 180 && !event.evidence.isLimitAssumed)
+        #expect(!event.evidence.isCrossed)
+    }
+
+    @Test func aHealthyTyreIsNeverRaised() throws {
+        var bench = try Bench()
+        try bench.leak(from: 245, perDay: 0.17, days: 90)
+        #expect(bench.events.isEmpty)
+    }
+
+    @Test func anInflationClearsOnceAndDoesNotFlap() throws {
+        var bench = try Bench()
+        try bench.leak(from: 240, perDay: 3, days: 15)
+        try bench.leak(from: 245, perDay: 0.17, days: 20, begin: 15)
+        #expect(bench.raised.count == 1 && bench.cleared.count == 1)
+    }
+
+    @Test func aLimitAlreadyMetIsRaisedWithoutATrend() throws {
+        var bench = try Bench()
+        for hour in 0..<3 { try bench.tyre(170, at: Fixtures.start + .hours(Int64(hour))) }
+        bench.flush(Fixtures.start + .hours(4))
+        #expect(bench.raised.map(\.evidence.isCrossed) == [true])
+    }
+
+    /// Three readings within a second are one observation, not three.
+    @Test func aFastSamplerIsNotBelievedFaster() throws {
+        var bench = try Bench()
+        for second in 0..<300 { try bench.tyre(170, at: Fixtures.start + .seconds(Int64(second))) }
+        bench.flush(Fixtures.start + .minutes(30))
+        #expect(bench.raised.isEmpty)
+    }
+
+    @Test func warmingUpIsNotAChange() throws {
+        var bench = try Bench()
+        for day in 0..<30 {
+            for (minute, celsius) in [(0, 5.0), (10, 20), (20, 35)] {
+                let time = Fixtures.start + .days(Int64(day)) + .minutes(Int64(minute))
+                let gauge = (235 + 101.3) * (celsius + 273.15) / 293.15 - 101.3
+                try bench.tell("\(Fixtures.leftFront).Pressure", gauge, at: time)
+                try bench.tell("\(Fixtures.leftFront).AirTemperature", celsius, at: time)
+            }
+        }
+        bench.flush(Fixtures.start + .days(Int64(31)))
+        #expect(bench.events.isEmpty)
+    }
+
+    @Test func runningVoltageAndCrankingDipsSayNothingAboutABatteryAtRest() throws {
+        var bench = try Bench()
+        for day in 0..<30 {
+            let time = Fixtures.start + .days(Int64(day))
+            let path = "Vehicle.LowVoltageBattery.CurrentVoltage"
+            try bench.tell(path, 12.65, at: time)
+            try bench.tell(path, 8.2, at: time + .seconds(2))
+            try bench.tell(path, 14.2, at: time + .seconds(10))
+            try bench.tell(path, 11.9, at: time + .minutes(20))
+        }
+        bench.flush(Fixtures.start + .days(Int64(31)))
+        #expect(bench.events.isEmpty)
+    }
+
+    @Test func aServiceDateNeedsOneReadingAndNoFurtherWord() throws {
+        var bench = try Bench()
+        try bench.tell("Vehicle.Service.TimeToService", 40 * 86_400, at: Fixtures.start)
+        try bench.tell(
+            "Vehicle.Service.TimeToService", 39 * 86_400, at: Fixtures.start + .days(Int64(1)))
+        bench.flush(Fixtures.start + .days(Int64(1)) + .minutes(2))
+        #expect(bench.raised.isEmpty)
+        let slot = try #require(bench.vehicle.slotsInUse.first)
+        let due = try #require(bench.vehicle.state(ofSlot: slot)?.timerDue)
+        // 39 days left on day 1: within the lead of 30 days from day 10 on.
+        #expect(abs((due - Fixtures.start).days - 10) < 0.1)
+        let event = bench.engine.fireTimer(slot: slot, now: due, &bench.vehicle)
+        #expect(event?.kind == .raised)
+        #expect(bench.engine.fireTimer(slot: slot, now: due, &bench.vehicle) == nil)
+    }
+
+    /// What arrives together is used in the order of its own times, whatever the order of arrival.
+    @Test(arguments: UInt64(1)...20)
+    func theOrderOfArrivalWithinTheHoldNeverMatters(seed: UInt64) throws {
+        var generator = SeededGenerator(seed: seed)
+        var sorted = try Bench()
+        var shuffled = try Bench()
+        for day in 0..<20 {
+            let arrived = Fixtures.start + .days(Int64(day + 1))
+            let readings: [(Double, Timestamp)] = (0..<6).map { step in
+                let days = Double(day) + Double(step) / 6
+                return (240 - 3 * days, arrived - .hours(Int64(24 - step * 4)))
+            }
+            for (value, time) in readings { try sorted.tyre(value, at: time, arrived: arrived) }
+            for (value, time) in readings.shuffled(using: &generator) {
+                try shuffled.tyre(value, at: time, arrived: arrived)
+            }
+            sorted.flush(arrived + .minutes(2))
+            shuffled.flush(arrived + .minutes(2))
+        }
+        #expect(sorted.vehicle == shuffled.vehicle && sorted.events == shuffled.events)
+        #expect(sorted.raised.count == 1)
+    }
+
+    @Test func aRepeatChangesNothing() throws {
+        var once = try Bench()
+        var twice = try Bench()
+        for step in 0..<45 {
+            let time = Fixtures.start + .hours(Int64(step * 8))
+            let value = 240 - Double(step)
+            try once.tyre(value, at: time)
+            try twice.tyre(value, at: time)
+            try twice.tyre(value, at: time)
+        }
+        once.flush(Fixtures.start + .days(Int64(20)))
+        twice.flush(Fixtures.start + .days(Int64(20)))
+        #expect(once.events == twice.events && once.vehicle == twice.vehicle)
+    }
+
+    @Test func aCheckpointGoesThereAndBackAtAnyMoment() throws {
+        var straight = try Bench()
+        var restarted = try Bench()
+        for step in 0..<60 {
+            let time = Fixtures.start + .hours(Int64(step * 8))
+            try straight.tyre(240 - Double(step), at: time)
+            try restarted.tyre(240 - Double(step), at: time)
+            var writer = ByteWriter()
+            restarted.engine.encode(restarted.vehicle, into: &writer)
+            var reader = ByteReader(writer.bytes)
+            restarted.vehicle = try restarted.engine.decode(&reader)
+            #expect(reader.isAtEnd)
+        }
+        straight.flush(Fixtures.start + .days(Int64(30)))
+        restarted.flush(Fixtures.start + .days(Int64(30)))
+        #expect(straight.vehicle == restarted.vehicle && straight.events == restarted.events)
+    }
+
+    @Test func aDamagedCheckpointIsRefusedWithoutATrap() throws {
+        var bench = try Bench()
+        try bench.leak(from: 240, perDay: 1, days: 3)
+        try bench.tyre(235, at: Fixtures.start + .days(Int64(4)))
+        var writer = ByteWriter()
+        bench.engine.encode(bench.vehicle, into: &writer)
+        for length in 0..<writer.bytes.count {
+            var reader = ByteReader(Array(writer.bytes.prefix(length)))
+            #expect(throws: CheckpointError.self) { try bench.engine.decode(&reader) }
+        }
+    }
+
+    @Test func aNewPlacardMovesTheLimitAndKeepsTheSlope() throws {
+        var bench = try Bench()
+        try bench.leak(from: 240, perDay: 1, days: 10)
+        #expect(bench.raised.isEmpty)
+        // 300 × 0.75 = 225 kPa: 230 with 1 kPa a day is five days from there.
+        bench.engine.refer(
+            to: VehicleReference(placardFrontKilopascals: 300, placardRearKilopascals: 300),
+            &bench.vehicle)
+        try bench.leak(from: 230, perDay: 1, days: 1, begin: 10)
+        #expect(bench.raised.map(\.evidence.limit) == [225])
+    }
+}

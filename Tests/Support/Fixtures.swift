@@ -1,0 +1,87 @@
+import ConfigFiles
+import Foundation
+package import GatewayApp
+package import GatewayCore
+package import Rules
+package import Telemetry
+
+/// The shipped configuration, read once: tests judge what users get.
+package enum Fixtures {
+    package static func assembly() throws -> Assembly {
+        try Assembly(configPath: Repository.config)
+    }
+
+    package static func rule(_ id: String) throws -> Rule {
+        try assembly().rules.first { $0.id == id } ?? { throw Missing(what: id) }()
+    }
+
+    package struct Missing: Error {
+        package var what: String
+    }
+
+    /// 2026-03-01T00:00:00Z, a Sunday.
+    package static let start = Timestamp(milliseconds: 1_772_323_200_000)
+
+    /// A batch of publishes.
+    package static func batch(
+        _ packets: [(topic: String, payload: String, receivedAt: Timestamp)]
+    ) -> PacketBatch {
+        var batch = PacketBatch()
+        for packet in packets {
+            batch.append(
+                topic: Array(packet.topic.utf8), payload: Array(packet.payload.utf8),
+                receivedAt: packet.receivedAt)
+        }
+        return batch
+    }
+
+    /// A telemetry packet of the native form.
+    package static func packet(
+        _ vehicle: String, sequence: Int? = nil, at time: Timestamp, _ readings: [String: Double]
+    ) -> (topic: String, payload: String, receivedAt: Timestamp) {
+        let boot = sequence.map { "\"boot\":\"b1\",\"seq\":\($0)," } ?? ""
+        let fields = readings.sorted { $0.key < $1.key }.map { "\"\($0.key)\":\($0.value)" }
+        return (
+            "vehicles/\(vehicle)/telemetry",
+            "{\"v\":1,\(boot)\"ts\":\"\(time)\",\"readings\":{\(fields.joined(separator: ","))}}",
+            time
+        )
+    }
+
+    package static let leftFront = "Vehicle.Chassis.Axle.Row1.Wheel.Left.Tire"
+
+    /// A front-left tyre that loses `perDay` kPa, told three times a day at 20 °C.
+    package static func leak(
+        _ vehicle: String, from kilopascals: Double = 240, perDay: Double, days: Int,
+        start: Timestamp = start
+    ) -> [(topic: String, payload: String, receivedAt: Timestamp)] {
+        (0..<days * 3).map { step in
+            let time = start + .hours(Int64(step * 8))
+            // A fixed pattern of ±0.6 kPa stands for noise.
+            let noise = [0.6, -0.4, 0.2, -0.6, 0.4, -0.2][step % 6]
+            return packet(
+                vehicle, sequence: step + 1 + Int((start - Fixtures.start).hours / 8), at: time,
+                [
+                    "\(leftFront).Pressure": kilopascals - perDay * Double(step) / 3 + noise,
+                    "\(leftFront).AirTemperature": 20,
+                ])
+        }
+    }
+}
+
+/// SplitMix64: seeds that fail can be run again.
+package struct SeededGenerator: RandomNumberGenerator {
+    private var state: UInt64
+
+    package init(seed: UInt64) {
+        state = seed
+    }
+
+    package mutating func next() -> UInt64 {
+        state &+= 0x9e37_79b9_7f4a_7c15
+        var mixed = state
+        mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
+        mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
+        return mixed ^ (mixed >> 31)
+    }
+}
