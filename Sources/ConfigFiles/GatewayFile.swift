@@ -1,5 +1,6 @@
 import Configuration
 import Foundation
+import Telemetry
 
 /// The settings of `gateway.yaml`, overridden by the environment.
 package struct GatewaySettings: Sendable, Equatable {
@@ -49,7 +50,7 @@ package enum GatewayFile {
         ("broker", "username", .text, ""),
         ("broker", "password", .text, ""),
         ("broker", "keepalive_seconds", .integer(10...3_600), "60"),
-        ("broker", "receive_maximum", .integer(1...1_000), "1000"),
+        ("broker", "receive_maximum", .integer(1...Limits.batchPacketsMax), "1000"),
         ("broker", "embedded_config", .path, "mosquitto.conf"),
         ("broker", "embedded_data", .path, "../data/mosquitto"),
         ("web", "host", .text, "127.0.0.1"),

@@ -33,6 +33,12 @@ package struct Confirmation: Sendable, Equatable {
     package var vehicle: String
     package var boot: String
     package var sequence: UInt64
+
+    package init(vehicle: String, boot: String, sequence: UInt64) {
+        self.vehicle = vehicle
+        self.boot = boot
+        self.sequence = sequence
+    }
 }
 
 /// How the readings of a step fared.

@@ -36,7 +36,8 @@ struct ConfigFilesTests {
         ] as [WritableKeyPath<GatewaySettings, String>] {
             #expect(
                 URL(fileURLWithPath: defaults[keyPath: keyPath]).lastPathComponent
-                    == URL(fileURLWithPath: shipped[keyPath: keyPath]).lastPathComponent)
+                    == URL(fileURLWithPath: shipped[keyPath: keyPath]).lastPathComponent
+            )
             defaults[keyPath: keyPath] = shipped[keyPath: keyPath]
         }
         #expect(defaults == shipped)
@@ -75,14 +76,16 @@ struct ConfigFilesTests {
         #expect(
             complaint {
                 _ = try GatewayFile.load(path, environment: ["GATEWAY_WEB_PORT": "x"])
-            } == "environment variable GATEWAY_WEB_PORT: 'x' is not a whole number")
+            } == "environment variable GATEWAY_WEB_PORT: 'x' is not a whole number"
+        )
     }
 
     @Test func brokenYAMLHasALine() throws {
         let path = try folder.write("gateway.yaml", "web:\n  port: [1\n")
         #expect(
             complaint { _ = try GatewayFile.load(path, environment: [:]) }
-                .hasPrefix("gateway.yaml:"))
+                .hasPrefix("gateway.yaml:")
+        )
     }
 
     // MARK: Rules, catalogue, stations
@@ -102,16 +105,21 @@ struct ConfigFilesTests {
     func aSpoiltRuleIsRefusedWithItsLine(from: String, to: String, expected: String) throws {
         let assembly = try Fixtures.assembly()
         let shipped = try String(
-            contentsOfFile: "\(assembly.settings.rules)/tyre.rules.yaml", encoding: .utf8)
+            contentsOfFile: "\(assembly.settings.rules)/tyre.rules.yaml",
+            encoding: .utf8
+        )
         let spoilt = try #require(
-            shipped.range(of: from).map { shipped.replacingCharacters(in: $0, with: to) })
+            shipped.range(of: from).map { shipped.replacingCharacters(in: $0, with: to) }
+        )
         let line = shipped[..<(try #require(shipped.range(of: from))).lowerBound]
             .split(separator: "\n", omittingEmptySubsequences: false).count
         _ = try folder.write("tyre.rules.yaml", spoilt)
         let text = complaint {
             _ = try RuleFile.load(
-                folder: folder.url.path, catalogue: assembly.catalogue,
-                jobs: Set(assembly.jobs.map(\.code)))
+                folder: folder.url.path,
+                catalogue: assembly.catalogue,
+                jobs: Set(assembly.jobs.map(\.code))
+            )
         }
         #expect(text.contains(expected), "\(text)")
         let said = try #require(Int(text.split(separator: ":")[1]))
@@ -149,10 +157,13 @@ struct ConfigFilesTests {
                 time_zone: UTC
                 hours: {mon: [["08:00", "12:00"], ["11:00", "18:00"]]}
                 bays: [{code: b, kinds: [normal]}]
-            """)
+            """
+        )
         #expect(
             complaint { _ = try StationFile.loadStations(path) }.contains(
-                "opening times must ascend"))
+                "opening times must ascend"
+            )
+        )
     }
 
     // MARK: Registry
@@ -160,7 +171,8 @@ struct ConfigFilesTests {
     @Test func aRegistryNamesVehiclesAndWhatTheyReferTo() throws {
         let path = try folder.write(
             "vehicles.csv",
-            "vehicle,placard_kpa,model,station\nv1,240,\"Corvo, \"\"S\"\"\",su-zhou-1\nv2,,,\n")
+            "vehicle,placard_kpa,model,station\nv1,240,\"Corvo, \"\"S\"\"\",su-zhou-1\nv2,,,\n"
+        )
         let rows = try RegistryFile.load(path)
         #expect(rows.map(\.vehicle) == ["v1", "v2"])
         #expect(rows[0].profile.placardRearKilopascals == 240)

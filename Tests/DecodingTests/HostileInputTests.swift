@@ -31,7 +31,8 @@ struct HostileInputTests {
     func nothingHostileIsAReadingAndTheNextGoodMessageIs(name: String) throws {
         var decoder = PayloadDecoder(catalogue: try Fixtures.assembly().catalogue)
         let good = Array(
-            "{\"v\":1,\"ts\":\"2026-03-01T00:00:00Z\",\"readings\":{\"Vehicle.Speed\":1}}".utf8)
+            "{\"v\":1,\"ts\":\"2026-03-01T00:00:00Z\",\"readings\":{\"Vehicle.Speed\":1}}".utf8
+        )
         let all = try cases(name)
         #expect(all.count >= 340)
         for (id, bytes) in all {
@@ -60,7 +61,9 @@ struct HostileInputTests {
                 "{\"v\":1,\"ts\":\(literal),\"readings\":{\"Vehicle.Speed\":1}}",
             ] {
                 let result = try? decoder.decodeTelemetry(
-                    Array(packet.utf8).span, receivedAt: Fixtures.start)
+                    Array(packet.utf8).span,
+                    receivedAt: Fixtures.start
+                )
                 #expect(result == nil || decoder.readings.isEmpty, "\(id): \(packet)")
             }
         }

@@ -29,7 +29,8 @@ struct PayloadDecoderTests {
         var decoder = try decoder
         let header = try decoder.decodeTelemetry(
             Array(message("{\"\(speed)\":42.5,\"Vehicle.IsMoving\":true}").utf8).span,
-            receivedAt: now)
+            receivedAt: now
+        )
         #expect(header.boot == Array("b7".utf8) && header.sequence == 4_182)
         #expect(decoder.readings.map(\.value) == [42.5, 1])
         #expect(decoder.readings.allSatisfy { $0.observedAt == now && $0.quality == .good })
@@ -39,7 +40,8 @@ struct PayloadDecoderTests {
         let decoder = try decode(
             message(
                 "[{\"signal\":\"Vehicle.TraveledDistance\",\"value\":12.5,\"unit\":\"km\"},"
-                    + "{\"value\":3,\"ts\":\"2026-02-28T23:00:00+01:00\",\"signal\":\"\(speed)\"}]")
+                    + "{\"value\":3,\"ts\":\"2026-02-28T23:00:00+01:00\",\"signal\":\"\(speed)\"}]"
+            )
         ).get()
         #expect(decoder.readings.map(\.value) == [12_500, 3])
         #expect(decoder.readings.map(\.observedAt) == [now, now - .hours(2)])
@@ -53,11 +55,14 @@ struct PayloadDecoderTests {
 
     @Test func oneBadReadingCostsOnlyItself() throws {
         let decoder = try decode(
-            message("{\"Nope\":1,\"\(speed)\":7,\"Vehicle.IsMoving\":null,\"Vehicle.Exterior.AirTemperature\":900}")
+            message(
+                "{\"Nope\":1,\"\(speed)\":7,\"Vehicle.IsMoving\":null,\"Vehicle.Exterior.AirTemperature\":900}"
+            )
         ).get()
         #expect(decoder.readings.map(\.value) == [7])
         #expect(
-            decoder.rejections.map(\.reason) == [.unknownSignal, .wrongType, .outOfRange])
+            decoder.rejections.map(\.reason) == [.unknownSignal, .wrongType, .outOfRange]
+        )
         // The first reading's name begins after `…"readings":{`.
         #expect(decoder.rejections[0].byteOffset == message("{").utf8.count - 1)
     }
@@ -93,7 +98,8 @@ struct PayloadDecoderTests {
             message(
                 "[{\"signal\":\"\(speed)\",\"value\":1,\"ts\":\"2026-03-01T02:59:59Z\"},"
                     + "{\"signal\":\"\(speed)\",\"value\":2,\"ts\":\"2026-03-01T03:00:01Z\"},"
-                    + "{\"signal\":\"\(speed)\",\"value\":3,\"ts\":\"1999-12-31T23:59:59Z\"}]")
+                    + "{\"signal\":\"\(speed)\",\"value\":3,\"ts\":\"1999-12-31T23:59:59Z\"}]"
+            )
         ).get()
         #expect(decoder.readings.map(\.value) == [1])
         #expect(decoder.rejections.map(\.reason) == [.futureTimestamp, .timestampTooOld])
@@ -101,8 +107,11 @@ struct PayloadDecoderTests {
 
     @Test func limitsHoldAtTheirEdges() throws {
         func list(_ count: Int) -> String {
-            message("[" + (0..<count).map { _ in "{\"signal\":\"\(speed)\",\"value\":1}" }
-                .joined(separator: ",") + "]")
+            message(
+                "["
+                    + (0..<count).map { _ in "{\"signal\":\"\(speed)\",\"value\":1}" }
+                    .joined(separator: ",") + "]"
+            )
         }
         #expect(try decode(list(Limits.readingsPerPacketMax)).get().readings.count == 1_024)
         #expect(throws: Rejection.self) { try decode(list(Limits.readingsPerPacketMax + 1)).get() }
@@ -123,7 +132,8 @@ struct PayloadDecoderTests {
     @Test(arguments: [
         ("0", 0.0), ("-0", 0), ("12.2", 12.2), ("231.5", 231.5), ("1e2", 100), ("1E-2", 0.01),
         ("123.456789012345678901234567890", 123.456789012345678901234567890),
-        ("9007199254740993", 9_007_199_254_740_992), ("0.1", 0.1), ("0.30000000000000004", 0.30000000000000004),
+        ("9007199254740993", 9_007_199_254_740_992), ("0.1", 0.1),
+        ("0.30000000000000004", 0.30000000000000004),
     ])
     func numbersAreCorrectlyRounded(text: String, value: Double) throws {
         let path = "Vehicle.TraveledDistance"
@@ -173,7 +183,8 @@ struct PayloadDecoderTests {
         let bare = line.replacing(",\"rx\":\"2026-03-01T01:00:00Z\"", with: "")
         #expect(
             try decoder.decodeLine(Array(bare.utf8).span, clock: now + .hours(5))
-                == now + .hours(5))
+                == now + .hours(5)
+        )
         #expect(try decoder.decodeLine(Array(bare.utf8).span, clock: .distantPast) == now)
     }
 }

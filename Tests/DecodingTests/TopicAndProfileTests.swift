@@ -14,7 +14,8 @@ struct TopicAndProfileTests {
     @Test(arguments: [
         "", "vehicles", "vehicles/", "vehicles//telemetry", "vehicles/+/telemetry",
         "vehicles/a#b/telemetry", "vehicles/$SYS/telemetry", "vehicles/a\u{0}b/telemetry",
-        "vehicles/a/b/telemetry", "vehicles/a/telemetry/", "vehicles/a/other", "Vehicles/a/telemetry",
+        "vehicles/a/b/telemetry", "vehicles/a/telemetry/", "vehicles/a/other",
+        "Vehicles/a/telemetry",
         "vehicles/ a/telemetry", "vehicles/\(String(repeating: "a", count: 65))/telemetry",
     ])
     func topicsThatCouldReachAnotherVehicleAreRejected(topic: String) {
@@ -32,7 +33,9 @@ struct TopicAndProfileTests {
         #expect(merged.station == "s1" && merged.model == "E-Liner")
     }
 
-    @Test(arguments: ["", "[]", "{\"placard_front_kpa\":\"250\"}", "{\"placard_rear_kpa\":2.5}", "{\"v\":9}"])
+    @Test(arguments: [
+        "", "[]", "{\"placard_front_kpa\":\"250\"}", "{\"placard_rear_kpa\":2.5}", "{\"v\":9}",
+    ])
     func badProfilesAreRejected(text: String) {
         #expect(throws: Rejection.self) { try ProfileDecoder.decode(Array(text.utf8).span) }
     }

@@ -37,7 +37,8 @@ private func run(_ packets: Packets, batch size: Int, _ gateway: inout Gateway) 
         let part = Array(rest.prefix(size))
         rest = rest.dropFirst(size)
         trace.add(
-            gateway.step(.packets(Fixtures.batch(part)), now: part.last?.receivedAt ?? gateway.now))
+            gateway.step(.packets(Fixtures.batch(part)), now: part.last?.receivedAt ?? gateway.now)
+        )
     }
     trace.add(gateway.finish())
     return trace
@@ -45,7 +46,8 @@ private func run(_ packets: Packets, batch size: Int, _ gateway: inout Gateway) 
 
 private let profile = (
     topic: "vehicles/v1/profile",
-    payload: "{\"v\":1,\"placard_front_kpa\":240,\"placard_rear_kpa\":240,\"station\":\"su-zhou-1\"}",
+    payload:
+        "{\"v\":1,\"placard_front_kpa\":240,\"placard_rear_kpa\":240,\"station\":\"su-zhou-1\"}",
     receivedAt: Fixtures.start
 )
 
@@ -56,7 +58,10 @@ struct GatewayTests {
     private func withSuggestion() throws -> (Gateway, Suggestion, Trace) {
         var gateway = try makeGateway()
         let trace = run(
-            [profile] + Fixtures.leak("v1", perDay: 3, days: 13), batch: 10, &gateway)
+            [profile] + Fixtures.leak("v1", perDay: 3, days: 13),
+            batch: 10,
+            &gateway
+        )
         let suggestion = try #require(trace.suggestions.last)
         return (gateway, suggestion, trace)
     }
@@ -75,7 +80,8 @@ struct GatewayTests {
         #expect(
             events.prefix(4) == [
                 "alert near_threshold", "alert held", "suggestion plan", "alert planned",
-            ])
+            ]
+        )
     }
 
     @Test(arguments: [1, 2, 7, 1_000])
@@ -84,8 +90,12 @@ struct GatewayTests {
         for day in 0..<16 {
             for vehicle in ["v1", "v2", "v3"] {
                 packets += Fixtures.leak(
-                    vehicle, from: 240 - 3 * Double(day), perDay: 3, days: 1,
-                    start: Fixtures.start + .days(Int64(day)))
+                    vehicle,
+                    from: 240 - 3 * Double(day),
+                    perDay: 3,
+                    days: 1,
+                    start: Fixtures.start + .days(Int64(day))
+                )
             }
         }
         packets.sort { $0.receivedAt < $1.receivedAt }
@@ -150,7 +160,10 @@ struct GatewayTests {
                 ("vehicles/v1/telemetry", "{", time), ("elsewhere", "{}", time),
                 Fixtures.packet("v1", at: time, ["Vehicle.Speed": 900]), profile,
                 ("vehicles/v1/profile", "[]", time),
-            ], batch: 2, &gateway)
+            ],
+            batch: 2,
+            &gateway
+        )
         #expect(trace.received == trace.accepted + trace.rejected)
         #expect(trace.accepted == 1 && trace.rejected == 5)
     }
@@ -170,7 +183,11 @@ struct GatewayTests {
         var gateway = try makeGateway()
         func confirm(_ sequence: Int) -> UInt64? {
             let packet = Fixtures.packet(
-                "v1", sequence: sequence, at: Fixtures.start, ["Vehicle.Speed": 1])
+                "v1",
+                sequence: sequence,
+                at: Fixtures.start,
+                ["Vehicle.Speed": 1]
+            )
             return gateway.step(.packets(Fixtures.batch([packet])), now: Fixtures.start)
                 .confirmations.last?.sequence
         }
@@ -184,8 +201,10 @@ struct GatewayTests {
         let slot = try #require(suggestion.occupancy?.slot)
         let unit = gateway.step(
             .command(
-                .book(suggestion.id, version: suggestion.version, offer: nil, actor: "a")),
-            now: gateway.now)
+                .book(suggestion.id, version: suggestion.version, offer: nil, actor: "a")
+            ),
+            now: gateway.now
+        )
         #expect(unit.answer == .success(suggestion.id))
         let booked = try #require(unit.suggestions.last)
         #expect(booked.state == .booked && booked.occupancy?.kind == .appointment)
@@ -194,29 +213,42 @@ struct GatewayTests {
         #expect(
             unit.transitions.map { "\($0.from)>\($0.event)>\($0.to)" } == [
                 "proposed>claim>claimed", "claimed>accepted>booked", ">book>confirmed",
-            ])
+            ]
+        )
         // A second decision on it is refused.
         let again = gateway.step(
             .command(
                 .decline(
-                    suggestion.id, version: booked.version, reason: .otherTime, note: "",
-                    actor: "b")), now: gateway.now)
+                    suggestion.id,
+                    version: booked.version,
+                    reason: .otherTime,
+                    note: "",
+                    actor: "b"
+                )
+            ),
+            now: gateway.now
+        )
         #expect(
-            again.answer == .failure(Problem(.illegalTransition, currentVersion: booked.version)))
+            again.answer == .failure(Problem(.illegalTransition, currentVersion: booked.version))
+        )
     }
 
     @Test func aStaleVersionIsRefusedAndSaysTheCurrentOne() throws {
         var (gateway, suggestion, _) = try withSuggestion()
         let unit = gateway.step(
             .command(
-                .book(suggestion.id, version: suggestion.version - 1, offer: nil, actor: "a")),
-            now: gateway.now)
+                .book(suggestion.id, version: suggestion.version - 1, offer: nil, actor: "a")
+            ),
+            now: gateway.now
+        )
         #expect(
-            unit.answer == .failure(Problem(.staleVersion, currentVersion: suggestion.version)))
+            unit.answer == .failure(Problem(.staleVersion, currentVersion: suggestion.version))
+        )
         #expect(unit.isEmpty)
         let unknown = gateway.step(
             .command(.book(SuggestionID(rawValue: 99), version: 1, offer: nil, actor: "a")),
-            now: gateway.now)
+            now: gateway.now
+        )
         #expect(unknown.answer == .failure(Problem(.notFound)))
     }
 
@@ -225,8 +257,15 @@ struct GatewayTests {
         let unit = gateway.step(
             .command(
                 .decline(
-                    suggestion.id, version: suggestion.version, reason: .notInterested,
-                    note: "call in spring", actor: "a")), now: gateway.now)
+                    suggestion.id,
+                    version: suggestion.version,
+                    reason: .notInterested,
+                    note: "call in spring",
+                    actor: "a"
+                )
+            ),
+            now: gateway.now
+        )
         #expect(unit.suggestions.last?.state == .declined)
         #expect(unit.alerts.map(\.state) == [.muted])
         #expect(unit.releasedOccupancies.count == 1 && unit.occupancies.isEmpty)
@@ -234,7 +273,12 @@ struct GatewayTests {
         // Nothing for weeks, then the same reason again: after 30 days it is proposed anew.
         let later = gateway.now + .days(Int64(29))
         let refreshed = Fixtures.leak(
-            "v1", from: 200, perDay: 0.1, days: 1, start: later - .days(Int64(1)))
+            "v1",
+            from: 200,
+            perDay: 0.1,
+            days: 1,
+            start: later - .days(Int64(1))
+        )
         let quiet = run(refreshed, batch: 10, &gateway)
         #expect(quiet.suggestions.isEmpty)
         let reopened = gateway.step(.tick, now: later + .days(Int64(2)))
@@ -244,8 +288,10 @@ struct GatewayTests {
     @Test func whenTheCauseGoesSoDoesTheSuggestion() throws {
         var (gateway, suggestion, _) = try withSuggestion()
         let trace = run(
-            Fixtures.leak("v1", from: 245, perDay: 0.1, days: 3, start: gateway.now), batch: 3,
-            &gateway)
+            Fixtures.leak("v1", from: 245, perDay: 0.1, days: 3, start: gateway.now),
+            batch: 3,
+            &gateway
+        )
         let last = try #require(trace.suggestions.last)
         #expect(last.id == suggestion.id && last.state == .withdrawn && last.occupancy == nil)
         #expect(trace.alerts.last?.state == .recovered)
@@ -255,7 +301,10 @@ struct GatewayTests {
     @Test func twoAlertsOfOneVehicleAreOneVisit() throws {
         var (gateway, suggestion, _) = try withSuggestion()
         let packet = Fixtures.packet(
-            "v1", at: gateway.now, ["Vehicle.Service.DistanceToService": -120])
+            "v1",
+            at: gateway.now,
+            ["Vehicle.Service.DistanceToService": -120]
+        )
         let trace = run([packet], batch: 1, &gateway)
         let last = try #require(trace.suggestions.last)
         #expect(last.id == suggestion.id && last.alerts.count == 2)
@@ -270,7 +319,11 @@ struct GatewayTests {
         for index in 0..<60 {
             packets.append(
                 Fixtures.packet(
-                    "v\(index)", at: Fixtures.start, ["Vehicle.Service.DistanceToService": -1]))
+                    "v\(index)",
+                    at: Fixtures.start,
+                    ["Vehicle.Service.DistanceToService": -1]
+                )
+            )
         }
         let trace = run(packets, batch: 7, &gateway)
         let slots = trace.suggestions.compactMap(\.occupancy?.slot)

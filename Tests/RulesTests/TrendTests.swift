@@ -16,19 +16,31 @@ private struct Bench {
         engine = RuleEngine(rules: assembly.rules, catalogue: assembly.catalogue)
         engine.refer(
             to: VehicleReference(placardFrontKilopascals: 240, placardRearKilopascals: 240),
-            &vehicle)
+            &vehicle
+        )
     }
 
     mutating func tell(
-        _ path: String, _ value: Double, at time: Timestamp, arrived: Timestamp? = nil
+        _ path: String,
+        _ value: Double,
+        at time: Timestamp,
+        arrived: Timestamp? = nil
     ) throws {
         let signal = try #require(catalogue.find(path: path))
         let now = arrived ?? time
         if let due = vehicle.flushDue, due <= now { flush(due) }
         _ = engine.hold(
             Reading(
-                vehicle: VehicleID(index: 0), signal: signal, observedAt: time, receivedAt: now,
-                value: value, quality: .good), now: now, &vehicle)
+                vehicle: VehicleID(index: 0),
+                signal: signal,
+                observedAt: time,
+                receivedAt: now,
+                value: value,
+                quality: .good
+            ),
+            now: now,
+            &vehicle
+        )
     }
 
     mutating func flush(_ now: Timestamp) {
@@ -133,7 +145,10 @@ struct TrendTests {
         var bench = try Bench()
         try bench.tell("Vehicle.Service.TimeToService", 40 * 86_400, at: Fixtures.start)
         try bench.tell(
-            "Vehicle.Service.TimeToService", 39 * 86_400, at: Fixtures.start + .days(Int64(1)))
+            "Vehicle.Service.TimeToService",
+            39 * 86_400,
+            at: Fixtures.start + .days(Int64(1))
+        )
         bench.flush(Fixtures.start + .days(Int64(1)) + .minutes(2))
         #expect(bench.raised.isEmpty)
         let slot = try #require(bench.vehicle.slotsInUse.first)
@@ -220,7 +235,8 @@ struct TrendTests {
         // 300 × 0.75 = 225 kPa: 230 with 1 kPa a day is five days from there.
         bench.engine.refer(
             to: VehicleReference(placardFrontKilopascals: 300, placardRearKilopascals: 300),
-            &bench.vehicle)
+            &bench.vehicle
+        )
         try bench.leak(from: 230, perDay: 1, days: 1, begin: 10)
         #expect(bench.raised.map(\.evidence.limit) == [225])
     }

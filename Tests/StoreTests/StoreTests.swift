@@ -2,11 +2,12 @@ import GRDB
 import GatewayApp
 import GatewayCore
 import Rules
-@testable import Store
 import Support
 import Telemetry
 import Testing
 import Workshop
+
+@testable import Store
 
 struct StoreTests {
     private let folder: ScratchFolder
@@ -26,11 +27,15 @@ struct StoreTests {
     }
 
     /// A gateway whose every unit goes to the writer.
-    private func run(_ packets: [(topic: String, payload: String, receivedAt: Timestamp)], _ writer: Writer) throws -> Gateway {
+    private func run(
+        _ packets: [(topic: String, payload: String, receivedAt: Timestamp)],
+        _ writer: Writer
+    ) throws -> Gateway {
         var gateway = assembly.makeGateway()
         for packet in packets {
             _ = try writer.commit(
-                gateway.step(.packets(Fixtures.batch([packet])), now: packet.receivedAt))
+                gateway.step(.packets(Fixtures.batch([packet])), now: packet.receivedAt)
+            )
         }
         _ = try writer.commit(gateway.finish())
         return gateway
@@ -49,9 +54,11 @@ struct StoreTests {
         var gateway = assembly.makeGateway()
         let packet = Fixtures.packet("v1", at: Fixtures.start, ["Vehicle.Speed": 3])
         let first = try writer.commit(
-            gateway.step(.packets(Fixtures.batch([packet])), now: Fixtures.start))
+            gateway.step(.packets(Fixtures.batch([packet])), now: Fixtures.start)
+        )
         let second = try writer.commit(
-            gateway.step(.packets(Fixtures.batch([packet, packet])), now: Fixtures.start))
+            gateway.step(.packets(Fixtures.batch([packet, packet])), now: Fixtures.start)
+        )
         #expect(first == CommitReceipt(stored: 1, duplicate: 0))
         #expect(second == CommitReceipt(stored: 0, duplicate: 2))
     }
@@ -66,7 +73,12 @@ struct StoreTests {
         #expect(restored.restore(state, now: gateway.now).isEmpty)
         // The same next inputs give the same next units.
         let more = Fixtures.leak(
-            "v1", from: 201, perDay: 3, days: 3, start: Fixtures.start + .days(Int64(13)))
+            "v1",
+            from: 201,
+            perDay: 3,
+            days: 3,
+            start: Fixtures.start + .days(Int64(13))
+        )
         for packet in more {
             let batch = Fixtures.batch([packet])
             let expected = gateway.step(.packets(batch), now: packet.receivedAt)
@@ -86,12 +98,16 @@ struct StoreTests {
         let suggestion = try #require(loaded.suggestions.first)
         let unit = gateway.step(
             .command(
-                .book(suggestion.id, version: suggestion.version, offer: nil, actor: "a")),
-            now: gateway.now)
+                .book(suggestion.id, version: suggestion.version, offer: nil, actor: "a")
+            ),
+            now: gateway.now
+        )
         _ = try writer.commit(unit)
         var restored = assembly.makeGateway()
         _ = restored.restore(
-            try Restorer.load(store, stations: assembly.stations), now: gateway.now)
+            try Restorer.load(store, stations: assembly.stations),
+            now: gateway.now
+        )
         let taken = restored.calendars.flatMap { $0.bays.flatMap { $0 } }
         #expect(taken.map(\.kind) == [.appointment])
         #expect(taken.map(\.slot) == [suggestion.occupancy?.slot])
@@ -99,14 +115,22 @@ struct StoreTests {
 
     // MARK: What the schema itself refuses
 
-    private func occupy(_ store: GatewayStore, _ id: Int, _ bay: String, _ start: Int, _ end: Int) throws {
+    private func occupy(
+        _ store: GatewayStore,
+        _ id: Int,
+        _ bay: String,
+        _ start: Int,
+        _ end: Int
+    ) throws {
         try store.pool.write { database in
             try database.execute(
                 sql: """
                     INSERT INTO occupancy
                         (id, bay_code, start_ms, end_ms, kind, suggestion_id, expires_ms)
                     VALUES (?, ?, ?, ?, 'appointment', 1, NULL)
-                    """, arguments: [id, bay, start, end])
+                    """,
+                arguments: [id, bay, start, end]
+            )
         }
     }
 
@@ -135,7 +159,8 @@ struct StoreTests {
                     let columns = try database.columns(in: table).map(\.name)
                         .filter { $0 != "id" }.joined(separator: ", ")
                     try database.execute(
-                        sql: "INSERT INTO \(table) (\(columns)) SELECT \(columns) FROM \(table)")
+                        sql: "INSERT INTO \(table) (\(columns)) SELECT \(columns) FROM \(table)"
+                    )
                 }
             }
         }
@@ -158,16 +183,25 @@ struct StoreTests {
         var unit = CommitUnit()
         for packet in Fixtures.leak("v1", perDay: 3, days: 13) {
             unit = gateway.step(.packets(Fixtures.batch([packet])), now: packet.receivedAt)
-            if unit.occupancies.isEmpty { _ = try writer.commit(unit) } else { break }
+            guard unit.occupancies.isEmpty else { break }
+            _ = try writer.commit(unit)
         }
         let row = try #require(unit.occupancies.first)
         let interval = row.occupancy.slot.interval
         try occupy(
-            store, 999, row.bayCode, Int(interval.start.milliseconds),
-            Int(interval.end.milliseconds))
-        let before = try store.pool.read { try Int.fetchOne($0, sql: "SELECT count(*) FROM reading") }
+            store,
+            999,
+            row.bayCode,
+            Int(interval.start.milliseconds),
+            Int(interval.end.milliseconds)
+        )
+        let before = try store.pool.read {
+            try Int.fetchOne($0, sql: "SELECT count(*) FROM reading")
+        }
         #expect(throws: StoreError.self) { try writer.commit(unit) }
-        let after = try store.pool.read { try Int.fetchOne($0, sql: "SELECT count(*) FROM reading") }
+        let after = try store.pool.read {
+            try Int.fetchOne($0, sql: "SELECT count(*) FROM reading")
+        }
         #expect(before == after)
         try store.pool.write { try $0.execute(sql: "DELETE FROM occupancy WHERE id = 999") }
         // The same unit again, once the cause is gone.
@@ -182,8 +216,11 @@ struct StoreTests {
         for index in 0..<12 {
             packets.append(
                 Fixtures.packet(
-                    "v\(index)", at: Fixtures.start + .hours(Int64(index)),
-                    ["Vehicle.Service.DistanceToService": -1]))
+                    "v\(index)",
+                    at: Fixtures.start + .hours(Int64(index)),
+                    ["Vehicle.Service.DistanceToService": -1]
+                )
+            )
         }
         _ = try run(packets, writer)
         let reads = ReadStore(store)

@@ -29,15 +29,20 @@ package enum Fixtures {
         var batch = PacketBatch()
         for packet in packets {
             batch.append(
-                topic: Array(packet.topic.utf8), payload: Array(packet.payload.utf8),
-                receivedAt: packet.receivedAt)
+                topic: Array(packet.topic.utf8),
+                payload: Array(packet.payload.utf8),
+                receivedAt: packet.receivedAt
+            )
         }
         return batch
     }
 
     /// A telemetry packet of the native form.
     package static func packet(
-        _ vehicle: String, sequence: Int? = nil, at time: Timestamp, _ readings: [String: Double]
+        _ vehicle: String,
+        sequence: Int? = nil,
+        at time: Timestamp,
+        _ readings: [String: Double]
     ) -> (topic: String, payload: String, receivedAt: Timestamp) {
         let boot = sequence.map { "\"boot\":\"b1\",\"seq\":\($0)," } ?? ""
         let fields = readings.sorted { $0.key < $1.key }.map { "\"\($0.key)\":\($0.value)" }
@@ -52,7 +57,10 @@ package enum Fixtures {
 
     /// A front-left tyre that loses `perDay` kPa, told three times a day at 20 °C.
     package static func leak(
-        _ vehicle: String, from kilopascals: Double = 240, perDay: Double, days: Int,
+        _ vehicle: String,
+        from kilopascals: Double = 240,
+        perDay: Double,
+        days: Int,
         start: Timestamp = start
     ) -> [(topic: String, payload: String, receivedAt: Timestamp)] {
         (0..<days * 3).map { step in
@@ -60,11 +68,14 @@ package enum Fixtures {
             // A fixed pattern of ±0.6 kPa stands for noise.
             let noise = [0.6, -0.4, 0.2, -0.6, 0.4, -0.2][step % 6]
             return packet(
-                vehicle, sequence: step + 1 + Int((start - Fixtures.start).hours / 8), at: time,
+                vehicle,
+                sequence: step + 1 + Int((start - Fixtures.start).hours / 8),
+                at: time,
                 [
                     "\(leftFront).Pressure": kilopascals - perDay * Double(step) / 3 + noise,
                     "\(leftFront).AirTemperature": 20,
-                ])
+                ]
+            )
         }
     }
 }

@@ -1,12 +1,14 @@
 import Foundation
 
 #if canImport(FoundationNetworking)
-    import FoundationNetworking
+import FoundationNetworking
 #endif
 
 /// Waits for a condition, and says what it saw when the deadline passes.
 package func eventually<Value>(
-    _ what: String, within seconds: Double = 60, _ probe: () async throws -> Value?
+    _ what: String,
+    within seconds: Double = 60,
+    _ probe: () async throws -> Value?
 ) async throws -> Value {
     let deadline = ContinuousClock.now + .seconds(seconds)
     while ContinuousClock.now < deadline {
@@ -46,7 +48,9 @@ package final class RunningProcess: @unchecked Sendable {
     private let outputPath: String
 
     package init(
-        _ executable: String, _ arguments: [String], environment: [String: String] = [:],
+        _ executable: String,
+        _ arguments: [String],
+        environment: [String: String] = [:],
         folder: ScratchFolder
     ) throws {
         outputPath = folder.path("output-\(UUID().uuidString).log")
@@ -76,8 +80,10 @@ package final class RunningProcess: @unchecked Sendable {
 
     /// The exit code, once it has ended.
     package func exit(within seconds: Double = 60) async throws -> Int32 {
-        _ = try await eventually("the end of \(process.arguments ?? [])\n\(output)", within: seconds)
-        { process.isRunning ? nil : true }
+        _ = try await eventually(
+            "the end of \(process.arguments ?? [])\n\(output)",
+            within: seconds
+        ) { process.isRunning ? nil : true }
         return process.terminationStatus
     }
 }
@@ -97,21 +103,29 @@ package struct BrokerProcess {
             persistence false
             max_inflight_messages 1000
             max_queued_messages 1000000
-            """)
+            """
+        )
         process = try RunningProcess(
-            "/usr/sbin/mosquitto", ["-c", configuration], folder: folder)
+            "/usr/sbin/mosquitto",
+            ["-c", configuration],
+            folder: folder
+        )
     }
 
     /// Publishes lines at QoS 1; ends when the broker has acknowledged all of them.
     package func publish(
-        _ topic: String, lines path: String, folder: ScratchFolder
+        _ topic: String,
+        lines path: String,
+        folder: ScratchFolder
     ) throws -> RunningProcess {
         try RunningProcess(
             "/bin/sh",
             [
                 "-c",
                 "exec mosquitto_pub -V mqttv5 -h 127.0.0.1 -p \(port) -q 1 -t '\(topic)' -l < '\(path)'",
-            ], folder: folder)
+            ],
+            folder: folder
+        )
     }
 }
 
@@ -122,20 +136,44 @@ package final class GatewayProcess: Sendable {
     package let broker: Int
     package let storePath: String
 
-    /// - Parameters:
-    ///   - broker: an external broker's port; nil starts the embedded one.
+    /// Starts it; without the port of an external broker it brings its own.
     package init(folder: ScratchFolder, broker external: Int? = nil, web port: Int? = nil) throws {
         web = port ?? freePort()
         broker = external ?? freePort()
         storePath = folder.path("gateway.sqlite")
         process = try RunningProcess(
-            Repository.product("gateway").path, ["serve", "--config", Repository.config],
+            Repository.product("gateway").path,
+            ["serve", "--config", Repository.config],
             environment: [
                 "GATEWAY_STORE_PATH": storePath, "GATEWAY_WEB_PORT": "\(web)",
                 "GATEWAY_BROKER_PORT": "\(broker)",
                 "GATEWAY_BROKER_MODE": external == nil ? "embedded" : "external",
                 "GATEWAY_BROKER_EMBEDDED_DATA": folder.path("mosquitto"),
-            ], folder: folder)
+            ],
+            folder: folder
+        )
+    }
+
+    private init(process: RunningProcess, web: Int, broker: Int, storePath: String) {
+        self.process = process
+        self.web = web
+        self.broker = broker
+        self.storePath = storePath
+    }
+
+    /// A gateway the test started itself, with arguments of its own.
+    package static func attached(
+        to process: RunningProcess,
+        web: Int,
+        broker: Int,
+        _ folder: ScratchFolder
+    ) throws -> GatewayProcess {
+        GatewayProcess(
+            process: process,
+            web: web,
+            broker: broker,
+            storePath: folder.path("gateway.sqlite")
+        )
     }
 
     package struct Answer: Sendable {
@@ -146,7 +184,9 @@ package final class GatewayProcess: Sendable {
 
     /// One request to the gateway's own port.
     package func request(
-        _ method: String = "GET", _ path: String, headers: [String: String] = [:],
+        _ method: String = "GET",
+        _ path: String,
+        headers: [String: String] = [:],
         body: String? = nil
     ) async throws -> Answer {
         guard let url = URL(string: "http://127.0.0.1:\(web)\(path)") else {
@@ -158,7 +198,10 @@ package final class GatewayProcess: Sendable {
         for (name, value) in headers { request.setValue(value, forHTTPHeaderField: name) }
         request.httpBody = body.map { Data($0.utf8) }
         let session = URLSession(
-            configuration: .ephemeral, delegate: KeepRedirects(), delegateQueue: nil)
+            configuration: .ephemeral,
+            delegate: KeepRedirects(),
+            delegateQueue: nil
+        )
         defer { session.finishTasksAndInvalidate() }
         let (data, response) = try await session.data(for: request)
         let http = response as? HTTPURLResponse
@@ -167,15 +210,19 @@ package final class GatewayProcess: Sendable {
             fields["\(name)".lowercased()] = "\(value)"
         }
         return Answer(
-            status: http?.statusCode ?? 0, headers: fields,
-            body: String(decoding: data, as: UTF8.self))
+            status: http?.statusCode ?? 0,
+            headers: fields,
+            body: String(decoding: data, as: UTF8.self)
+        )
     }
 
     /// Shows redirects to the test instead of following them.
     private final class KeepRedirects: NSObject, URLSessionTaskDelegate, Sendable {
         func urlSession(
-            _ session: URLSession, task: URLSessionTask,
-            willPerformHTTPRedirection response: HTTPURLResponse, newRequest request: URLRequest,
+            _ session: URLSession,
+            task: URLSessionTask,
+            willPerformHTTPRedirection response: HTTPURLResponse,
+            newRequest request: URLRequest,
             completionHandler: @escaping @Sendable (URLRequest?) -> Void
         ) {
             completionHandler(nil)

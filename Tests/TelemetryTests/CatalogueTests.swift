@@ -6,12 +6,25 @@ struct CatalogueTests {
         version: "test",
         signals: [
             SignalDefinition(
-                path: "A.Pressure", datatype: .uint16, unit: "kPa", minimum: 0, maximum: 1_100,
-                noReading: [0, 1_034.21, 1_758], aliases: ["Old.Pressure"]),
+                path: "A.Pressure",
+                datatype: .uint16,
+                unit: "kPa",
+                minimum: 0,
+                maximum: 1_100,
+                noReading: [0, 1_034.21, 1_758],
+                aliases: ["Old.Pressure"]
+            ),
             SignalDefinition(
-                path: "A.Temperature", datatype: .float, unit: "celsius", minimum: -60,
-                maximum: 150, noReading: [-40], aliases: []),
-        ])
+                path: "A.Temperature",
+                datatype: .float,
+                unit: "celsius",
+                minimum: -60,
+                maximum: 150,
+                noReading: [-40],
+                aliases: []
+            ),
+        ]
+    )
 
     @Test func pathsAndAliasesNameTheSameSignal() {
         #expect(catalogue.find(path: "A.Pressure") == SignalID(index: 0))
@@ -19,10 +32,12 @@ struct CatalogueTests {
         #expect(catalogue.find(path: "A.pressure") == nil)
     }
 
-    @Test(arguments: [
-        (0.0, Quality.noReading), (1_034.21, .noReading), (1_758, .noReading), (0.5, .good),
-        (1_100, .good), (1_100.1, nil), (-0.5, nil),
-    ] as [(Double, Quality?)])
+    @Test(
+        arguments: [
+            (0.0, Quality.noReading), (1_034.21, .noReading), (1_758, .noReading), (0.5, .good),
+            (1_100, .good), (1_100.1, nil), (-0.5, nil),
+        ] as [(Double, Quality?)]
+    )
     func valuesThatMeanNothingAreToldApart(value: Double, quality: Quality?) {
         #expect(catalogue.quality(of: value, signal: SignalID(index: 0)) == quality)
     }

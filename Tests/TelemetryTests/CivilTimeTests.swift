@@ -4,11 +4,13 @@ import Testing
 struct CivilTimeTests {
     /// Vienna 2026: +1 h, +2 h from 29 March 01:00 UTC, +1 h from 25 October 01:00 UTC.
     private let vienna = ZoneOffsets(
-        name: "Europe/Vienna", initialOffsetSeconds: 3_600,
+        name: "Europe/Vienna",
+        initialOffsetSeconds: 3_600,
         changes: [
             .init(from: Timestamp(milliseconds: 1_774_746_000_000), offsetSeconds: 7_200),
             .init(from: Timestamp(milliseconds: 1_792_890_000_000), offsetSeconds: 3_600),
-        ])
+        ]
+    )
 
     @Test func everyDayOfFourCenturiesGoesThereAndBack() {
         for day in stride(from: Int64(-146_097), through: 146_097, by: 1) {
@@ -54,7 +56,10 @@ struct CivilTimeTests {
     @Test func theDemonstrationClockMeetsThePresentAndStays() {
         let anchor = Timestamp(milliseconds: 1_000_000_000)
         let clock = CatchUpClock(
-            start: anchor - .seconds(1_000), anchor: anchor, speed: 11)
+            start: anchor - .seconds(1_000),
+            anchor: anchor,
+            speed: 11
+        )
         #expect(clock.time(atWall: anchor) == anchor - .seconds(1_000))
         // 11 s of history a second: 1,000 s are made up for after 100 s.
         #expect(clock.time(atWall: anchor + .seconds(100)) == anchor + .seconds(100))

@@ -13,16 +13,27 @@ private func suzhou() throws -> Station {
 private func local(_ day: Int, _ hour: Int, _ minute: Int = 0) throws -> Timestamp {
     try suzhou().zone.instant(
         of: CivilTime(
-            date: CivilDate(year: 2026, month: 3, day: day), minute: hour * 60 + minute))
+            date: CivilDate(year: 2026, month: 3, day: day),
+            minute: hour * 60 + minute
+        )
+    )
 }
 
 private func request(
-    minutes: Int = 100, notBefore: Timestamp, latestBy: Timestamp, early: Timestamp,
+    minutes: Int = 100,
+    notBefore: Timestamp,
+    latestBy: Timestamp,
+    early: Timestamp,
     kinds: Set<BayKind> = [.tyre, .normal]
 ) -> SlotRequest {
     SlotRequest(
-        minutes: minutes, kinds: kinds, notBefore: notBefore, latestBy: latestBy, early: early,
-        ownHold: nil)
+        minutes: minutes,
+        kinds: kinds,
+        notBefore: notBefore,
+        latestBy: latestBy,
+        early: early,
+        ownHold: nil
+    )
 }
 
 struct StationTests {
@@ -38,9 +49,11 @@ struct StationTests {
         let station = try suzhou()
         // Saturday 17:00 + 2 h of opening = Monday 09:30.
         #expect(
-            try station.instant(openMinutes: 120, after: local(14, 17)) == local(16, 9, 30))
+            try station.instant(openMinutes: 120, after: local(14, 17)) == local(16, 9, 30)
+        )
         #expect(
-            try station.instant(openMinutes: 120, before: local(16, 9, 30)) == local(14, 17))
+            try station.instant(openMinutes: 120, before: local(16, 9, 30)) == local(14, 17)
+        )
     }
 
     /// The calendar of the worked example: from Thursday 10:00, P2, the earliest offer is Friday
@@ -48,20 +61,32 @@ struct StationTests {
     @Test func theEarliestOfferLeavesTimeForContactAndNotice() throws {
         let station = try suzhou()
         let now = try local(12, 10)
-        let jobs = try StationFile.loadJobs("\(Fixtures.assembly().settings.stations)/catalogue.yaml")
+        let jobs = try StationFile.loadJobs(
+            "\(Fixtures.assembly().settings.stations)/catalogue.yaml"
+        )
         let planner = VisitPlanner(catalogue: jobs)
         let need = planner.need(
             of: [
                 VisitCause(
-                    alert: AlertID(rawValue: 1), consequence: .wear, early: now + .days(5.6),
-                    isCrossed: false, jobs: ["puncture_repair", "oil_service"])
-            ], now: now)
+                    alert: AlertID(rawValue: 1),
+                    consequence: .wear,
+                    early: now + .days(5.6),
+                    isCrossed: false,
+                    jobs: ["puncture_repair", "oil_service"]
+                )
+            ],
+            now: now
+        )
         #expect(need.urgency == .p2 && need.minutes == 90)
         let deadline = now + .days(4.6)
         #expect(need.latestBy == deadline)
         let offers = planner.offers(
-            for: need, station: station, calendar: StationCalendar(bays: 3), now: now,
-            ownHold: nil)
+            for: need,
+            station: station,
+            calendar: StationCalendar(bays: 3),
+            now: now,
+            ownHold: nil
+        )
         let friday = try local(13, 8, 30)
         #expect(offers.map(\.slot.interval.start).min() == friday)
         #expect(offers.count == 3 && offers[0].label == .best)
@@ -71,8 +96,12 @@ struct StationTests {
         let end = planner.holdEnd(
             of: Slot(
                 bay: 0,
-                interval: OpenInterval(start: try local(14, 13), end: try local(14, 14, 40))),
-            urgency: .p2, station: station, now: now)
+                interval: OpenInterval(start: try local(14, 13), end: try local(14, 14, 40))
+            ),
+            urgency: .p2,
+            station: station,
+            now: now
+        )
         #expect(try end == local(14, 9))
     }
 
@@ -86,13 +115,21 @@ struct StationTests {
                     id: OccupancyID(rawValue: Int64(bay)),
                     slot: Slot(
                         bay: bay,
-                        interval: OpenInterval(start: try local(13, 10), end: try local(13, 12))),
-                    kind: .appointment))
+                        interval: OpenInterval(start: try local(13, 10), end: try local(13, 12))
+                    ),
+                    kind: .appointment
+                )
+            )
         }
         let offers = SlotFinder.offers(
             request(
-                notBefore: try local(13, 8, 30), latestBy: try local(13, 18),
-                early: try local(20, 0)), station: station, calendar: calendar)
+                notBefore: try local(13, 8, 30),
+                latestBy: try local(13, 18),
+                early: try local(20, 0)
+            ),
+            station: station,
+            calendar: calendar
+        )
         let starts = offers.map(\.slot.interval.start)
         #expect(try starts.contains(local(13, 12, 30)))
         // 08:30 + 100 min = 10:10; 12:00 is free only after the buffer of 10 min.
@@ -113,17 +150,27 @@ struct StationTests {
                     slot: Slot(
                         bay: bay,
                         interval: OpenInterval(
-                            start: try local(13, 8, 30), end: try local(13, 18))),
-                    kind: .appointment))
+                            start: try local(13, 8, 30),
+                            end: try local(13, 18)
+                        )
+                    ),
+                    kind: .appointment
+                )
+            )
         }
         func days(_ minutes: Int) throws -> Set<Int> {
             Set(
                 SlotFinder.offers(
                     request(
-                        minutes: minutes, notBefore: try local(13, 8, 30),
-                        latestBy: try local(13, 18), early: try local(20, 0)),
-                    station: station, calendar: calendar
-                ).map { station.zone.civil($0.slot.interval.start).date.day })
+                        minutes: minutes,
+                        notBefore: try local(13, 8, 30),
+                        latestBy: try local(13, 18),
+                        early: try local(20, 0)
+                    ),
+                    station: station,
+                    calendar: calendar
+                ).map { station.zone.civil($0.slot.interval.start).date.day }
+            )
         }
         #expect(try days(228).contains(13))
         #expect(try !days(229).contains(13))
@@ -134,9 +181,14 @@ struct StationTests {
         for bay in station.bays.indices { station.bays[bay].kinds.remove(.ev) }
         let offers = SlotFinder.offers(
             request(
-                notBefore: try local(13, 8), latestBy: try local(20, 8),
-                early: try local(21, 0), kinds: [.ev]),
-            station: station, calendar: StationCalendar(bays: 3))
+                notBefore: try local(13, 8),
+                latestBy: try local(20, 8),
+                early: try local(21, 0),
+                kinds: [.ev]
+            ),
+            station: station,
+            calendar: StationCalendar(bays: 3)
+        )
         #expect(offers.isEmpty)
     }
 
@@ -156,7 +208,10 @@ struct StationTests {
         (.comfort, 0, true, .p3),
     ])
     func urgencyFollowsConsequenceAndTime(
-        consequence: Consequence, days: Double, isCrossed: Bool, expected: Urgency
+        consequence: Consequence,
+        days: Double,
+        isCrossed: Bool,
+        expected: Urgency
     ) {
         #expect(consequence.urgency(untilEarly: days, isCrossed: isCrossed) == expected)
     }
@@ -164,14 +219,21 @@ struct StationTests {
     @Test func sharedOperationsCountOnce() throws {
         let planner = VisitPlanner(
             catalogue: try StationFile.loadJobs(
-                "\(Fixtures.assembly().settings.stations)/catalogue.yaml"))
+                "\(Fixtures.assembly().settings.stations)/catalogue.yaml"
+            )
+        )
         func minutes(_ jobs: [String]) -> Int {
             planner.need(
                 of: [
                     VisitCause(
-                        alert: AlertID(rawValue: 1), consequence: .wear,
-                        early: Fixtures.start + .days(9.0), isCrossed: false, jobs: jobs)
-                ], now: Fixtures.start
+                        alert: AlertID(rawValue: 1),
+                        consequence: .wear,
+                        early: Fixtures.start + .days(9.0),
+                        isCrossed: false,
+                        jobs: jobs
+                    )
+                ],
+                now: Fixtures.start
             ).minutes
         }
         #expect(minutes(["tyre_check"]) == 20)

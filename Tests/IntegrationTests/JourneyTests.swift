@@ -1,0 +1,141 @@
+import Foundation
+import Support
+import Testing
+
+/// The main job from end to end: a simulated fleet, a broker, the gateway, an advisor.
+@Suite(.serialized)
+struct JourneyTests {
+    private struct Row: Decodable {
+        struct Slot: Decodable {
+            var offer: String?
+            var bay: String
+            var start: String
+            var end: String
+        }
+
+        struct Alert: Decodable {
+            struct Sentence: Decodable {
+                var zh: String
+                var en: String
+            }
+
+            var sentence: Sentence
+        }
+
+        var id: Int
+        var version: Int
+        var state: String
+        var slot: Slot?
+        var offers: [Slot]
+        var alerts: [Alert]
+    }
+
+    private struct Page: Decodable {
+        var items: [Row]
+    }
+
+    @Test func aFleetBecomesSuggestionsThatAnAdvisorBooksAndDeclines() async throws {
+        let folder = try ScratchFolder()
+        let wall = Int(Date().timeIntervalSince1970 * 1_000)
+        // 20 days of history in about 20 seconds.
+        let catchUp = "\(wall - 20 * 86_400_000),\(wall),86400"
+        let web = freePort()
+        let broker = freePort()
+        let process = try RunningProcess(
+            Repository.product("gateway").path,
+            ["serve", "--config", Repository.config, "--catch-up", catchUp],
+            environment: [
+                "GATEWAY_STORE_PATH": folder.path("gateway.sqlite"), "GATEWAY_WEB_PORT": "\(web)",
+                "GATEWAY_BROKER_PORT": "\(broker)",
+                "GATEWAY_BROKER_EMBEDDED_DATA": folder.path("mosquitto"),
+            ],
+            folder: folder
+        )
+        let gateway = try GatewayProcess.attached(to: process, web: web, broker: broker, folder)
+        try await gateway.ready()
+        let fleet = try RunningProcess(
+            Repository.product("fleet-simulator").path,
+            [
+                "--broker", "127.0.0.1:\(broker)", "--vehicles", "20", "--ailing", "0.6",
+                "--catch-up", catchUp, "--stop-when-confirmed",
+            ],
+            folder: folder
+        )
+        // The simulator ends only when every packet it sent is confirmed as committed.
+        #expect(try await fleet.exit(within: 180) == 0)
+        #expect(fleet.output.contains("everything is confirmed"))
+
+        let received = try #require(await gateway.metric("gateway_readings_received_total"))
+        let stored = try #require(await gateway.metric("gateway_readings_stored_total"))
+        let duplicate = try #require(await gateway.metric("gateway_readings_duplicate_total"))
+        let metrics = try await gateway.request("GET", "/metrics").body
+        let rejected = metrics.split(separator: "\n")
+            .filter { $0.hasPrefix("gateway_readings_rejected_total{") }
+            .compactMap { Int($0.split(separator: " ")[1]) }.reduce(0, +)
+        #expect(received == stored + duplicate + rejected)
+        #expect(stored > 5_000)
+
+        let rows = try await suggestions(gateway)
+        #expect(rows.count >= 3, "\(rows.count) suggestions")
+        for row in rows {
+            #expect(!row.alerts.isEmpty && row.alerts.allSatisfy { !$0.sentence.zh.isEmpty })
+            #expect(row.slot != nil && !row.offers.isEmpty)
+        }
+        // No two held slots on one bay begin at the same time.
+        let held = rows.compactMap(\.slot).map { "\($0.bay) \($0.start)" }
+        #expect(Set(held).count == held.count)
+
+        try await bookFromThePage(gateway, rows[0])
+        try await declineOverTheAPI(gateway, rows[1])
+
+        process.signal(SIGTERM)
+        #expect(try await process.exit() == 0)
+    }
+
+    private func suggestions(_ gateway: GatewayProcess) async throws -> [Row] {
+        let body = try await gateway.request("GET", "/api/v1/suggestions?limit=200").body
+        return try JSONDecoder().decode(Page.self, from: Data(body.utf8)).items
+    }
+
+    private func bookFromThePage(_ gateway: GatewayProcess, _ row: Row) async throws {
+        let page = try await gateway.request("GET", "/suggestions/\(row.id)?lang=en").body
+        #expect(page.contains("<svg class=\"chart\"") && page.contains("Book this slot"))
+        let form = ["Content-Type": "application/x-www-form-urlencoded"]
+        let stale = try await gateway.request(
+            "POST",
+            "/suggestions/\(row.id)/book",
+            headers: form,
+            body: "version=\(row.version + 5)&offer=best"
+        )
+        #expect(stale.status == 409 && stale.body.contains("has just changed"))
+        let booked = try await gateway.request(
+            "POST",
+            "/suggestions/\(row.id)/book",
+            headers: form,
+            body: "version=\(row.version)&offer=best"
+        )
+        #expect(booked.status == 303 || booked.status == 302, "\(booked.body)")
+        let after = try await gateway.request("GET", "/api/v1/suggestions/\(row.id)")
+        #expect(after.headers["etag"] == "\"v\(row.version + 1)\"")
+        let now = try JSONDecoder().decode(Row.self, from: Data(after.body.utf8))
+        #expect(now.state == "booked" && now.slot?.start == row.offers[0].start)
+    }
+
+    private func declineOverTheAPI(_ gateway: GatewayProcess, _ row: Row) async throws {
+        let headers = ["If-Match": "\"v\(row.version)\"", "Content-Type": "application/json"]
+        let answer = try await gateway.request(
+            "POST",
+            "/api/v1/suggestions/\(row.id)/decline",
+            headers: headers,
+            body: "{\"reason\":\"not_interested\",\"note\":\"in spring\"}"
+        )
+        #expect(answer.status == 200, "\(answer.body)")
+        #expect(answer.body.contains("\"state\":\"declined\""))
+        let again = try await gateway.request(
+            "POST",
+            "/api/v1/suggestions/\(row.id)/book",
+            headers: ["If-Match": "\"v\(row.version + 1)\""]
+        )
+        #expect(again.status == 409 && again.body.contains("illegal_transition"))
+    }
+}

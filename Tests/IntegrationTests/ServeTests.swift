@@ -1,0 +1,211 @@
+import Foundation
+import GRDB
+import Support
+import Testing
+
+@testable import Store
+
+/// The whole gateway: a real mosquitto, a real file, real HTTP.
+@Suite(.serialized)
+struct ServeTests {
+    private let folder: ScratchFolder
+
+    init() throws {
+        folder = try ScratchFolder()
+    }
+
+    private static func now(_ offset: TimeInterval = 0) -> String {
+        ISO8601DateFormatter().string(from: Date(timeIntervalSinceNow: offset))
+    }
+
+    /// One message whose service is overdue: the shortest way to a suggestion.
+    private static func overdue(_ sequence: Int, kilometres: Int = -10) -> String {
+        "{\"v\":1,\"boot\":\"b1\",\"seq\":\(sequence),\"ts\":\"\(now())\","
+            + "\"readings\":{\"Vehicle.Service.DistanceToService\":\(kilometres)}}"
+    }
+
+    private func publish(_ payload: String, to topic: String, port: Int) async throws {
+        let code = try await RunningProcess(
+            "/usr/bin/mosquitto_pub",
+            [
+                "-V", "mqttv5", "-h", "127.0.0.1", "-p", "\(port)", "-q", "1", "-t", topic, "-m",
+                payload,
+            ],
+            folder: folder
+        ).exit()
+        #expect(code == 0)
+    }
+
+    private struct Row: Decodable {
+        struct Slot: Decodable {
+            var offer: String?
+            var bay: String
+            var start: String
+        }
+
+        var id: Int
+        var version: Int
+        var state: String
+        var `class`: String
+        var vehicle: String
+        var slot: Slot?
+        var offers: [Slot]
+    }
+
+    private struct Page: Decodable {
+        var items: [Row]
+    }
+
+    private func rows(_ gateway: GatewayProcess, state: String = "proposed") async throws -> [Row] {
+        let answer = try await gateway.request("GET", "/api/v1/suggestions?state=\(state)")
+        #expect(answer.status == 200)
+        return try JSONDecoder().decode(Page.self, from: Data(answer.body.utf8)).items
+    }
+
+    /// Readings wait 120 s to be sorted, so a suggestion from nothing takes that long by the real
+    /// clock.
+    ///
+    /// A clock that catches up shows the same path at once: `JourneyTests`. Here everything else:
+    /// files, probes, counters, refusals, the end.
+    @Test func itStartsCountsRefusesAndStops() async throws {
+        let gateway = try GatewayProcess(folder: folder)
+        try await gateway.ready()
+        try await publish(
+            Self.overdue(1),
+            to: "vehicles/v1/telemetry",
+            port: gateway.broker
+        )
+        try await publish("{not json", to: "vehicles/v1/telemetry", port: gateway.broker)
+        try await publish(
+            "{\"v\":1,\"ts\":\"\(Self.now())\",\"readings\":{\"Vehicle.Speed\":5,\"Nope\":1}}",
+            to: "vehicles/v2/telemetry",
+            port: gateway.broker
+        )
+        _ = try await eventually("five readings in the account") {
+            await gateway.metric("gateway_readings_received_total") == 4 ? true : nil
+        }
+        #expect(await gateway.metric("gateway_readings_stored_total") == 2)
+        #expect(await gateway.metric("gateway_packets_total") == 3)
+        let metrics = try await gateway.request("GET", "/metrics").body
+        #expect(metrics.contains("gateway_readings_rejected_total{reason=\"not_json\"} 1"))
+        #expect(metrics.contains("gateway_readings_rejected_total{reason=\"unknown_signal\"} 1"))
+
+        let letters = try await gateway.request("GET", "/api/v1/dead_letters").body
+        #expect(letters.contains("\"reason\":\"not_json\"") && letters.contains("{not json"))
+        #expect(letters.contains("\"byte_offset\":1"))
+
+        let second = try RunningProcess(
+            Repository.product("gateway").path,
+            ["serve", "--config", Repository.config],
+            environment: ["GATEWAY_STORE_PATH": gateway.storePath],
+            folder: folder
+        )
+        #expect(try await second.exit() == 1)
+        #expect(second.output.contains("another gateway (process"))
+
+        gateway.process.signal(SIGTERM)
+        #expect(try await gateway.process.exit() == 0)
+        let store = try GatewayStore(path: gateway.storePath, durability: .full)
+        try store.close()
+        #expect(try Self.count(gateway.storePath) == 2)
+    }
+
+    @Test func wrongSettingsEndWithTheirLine() async throws {
+        let path = try folder.write("gateway.yaml", "web:\n  prot: 1\n")
+        let process = try RunningProcess(
+            Repository.product("gateway").path,
+            ["serve", "--config", path],
+            folder: folder
+        )
+        #expect(try await process.exit() == 1)
+        #expect(process.output.contains("gateway.yaml:2:3: unknown key 'prot'"))
+    }
+
+    @Test func pagesAndAPIAnswerAsTheySay() async throws {
+        let gateway = try GatewayProcess(folder: folder)
+        try await gateway.ready()
+        let inbox = try await gateway.request("GET", "/inbox?lang=en")
+        #expect(inbox.status == 200 && inbox.body.contains("Visit suggestions"))
+        #expect(inbox.headers["content-security-policy"]?.contains("default-src 'self'") == true)
+        #expect(try await gateway.request("GET", "/inbox?lang=zh").body.contains("预约建议"))
+        #expect(try await gateway.request("GET", "/").status == 303)
+        #expect(try await gateway.request("GET", "/suggestions/99").status == 404)
+        let expectations: [(String, String, [String: String], String?, Int, String)] = [
+            ("GET", "/api/v1/suggestions?nonsense=1", [:], nil, 400, "unknown_parameter"),
+            ("GET", "/api/v1/suggestions?state=x", [:], nil, 400, "invalid_parameter"),
+            ("GET", "/api/v1/suggestions?limit=0", [:], nil, 400, "invalid_parameter"),
+            ("GET", "/api/v1/suggestions?limit=201", [:], nil, 400, "invalid_parameter"),
+            ("GET", "/api/v1/suggestions/99", [:], nil, 404, "not_found"),
+            ("POST", "/api/v1/suggestions/1/book", [:], nil, 428, "version_missing"),
+            ("POST", "/api/v1/suggestions/1/book", ["If-Match": "3"], nil, 422, "invalid_value"),
+            ("POST", "/api/v1/suggestions/1/book", ["If-Match": "\"v1\""], nil, 404, "not_found"),
+            (
+                "POST", "/api/v1/suggestions/1/decline", ["If-Match": "\"v1\""],
+                "{\"reason\":\"bored\"}", 422, "invalid_value"
+            ),
+            (
+                "POST", "/api/v1/suggestions/1/book",
+                ["If-Match": "\"v1\"", "Origin": "http://evil.example"], nil, 403, "foreign_origin"
+            ),
+            ("GET", "/inbox", ["Host": "evil.example"], nil, 403, "foreign_host"),
+        ]
+        for (method, path, headers, body, status, code) in expectations {
+            let answer = try await gateway.request(method, path, headers: headers, body: body)
+            #expect(answer.status == status, "\(method) \(path): \(answer.body)")
+            #expect(answer.body.contains("\"code\":\"\(code)\""), "\(path): \(answer.body)")
+            #expect(answer.headers["content-type"] == "application/problem+json")
+        }
+        gateway.process.signal(SIGINT)
+        #expect(try await gateway.process.exit() == 0)
+    }
+
+    /// Killed in the middle of a stream, again and again: the broker delivers again what was not
+    /// acknowledged, and what was acknowledged is on disk.
+    @Test func killedUnderLoadItLosesNothing() async throws {
+        let broker = try BrokerProcess(folder: folder)
+        let total = 20_000
+        let lines = (1...total).map { sequence in
+            "{\"v\":1,\"boot\":\"b1\",\"seq\":\(sequence),\"ts\":\""
+                + "2026-01-01T\(Self.clock(sequence))Z\",\"readings\":{\"Vehicle.Speed\":1}}"
+        }
+        let path = try folder.write("lines.txt", lines.joined(separator: "\n") + "\n")
+        var gateway = try GatewayProcess(folder: folder, broker: broker.port)
+        try await gateway.ready()
+        let publisher = try broker.publish(
+            "vehicles/kill/telemetry",
+            lines: path,
+            folder: folder
+        )
+        for _ in 1...4 {
+            _ = try await eventually("readings of this gateway:\n\(gateway.process.output)") {
+                (await gateway.metric("gateway_readings_received_total") ?? 0) >= 1_500 ? true : nil
+            }
+            gateway.process.signal(SIGKILL)
+            _ = try await gateway.process.exit()
+            gateway = try GatewayProcess(folder: folder, broker: broker.port)
+            try await gateway.ready()
+        }
+        #expect(try await publisher.exit() == 0)
+        let last = gateway
+        _ = try await eventually("the broker's queue is empty", within: 120) {
+            let before = await last.metric("gateway_packets_total")
+            let reads = try Self.count(last.storePath)
+            return reads == total ? before : nil
+        }
+        gateway.process.signal(SIGTERM)
+        #expect(try await gateway.process.exit() == 0)
+        #expect(try Self.count(gateway.storePath) == total)
+    }
+
+    /// Seconds of a day as a clock: every message has a time of its own.
+    private static func clock(_ second: Int) -> String {
+        String(format: "%02d:%02d:%02d", second / 3_600, second / 60 % 60, second % 60)
+    }
+
+    private static func count(_ path: String) throws -> Int {
+        var configuration = Configuration()
+        configuration.readonly = true
+        let queue = try DatabaseQueue(path: path, configuration: configuration)
+        return try queue.read { try Int.fetchOne($0, sql: "SELECT count(*) FROM reading") } ?? 0
+    }
+}
