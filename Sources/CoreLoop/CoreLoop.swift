@@ -52,10 +52,18 @@ package final class CoreLoop: Sendable {
         thread.withLock { $0 = started }
     }
 
+    /// From now on a commit that fails is given up instead of tried again.
+    ///
+    /// Its batch is abandoned, and no other step is taken: the store stays as the last good commit
+    /// left it, and the broker delivers again to the next gateway.
+    package func stopRetrying() {
+        stopBell.close()
+    }
+
     /// Takes no more, finishes what waits, and returns when the thread has ended.
     package func stop() {
+        stopRetrying()
         mailbox.close()
-        stopBell.close()
         let running = thread.withLock { thread in
             defer { thread = nil }
             return thread
@@ -126,6 +134,10 @@ package final class CoreLoop: Sendable {
         _ writer: Writer,
         _ firstReceivedAt: Timestamp? = nil
     ) -> CommitUnit? {
+        // After a commit was given up, memory is ahead of the store: nothing more may be stored.
+        guard !stopBell.isFinished || current.withLock({ $0.storeError == nil }) else {
+            return nil
+        }
         let unit = gateway.step(input, now: clock())
         let started = ContinuousClock.now
         guard let receipt = commit(unit, writer) else { return nil }

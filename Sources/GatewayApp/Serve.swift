@@ -177,6 +177,8 @@ private struct Shutdown: Sendable {
         // The joins block, so they get a thread of their own.
         await withCheckedContinuation { continuation in
             _ = DedicatedThread(name: "shutdown") {
+                // The net thread may be waiting for a commit that cannot succeed.
+                core.stopRetrying()
                 source.stop()
                 net.join()
                 core.stop()

@@ -152,7 +152,9 @@ package struct ComponentState: Sendable, Equatable {
             older = Anchor(at: observedAt, value: measurement.value, readings: 1)
             newer = older
         }
-        if step == .moved, let change = forecast(observedAt, now: now, rule: rule) {
+        // What runs down by itself, such as a date, is known from its first reading.
+        let hasForecast = step == .moved || (step == .started && rule.near.warmUpDays == 0)
+        if hasForecast, let change = forecast(observedAt, now: now, rule: rule) {
             changes.append(change)
         }
         if let change = compareWithLimit(observedAt, margin: margin, now: now, rule: rule) {

@@ -20,6 +20,10 @@ struct ReadingContext {
 }
 
 extension Measure {
+    /// Whether only the first usable reading of a trip counts: a moment later the battery carries
+    /// the load of the car, or the charger works.
+    var needsFirstOfTrip: Bool { self == .batteryRest || self == .batteryCrank }
+
     /// Ambient temperature where none is known, °C: a mild annual mean.
     private static let assumedAmbient = 15.0
 

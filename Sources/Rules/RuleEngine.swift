@@ -146,6 +146,12 @@ package struct RuleEngine: Sendable {
         let place = place(ofSlot: slot, in: &vehicle)
         guard vehicle.components[place].isNew(reading.observedAt) else { return }
         let rule = slots[slot].parameters
+        if rule.measure.needsFirstOfTrip,
+            vehicle.components[place].newestAt >= vehicle.trip.startedAt,
+            vehicle.trip.startedAt != .distantPast
+        {
+            return
+        }
         let context = vehicle.trip.context(at: reading.observedAt)
         guard slots[slot].hasCompanion else {
             return feed(
