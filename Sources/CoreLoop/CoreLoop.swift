@@ -46,6 +46,12 @@ package final class CoreLoop: Sendable {
     ///
     /// Call once.
     package func start(_ gateway: Gateway, writer: Writer, registry: [RegistryRow]) {
+        current.withLock { status in
+            status.now = gateway.now
+            status.vehicles = gateway.vehicleCount
+            status.liveAlerts = gateway.liveAlertCount
+            status.liveSuggestions = gateway.liveSuggestionCount
+        }
         let started = DedicatedThread(name: "core") { [self] in
             run(gateway, writer, registry)
         }

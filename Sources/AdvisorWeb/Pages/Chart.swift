@@ -27,6 +27,9 @@ struct Chart {
     /// A gap longer than this is drawn as a gap.
     private static let gap = Milliseconds.days(Int64(3))
 
+    private static let ink = "#1b2430"
+    private var rawColour: String { normalised.isEmpty ? Chart.ink : "#9aa5b1" }
+
     private var evidence: Evidence { alert.evidence }
     private var factor: Double { rule.display.factor }
     private var fitAt: Timestamp { max(alert.updatedAt, evidence.newestAt) }
@@ -84,8 +87,9 @@ struct Chart {
                     + "fill-opacity=\".14\"/>"
             )
         }
-        parts.append(dots(raw, radius: 1.6, fill: "#9aa5b1", x, y))
-        parts.append(dots(normalised, radius: 2.2, fill: "#1b2430", x, y))
+        // Raw readings step back where corrected ones tell the story.
+        parts.append(dots(raw, radius: normalised.isEmpty ? 2.2 : 1.6, fill: rawColour, x, y))
+        parts.append(dots(normalised, radius: 2.2, fill: Chart.ink, x, y))
         if let middle = evidence.middle, !evidence.isCrossed {
             let end = min(middle, span.to)
             let share = Double((end - fitAt).rawValue) / Double(max(1, (middle - fitAt).rawValue))
@@ -195,7 +199,7 @@ struct Chart {
         }
         if !raw.isEmpty {
             keys.append(
-                key("<circle cx=\"14\" cy=\"7\" r=\"3\" fill=\"#9aa5b1\"/>", "读数", "readings")
+                key("<circle cx=\"14\" cy=\"7\" r=\"3\" fill=\"\(rawColour)\"/>", "读数", "readings")
             )
         }
         keys.append(

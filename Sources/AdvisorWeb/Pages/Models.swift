@@ -144,6 +144,8 @@ struct SuggestionModel {
     var jobs: [String]
     var duration: String
     var station: String
+    /// Held or booked.
+    var slotName: String
     var slot: String
     var overdue: String?
     var holdUntil: String?
@@ -200,6 +202,7 @@ struct SuggestionModel {
             jobs: jobs,
             duration: texts.minutes(row.minutes),
             station: language.pick(zh: station.titleZH, en: station.titleEN),
+            slotName: row.state == .booked ? texts.bookedSlot : texts.slot,
             slot: slot ?? (row.state == .proposed ? texts.noSlotShort : "–"),
             overdue: row.isOverdue ? texts.overdue : nil,
             holdUntil: row.holdUntil.map(time.moment),

@@ -41,6 +41,7 @@ struct Texts {
     var vehicle: String { say("车辆", "Vehicle") }
     var what: String { say("原因", "Why") }
     var slot: String { say("预留时段", "Held slot") }
+    var bookedSlot: String { say("预约时段", "Booked slot") }
     var next: String { say("下一页", "Next page") }
     var lost: String {
         say(
