@@ -83,6 +83,37 @@ struct JSONScanner {
         Rejection(reason, at: position, detail)
     }
 
+    // MARK: Values of a known type
+
+    /// The next value must be an object; anything else is taken, so that bad JSON is still told
+    /// apart from good JSON of the wrong shape.
+    mutating func requireObject(_ bytes: Span<UInt8>) throws(Rejection) {
+        guard try peek(bytes) == UInt8(ascii: "{") else {
+            throw try wrongType(bytes, "object expected")
+        }
+    }
+
+    mutating func requireText(_ bytes: Span<UInt8>, _ name: String) throws(Rejection) -> Text {
+        guard try peek(bytes) == UInt8(ascii: "\"") else { throw try wrongType(bytes, name) }
+        return try text(bytes)
+    }
+
+    mutating func requireNumber(_ bytes: Span<UInt8>, _ name: String) throws(Rejection) -> Double {
+        switch try peek(bytes) {
+        case UInt8(ascii: "-"), UInt8(ascii: "0")...UInt8(ascii: "9"): return try number(bytes)
+        default: throw try wrongType(bytes, name)
+        }
+    }
+
+    private mutating func wrongType(
+        _ bytes: Span<UInt8>,
+        _ name: String
+    ) throws(Rejection) -> Rejection {
+        let at = position
+        try skipValue(bytes)
+        return Rejection(.wrongType, at: at, name)
+    }
+
     // MARK: Values
 
     /// Takes one value of any kind and forgets it.

@@ -77,7 +77,7 @@ package struct PayloadDecoder: Sendable {
         var seen: (version: Bool, boot: Bool, sequence: Bool, time: Bool, readings: Bool) =
             (false, false, false, false, false)
         var packetTime = PayloadDecoder.unset
-        try requireObject(&scanner, bytes)
+        try scanner.requireObject(bytes)
         if try scanner.open(UInt8(ascii: "{"), UInt8(ascii: "}"), bytes) {
             repeat {
                 let name = try scanner.name(bytes)
@@ -86,19 +86,19 @@ package struct PayloadDecoder: Sendable {
                 case "v":
                     try once(&seen.version, "v", at)
                     _ = try scanner.peek(bytes)
-                    guard try requireNumber(&scanner, bytes, "v") == 1 else {
+                    guard try scanner.requireNumber(bytes, "v") == 1 else {
                         throw Rejection(.unsupportedVersion, at: at)
                     }
                 case "boot":
                     try once(&seen.boot, "boot", at)
-                    let boot = try requireText(&scanner, bytes, "boot")
+                    let boot = try scanner.requireText(bytes, "boot")
                     header.boot = scanner.unescaped(boot, bytes)
                     guard (1...Limits.bootNameBytesMax).contains(header.boot.count) else {
                         throw Rejection(.outOfRange, at: at, "boot")
                     }
                 case "seq":
                     try once(&seen.sequence, "seq", at)
-                    let value = try requireNumber(&scanner, bytes, "seq")
+                    let value = try scanner.requireNumber(bytes, "seq")
                     guard value >= 1, value <= 0x1p53, value == value.rounded() else {
                         throw Rejection(.outOfRange, at: at, "seq")
                     }
@@ -200,14 +200,14 @@ package struct PayloadDecoder: Sendable {
         var number: Double??
         var unit: JSONScanner.Text?
         var observedAt = PayloadDecoder.unset
-        try requireObject(&scanner, bytes)
+        try scanner.requireObject(bytes)
         if try scanner.open(UInt8(ascii: "{"), UInt8(ascii: "}"), bytes) {
             repeat {
                 let name = try scanner.name(bytes)
                 switch field(name, scanner, bytes) {
-                case "signal": path = try requireText(&scanner, bytes, "signal")
+                case "signal": path = try scanner.requireText(bytes, "signal")
                 case "value": number = .some(try value(&scanner, bytes))
-                case "unit": unit = try requireText(&scanner, bytes, "unit")
+                case "unit": unit = try scanner.requireText(bytes, "unit")
                 case "ts": observedAt = try time(&scanner, bytes)
                 default: try scanner.skipValue(bytes)
                 }
@@ -248,7 +248,7 @@ package struct PayloadDecoder: Sendable {
         var unit: JSONScanner.Text?
         var number: Double??
         var observedAt: Timestamp?
-        try requireObject(&scanner, bytes)
+        try scanner.requireObject(bytes)
         if try scanner.open(UInt8(ascii: "{"), UInt8(ascii: "}"), bytes) {
             repeat {
                 let name = try scanner.name(bytes)
@@ -256,14 +256,14 @@ package struct PayloadDecoder: Sendable {
                 switch field(name, scanner, bytes) {
                 case "vehicle":
                     try absent(vehicle == nil, "vehicle", at)
-                    vehicle = try requireText(&scanner, bytes, "vehicle")
+                    vehicle = try scanner.requireText(bytes, "vehicle")
                 case "signal":
                     try absent(path == nil, "signal", at)
-                    path = try requireText(&scanner, bytes, "signal")
+                    path = try scanner.requireText(bytes, "signal")
                 case "value":
                     try absent(number == nil, "value", at)
                     number = .some(try value(&scanner, bytes))
-                case "unit": unit = try requireText(&scanner, bytes, "unit")
+                case "unit": unit = try scanner.requireText(bytes, "unit")
                 case "ts":
                     try absent(observedAt == nil, "ts", at)
                     observedAt = try time(&scanner, bytes)
@@ -318,50 +318,11 @@ package struct PayloadDecoder: Sendable {
         guard isAbsent else { throw Rejection(.duplicateField, at: at, name) }
     }
 
-    private func requireObject(
-        _ scanner: inout JSONScanner,
-        _ bytes: Span<UInt8>
-    ) throws(Rejection) {
-        guard try scanner.peek(bytes) == UInt8(ascii: "{") else {
-            let at = scanner.position
-            try scanner.skipValue(bytes)
-            throw Rejection(.wrongType, at: at, "object expected")
-        }
-    }
-
-    private func requireText(
-        _ scanner: inout JSONScanner,
-        _ bytes: Span<UInt8>,
-        _ name: String
-    ) throws(Rejection) -> JSONScanner.Text {
-        guard try scanner.peek(bytes) == UInt8(ascii: "\"") else {
-            let at = scanner.position
-            try scanner.skipValue(bytes)
-            throw Rejection(.wrongType, at: at, name)
-        }
-        return try scanner.text(bytes)
-    }
-
-    private func requireNumber(
-        _ scanner: inout JSONScanner,
-        _ bytes: Span<UInt8>,
-        _ name: String
-    ) throws(Rejection) -> Double {
-        switch try scanner.peek(bytes) {
-        case UInt8(ascii: "-"), UInt8(ascii: "0")...UInt8(ascii: "9"):
-            return try scanner.number(bytes)
-        default:
-            let at = scanner.position
-            try scanner.skipValue(bytes)
-            throw Rejection(.wrongType, at: at, name)
-        }
-    }
-
     private func time(
         _ scanner: inout JSONScanner,
         _ bytes: Span<UInt8>
     ) throws(Rejection) -> Timestamp {
-        let text = try requireText(&scanner, bytes, "ts")
+        let text = try scanner.requireText(bytes, "ts")
         guard !text.hasEscapes,
             let time = TimestampDecoder.decode(bytes, from: text.start, to: text.end)
         else { throw Rejection(.badTimestamp, at: text.start) }

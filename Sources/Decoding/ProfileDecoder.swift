@@ -41,16 +41,13 @@ package enum ProfileDecoder {
         guard !bytes.isEmpty else { throw Rejection(.empty, at: 0) }
         var scanner = JSONScanner()
         var profile = VehicleProfile()
-        guard try scanner.peek(bytes) == UInt8(ascii: "{") else {
-            try scanner.skipValue(bytes)
-            throw Rejection(.wrongType, at: 0, "object expected")
-        }
+        try scanner.requireObject(bytes)
         if try scanner.open(UInt8(ascii: "{"), UInt8(ascii: "}"), bytes) {
             repeat {
                 let name = try scanner.name(bytes)
                 switch name.end - name.start <= 60 ? scanner.string(name, bytes) : "" {
                 case "v":
-                    let version = try number(&scanner, bytes, "v")
+                    let version = try scanner.requireNumber(bytes, "v")
                     guard version == 1 else {
                         throw Rejection(.unsupportedVersion, at: name.end)
                     }
@@ -79,21 +76,9 @@ package enum ProfileDecoder {
         _ bytes: Span<UInt8>
     ) throws(Rejection) -> Double {
         let at = scanner.position
-        let value = try number(&scanner, bytes, "placard")
+        let value = try scanner.requireNumber(bytes, "placard")
         guard placardRange.contains(value) else { throw Rejection(.outOfRange, at: at, "placard") }
         return value
-    }
-
-    private static func number(
-        _ scanner: inout JSONScanner,
-        _ bytes: Span<UInt8>,
-        _ name: String
-    ) throws(Rejection) -> Double {
-        switch try scanner.peek(bytes) {
-        case UInt8(ascii: "-"), UInt8(ascii: "0")...UInt8(ascii: "9"):
-            return try scanner.number(bytes)
-        default: throw scanner.failure(.wrongType, name)
-        }
     }
 
     private static func text(
@@ -101,11 +86,8 @@ package enum ProfileDecoder {
         _ bytes: Span<UInt8>,
         _ name: String
     ) throws(Rejection) -> String {
-        guard try scanner.peek(bytes) == UInt8(ascii: "\"") else {
-            throw scanner.failure(.wrongType, name)
-        }
-        let at = scanner.position
-        let text = try scanner.text(bytes)
+        let text = try scanner.requireText(bytes, name)
+        let at = text.start
         let value = scanner.unescaped(text, bytes)
         guard value.count <= Limits.profileTextBytesMax else {
             throw Rejection(.outOfRange, at: at, name)

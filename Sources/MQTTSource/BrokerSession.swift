@@ -167,15 +167,15 @@ package struct BrokerError: Error, CustomStringConvertible {
         }
     }
 
-    /// The broker's answer to CONNECT since the last call: nil when there was none.
-    package func takeConnectResult() throws(BrokerError) -> (sessionPresent: Bool, Void)? {
+    /// Whether the broker still has our session, once it has answered CONNECT; nil until then.
+    package func takeConnectResult() throws(BrokerError) -> Bool? {
         guard let code = inbox.connectCode else { return nil }
         inbox.connectCode = nil
         guard code == 0 else {
             let reason = unsafe String(cString: mosquitto_reason_string(code))
             throw BrokerError(what: "the broker refuses us: \(reason)", code: 0)
         }
-        return (inbox.isSessionPresent, ())
+        return inbox.isSessionPresent
     }
 
     package var isSubscribed: Bool { inbox.subscribed }

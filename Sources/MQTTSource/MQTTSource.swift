@@ -138,8 +138,8 @@ package final class MQTTSource: Sendable {
                 isLost =
                     session.read(until: { arena.batch.isFull(packetsMax: packetsMax) }) == .lost
             }
-            if let connected = try session.takeConnectResult() {
-                try welcome(session, isSessionPresent: connected.sessionPresent)
+            if let isSessionPresent = try session.takeConnectResult() {
+                try welcome(session, isSessionPresent: isSessionPresent)
                 backoff.reset()
                 publish(&pending, session)
             }
