@@ -44,6 +44,7 @@ func test(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
 let sqlite = Target.Dependency.product(name: "GRDBSQLite", package: "GRDB.swift")
 let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
+let hummingbirdCore = Target.Dependency.product(name: "HummingbirdCore", package: "hummingbird")
 let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
 let mustache = Target.Dependency.product(name: "Mustache", package: "swift-mustache")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
@@ -117,7 +118,8 @@ let package = Package(
         room(
             "AdvisorWeb",
             [
-                hummingbird, httpTypes, lifecycle, mustache, logging, "CoreLoop", "Decoding",
+                hummingbird, hummingbirdCore, httpTypes, lifecycle, mustache, logging, "CoreLoop",
+                "Decoding",
                 "GatewayCore",
                 "Store", "Telemetry", "Rules", "Workshop",
             ],
@@ -163,6 +165,10 @@ let package = Package(
         test(
             "StoreTests",
             [grdb, "GatewayCore", "Rules", "Store", "Support", "Telemetry", "Workshop"]
+        ),
+        test(
+            "CoreLoopTests",
+            [grdb, logging, "CoreLoop", "GatewayCore", "Store", "Support", "Telemetry", "Threads"]
         ),
         test("MQTTSourceTests", [logging, "GatewayCore", "MQTTSource", "Telemetry", "Threads"]),
         test("ReplayTests", ["GatewayApp", "Support", "Telemetry"]),

@@ -76,6 +76,12 @@ struct Probes {
             put(name, "histogram", help, samples)
         }
         counter("gateway_packets_total", "MQTT packets taken in.", status.counts.packets)
+        counter("gateway_commits_total", "Batches and other units committed.", status.commits)
+        histogram(
+            "gateway_step_seconds",
+            "Time of the core's step for one batch.",
+            status.stepSeconds
+        )
         counter(
             "gateway_readings_received_total",
             "Readings received = stored + duplicate + rejected; a packet that cannot be read is "

@@ -1,5 +1,6 @@
 package import CoreLoop
 package import Hummingbird
+import HummingbirdCore
 package import Logging
 package import Rules
 package import Store
@@ -77,7 +78,8 @@ package enum WebServer {
             router: router,
             configuration: ApplicationConfiguration(
                 address: .hostname(host, port: port),
-                serverName: nil
+                serverName: nil,
+                availableConnectionsDelegate: MaximumAvailableConnections(Limits.connectionsMax)
             ),
             onServerRunning: { channel in
                 await onRunning(channel.localAddress?.port ?? port)
@@ -86,7 +88,11 @@ package enum WebServer {
         )
     }
 
+    /// `localhost`, `::1`, or an IPv4 address in 127/8 written in full; a name that merely begins
+    /// like one may belong to anybody.
     package static func isLoopback(_ host: String) -> Bool {
-        host == "localhost" || host == "::1" || host.hasPrefix("127.")
+        if host.lowercased() == "localhost" || host == "::1" { return true }
+        let parts = host.split(separator: ".", omittingEmptySubsequences: false)
+        return parts.count == 4 && parts[0] == "127" && parts.allSatisfy { UInt8($0) != nil }
     }
 }

@@ -34,6 +34,7 @@ package struct GatewaySettings: Sendable, Equatable {
 package enum GatewayFile {
     private enum Kind {
         case text
+        case name
         case path
         case integer(ClosedRange<Int>)
         case choice([String])
@@ -44,16 +45,16 @@ package enum GatewayFile {
     private static let keys: [(section: String, key: String, kind: Kind, standard: String)] = [
         ("store", "path", .path, "../data/gateway.sqlite"),
         ("broker", "mode", .choice(["embedded", "external"]), "embedded"),
-        ("broker", "host", .text, "127.0.0.1"),
+        ("broker", "host", .name, "127.0.0.1"),
         ("broker", "port", .integer(1...65_535), "18883"),
-        ("broker", "client_id", .text, "gateway"),
+        ("broker", "client_id", .name, "gateway"),
         ("broker", "username", .text, ""),
         ("broker", "password", .text, ""),
         ("broker", "keepalive_seconds", .integer(10...3_600), "60"),
         ("broker", "receive_maximum", .integer(1...Limits.batchPacketsMax), "1000"),
         ("broker", "embedded_config", .path, "mosquitto.conf"),
         ("broker", "embedded_data", .path, "../data/mosquitto"),
-        ("web", "host", .text, "127.0.0.1"),
+        ("web", "host", .name, "127.0.0.1"),
         ("web", "port", .integer(0...65_535), "8080"),
         ("web", "allow_remote", .flag, "false"),
         ("core", "catalogue", .path, "catalogue/signals.yaml"),
@@ -120,6 +121,8 @@ package enum GatewayFile {
     private static func complaint(about value: String, _ kind: Kind) -> String? {
         switch kind {
         case .text, .path: return nil
+        case .name:
+            return (1...64).contains(value.utf8.count) ? nil : "must have 1 to 64 bytes"
         case .integer(let range):
             guard let number = Int(value) else { return "'\(value)' is not a whole number" }
             return range.contains(number)

@@ -144,6 +144,7 @@ package final class CoreLoop: Sendable {
         guard !stopBell.isFinished || current.withLock({ $0.storeError == nil }) else {
             return nil
         }
+        let begun = ContinuousClock.now
         let unit = gateway.step(input, now: clock())
         let started = ContinuousClock.now
         guard let receipt = commit(unit, writer) else { return nil }
@@ -157,6 +158,7 @@ package final class CoreLoop: Sendable {
             if !unit.isEmpty {
                 status.commits += 1
                 status.commitSeconds.add(commitSeconds)
+                status.stepSeconds.add(seconds(started - begun))
             }
             if let lag { status.lagSeconds.add(lag) }
             status.vehicles = gateway.vehicleCount
@@ -179,6 +181,9 @@ package final class CoreLoop: Sendable {
                 if hadFailed { logger.notice("the store takes commits again") }
                 return receipt
             } catch {
+                // Trying again cannot help, and going on would lose what the unit holds. The process
+                // ends unacknowledged; the next one restores from the store and gets it again.
+                precondition(!error.isPermanent, "The schema refuses a unit: \(error)")
                 let isNew = current.withLock { status in
                     defer { status.storeError = error.description }
                     return status.storeError != error.description

@@ -25,6 +25,8 @@ package struct CoreStatus: Sendable {
     package var duplicate = 0
     package var commits = 0
     package var commitSeconds = Histogram()
+    /// Time of the core's step before a commit: decoding, rules, planning of one batch.
+    package var stepSeconds = Histogram()
     /// From the arrival of a batch's first packet to its commit.
     package var lagSeconds = Histogram()
     package var vehicles = 0

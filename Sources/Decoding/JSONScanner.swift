@@ -100,7 +100,11 @@ struct JSONScanner {
 
     mutating func requireNumber(_ bytes: Span<UInt8>, _ name: String) throws(Rejection) -> Double {
         switch try peek(bytes) {
-        case UInt8(ascii: "-"), UInt8(ascii: "0")...UInt8(ascii: "9"): return try number(bytes)
+        case UInt8(ascii: "-"), UInt8(ascii: "0")...UInt8(ascii: "9"):
+            let at = position
+            let value = try number(bytes)
+            guard value.isFinite else { throw Rejection(.outOfRange, at: at, name) }
+            return value
         default: throw try wrongType(bytes, name)
         }
     }
@@ -150,7 +154,7 @@ struct JSONScanner {
     ///
     /// Up to 18 digits with at most 22 after the point come from one exact division
     /// (Clinger, 1990: both operands are exact doubles); the rest goes through the standard
-    /// library. A number too large for a double is `out_of_range`.
+    /// library. A number too large for a double is infinite, and whoever wants it says so.
     mutating func number(_ bytes: Span<UInt8>) throws(Rejection) -> Double {
         let start = position
         var mantissa: UInt64 = 0
@@ -187,10 +191,7 @@ struct JSONScanner {
         }
         var literal: [UInt8] = []
         for index in start..<position { literal.append(bytes[index]) }
-        guard let value = Double(String(decoding: literal, as: UTF8.self)), value.isFinite else {
-            throw Rejection(.outOfRange, at: start)
-        }
-        return value
+        return Double(String(decoding: literal, as: UTF8.self)) ?? .infinity
     }
 
     /// At least one digit; wraps silently beyond 19 digits, which `number` never trusts.

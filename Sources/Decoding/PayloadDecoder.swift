@@ -26,6 +26,8 @@ package struct PayloadDecoder: Sendable {
     package private(set) var readings: [DecodedReading] = []
     /// Readings of the last packet that could not be used.
     package private(set) var rejections: [Rejection] = []
+    /// Boot and number of the last packet, also when it was rejected but was good JSON.
+    package private(set) var header = PacketHeader()
     /// Vehicle name and arrival of the last line (`decodeLine` only).
     package private(set) var lineVehicle: [UInt8] = []
     package private(set) var lineReceivedAt: Timestamp?
@@ -52,7 +54,8 @@ package struct PayloadDecoder: Sendable {
         do {
             return try telemetry(bytes, receivedAt: receivedAt)
         } catch {
-            reset()
+            readings.removeAll(keepingCapacity: true)
+            rejections.removeAll(keepingCapacity: true)
             throw error
         }
     }
@@ -62,6 +65,16 @@ package struct PayloadDecoder: Sendable {
         rejections.removeAll(keepingCapacity: true)
         offsets.removeAll(keepingCapacity: true)
         lineReceivedAt = nil
+        header = PacketHeader()
+    }
+
+    /// The fields of a packet as they come.
+    private struct Fields {
+        var header = PacketHeader()
+        var time = PayloadDecoder.unset
+        var seen: Set<String> = []
+        /// The first field that is JSON but cannot be used.
+        var fault: Rejection?
     }
 
     private mutating func telemetry(
@@ -73,72 +86,82 @@ package struct PayloadDecoder: Sendable {
         }
         guard !bytes.isEmpty else { throw Rejection(.empty, at: 0) }
         var scanner = JSONScanner()
-        var header = PacketHeader()
-        var seen: (version: Bool, boot: Bool, sequence: Bool, time: Bool, readings: Bool) =
-            (false, false, false, false, false)
-        var packetTime = PayloadDecoder.unset
+        var fields = Fields()
         try scanner.requireObject(bytes)
         if try scanner.open(UInt8(ascii: "{"), UInt8(ascii: "}"), bytes) {
             repeat {
                 let name = try scanner.name(bytes)
                 let at = scanner.position
-                switch field(name, scanner, bytes) {
-                case "v":
-                    try once(&seen.version, "v", at)
-                    _ = try scanner.peek(bytes)
-                    guard try scanner.requireNumber(bytes, "v") == 1 else {
-                        throw Rejection(.unsupportedVersion, at: at)
-                    }
-                case "boot":
-                    try once(&seen.boot, "boot", at)
-                    let boot = try scanner.requireText(bytes, "boot")
-                    header.boot = scanner.unescaped(boot, bytes)
-                    guard (1...Limits.bootNameBytesMax).contains(header.boot.count) else {
-                        throw Rejection(.outOfRange, at: at, "boot")
-                    }
-                case "seq":
-                    try once(&seen.sequence, "seq", at)
-                    let value = try scanner.requireNumber(bytes, "seq")
-                    guard value >= 1, value <= 0x1p53, value == value.rounded() else {
-                        throw Rejection(.outOfRange, at: at, "seq")
-                    }
-                    header.sequence = UInt64(value)
-                case "ts":
-                    try once(&seen.time, "ts", at)
-                    packetTime = try time(&scanner, bytes)
-                case "readings":
-                    try once(&seen.readings, "readings", at)
-                    try readings(&scanner, bytes)
-                default: try scanner.skipValue(bytes)
+                do throws(Rejection) {
+                    try take(field(name, scanner, bytes), at: at, &fields, &scanner, bytes)
+                } catch {
+                    // Read on: the packet's number may still come, and is needed to account for it.
+                    guard error.isAboutMeaning else { throw error }
+                    fields.fault = fields.fault ?? error
+                    if scanner.position == at { try scanner.skipValue(bytes) }
                 }
             } while try scanner.another(before: UInt8(ascii: "}"), bytes)
         }
         try scanner.end(bytes)
-        guard seen.version else { throw Rejection(.missingField, at: 0, "v") }
-        guard seen.readings else { throw Rejection(.missingField, at: 0, "readings") }
-        guard seen.boot == seen.sequence else {
-            throw Rejection(.missingField, at: 0, seen.boot ? "seq" : "boot")
+        let hasBoot = !fields.header.boot.isEmpty
+        if hasBoot == (fields.header.sequence != nil) { header = fields.header }
+        if let fault = fields.fault { throw fault }
+        for name in ["v", "readings"] where !fields.seen.contains(name) {
+            throw Rejection(.missingField, at: 0, name)
+        }
+        guard hasBoot == (fields.header.sequence != nil) else {
+            throw Rejection(.missingField, at: 0, hasBoot ? "seq" : "boot")
         }
         guard !readings.isEmpty || !rejections.isEmpty else { throw Rejection(.noReadings, at: 0) }
-        try settleTimes(packetTime, receivedAt: receivedAt)
-        return header
+        settleTimes(fields.time, receivedAt: receivedAt)
+        return fields.header
+    }
+
+    private mutating func take(
+        _ name: String,
+        at: Int,
+        _ fields: inout Fields,
+        _ scanner: inout JSONScanner,
+        _ bytes: Span<UInt8>
+    ) throws(Rejection) {
+        guard ["v", "boot", "seq", "ts", "readings"].contains(name) else {
+            return try scanner.skipValue(bytes)
+        }
+        try absent(fields.seen.insert(name).inserted, name, at)
+        switch name {
+        case "v":
+            guard try scanner.requireNumber(bytes, name) == 1 else {
+                throw Rejection(.unsupportedVersion, at: at)
+            }
+        case "boot":
+            let boot = scanner.unescaped(try scanner.requireText(bytes, name), bytes)
+            guard (1...Limits.bootNameBytesMax).contains(boot.count) else {
+                throw Rejection(.outOfRange, at: at, name)
+            }
+            fields.header.boot = boot
+        case "seq":
+            let value = try scanner.requireNumber(bytes, name)
+            guard value >= 1, value <= 0x1p53, value == value.rounded() else {
+                throw Rejection(.outOfRange, at: at, name)
+            }
+            fields.header.sequence = UInt64(value)
+        case "ts": fields.time = try time(&scanner, bytes)
+        default: try readings(&scanner, bytes)
+        }
     }
 
     /// Gives readings without a time the packet's, and takes out those whose time is impossible.
     private mutating func settleTimes(
         _ packetTime: Timestamp,
         receivedAt: Timestamp
-    ) throws(Rejection) {
+    ) {
         var kept = 0
         for index in readings.indices {
             var reading = readings[index]
+            if reading.observedAt == PayloadDecoder.unset { reading.observedAt = packetTime }
             if reading.observedAt == PayloadDecoder.unset {
-                guard packetTime != PayloadDecoder.unset else {
-                    throw Rejection(.missingField, at: 0, "ts")
-                }
-                reading.observedAt = packetTime
-            }
-            if let reason = PayloadDecoder.impossible(reading.observedAt, receivedAt) {
+                reject(Rejection(.missingField, at: offsets[index], "ts"))
+            } else if let reason = PayloadDecoder.impossible(reading.observedAt, receivedAt) {
                 rejections.append(Rejection(reason, at: offsets[index]))
             } else {
                 readings[kept] = reading
@@ -200,19 +223,29 @@ package struct PayloadDecoder: Sendable {
         var number: Double??
         var unit: JSONScanner.Text?
         var observedAt = PayloadDecoder.unset
-        try scanner.requireObject(bytes)
+        var fault: Rejection?
+        guard try scanner.peek(bytes) == UInt8(ascii: "{") else {
+            try scanner.skipValue(bytes)
+            return reject(Rejection(.wrongType, at: at, "object expected"))
+        }
         if try scanner.open(UInt8(ascii: "{"), UInt8(ascii: "}"), bytes) {
             repeat {
                 let name = try scanner.name(bytes)
-                switch field(name, scanner, bytes) {
-                case "signal": path = try scanner.requireText(bytes, "signal")
-                case "value": number = .some(try value(&scanner, bytes))
-                case "unit": unit = try scanner.requireText(bytes, "unit")
-                case "ts": observedAt = try time(&scanner, bytes)
-                default: try scanner.skipValue(bytes)
+                do throws(Rejection) {
+                    switch field(name, scanner, bytes) {
+                    case "signal": path = try scanner.requireText(bytes, "signal")
+                    case "value": number = .some(try value(&scanner, bytes))
+                    case "unit": unit = try scanner.requireText(bytes, "unit")
+                    case "ts": observedAt = try time(&scanner, bytes)
+                    default: try scanner.skipValue(bytes)
+                    }
+                } catch {
+                    guard error.isAboutMeaning else { throw error }
+                    fault = fault ?? error
                 }
             } while try scanner.another(before: UInt8(ascii: "}"), bytes)
         }
+        if let fault { return reject(fault) }
         guard let path else { return reject(Rejection(.missingField, at: at, "signal")) }
         guard let number else { return reject(Rejection(.missingField, at: at, "value")) }
         try append(
@@ -307,11 +340,6 @@ package struct PayloadDecoder: Sendable {
         _ bytes: Span<UInt8>
     ) -> String {
         name.end - name.start <= 60 ? scanner.string(name, bytes) : ""
-    }
-
-    private func once(_ seen: inout Bool, _ name: String, _ at: Int) throws(Rejection) {
-        try absent(!seen, name, at)
-        seen = true
     }
 
     private func absent(_ isAbsent: Bool, _ name: String, _ at: Int) throws(Rejection) {

@@ -89,7 +89,7 @@ package enum ProfileDecoder {
         let text = try scanner.requireText(bytes, name)
         let at = text.start
         let value = scanner.unescaped(text, bytes)
-        guard value.count <= Limits.profileTextBytesMax else {
+        guard value.count <= Limits.profileTextBytesMax, !value.contains(0) else {
             throw Rejection(.outOfRange, at: at, name)
         }
         return String(decoding: value, as: UTF8.self)

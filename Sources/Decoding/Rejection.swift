@@ -58,6 +58,16 @@ package struct Rejection: Error, Sendable, Equatable {
     }
 }
 
+extension Rejection {
+    /// Whether the text around it is good JSON all the same, so that reading can go on.
+    var isAboutMeaning: Bool {
+        switch reason {
+        case .notJSON, .nestingTooDeep, .tooManyReadings, .payloadTooLarge, .empty: false
+        default: true
+        }
+    }
+}
+
 extension RejectionReason {
     /// The place among all cases, for counters.
     package var place: Int { RejectionReason.places[self] ?? 0 }

@@ -1,4 +1,5 @@
 package import ConfigFiles
+import Decoding
 package import GatewayCore
 package import Rules
 package import Telemetry
@@ -26,6 +27,16 @@ package struct Assembly: Sendable {
             jobs: Set(jobs.map(\.code))
         )
         registry = settings.registry.isEmpty ? [] : try RegistryFile.load(settings.registry)
+        let codes = Set(stations.map(\.code))
+        for row in registry {
+            guard let code = row.profile.station, !codes.contains(code) else { continue }
+            throw ConfigError(
+                file: settings.registry,
+                line: 0,
+                column: 0,
+                message: "vehicle '\(row.vehicle)': there is no station '\(code)'"
+            )
+        }
     }
 
     package func makeGateway() -> Gateway {

@@ -94,6 +94,7 @@ final class EmbeddedBroker: Sendable {
 
     private func supervise(_ configuration: String, _ started: Reply<String?>) {
         var isFirst = true
+        var pauses = 1
         while !state.withLock({ $0.isStopping }) {
             let process = spawn(configuration)
             guard process > 0 else {
@@ -120,8 +121,10 @@ final class EmbeddedBroker: Sendable {
             waitForEnd(of: process)
             state.withLock { $0.process = 0 }
             if !state.withLock({ $0.isStopping }) {
-                logger.error("the embedded broker died; starting it again")
-                _ = pause()
+                logger.error("the embedded broker ended; starting it again")
+                // Twice as long each time, up to some ten seconds; a stop is noticed in between.
+                for _ in 0..<pauses where !state.withLock({ $0.isStopping }) { _ = pause() }
+                pauses = min(pauses * 2, 512)
             }
         }
     }

@@ -31,6 +31,16 @@ package enum Serve {
             )
         }
         let level = Logger.Level(rawValue: settings.logLevel) ?? .info
+        guard settings.brokerMode == .external || WebServer.isLoopback(settings.brokerHost) else {
+            throw ConfigError(
+                file: configPath,
+                line: 0,
+                column: 0,
+                message:
+                    "broker.host \(settings.brokerHost) is not loopback, and the embedded broker "
+                    + "asks for no password: run a broker of your own with broker.mode: external"
+            )
+        }
         LoggingSystem.bootstrap { label in
             var handler = StreamLogHandler.standardError(label: label)
             handler.logLevel = level
@@ -153,14 +163,45 @@ package enum Serve {
                 metadata: ["url": "http://\(settings.webHost):\(port)/inbox"]
             )
         }
-        let group = ServiceGroup(
-            configuration: ServiceGroupConfiguration(
-                services: [.init(service: web)],
-                gracefulShutdownSignals: [.sigterm, .sigint],
-                logger: quiet
-            )
+        var configuration = ServiceGroupConfiguration(
+            services: [
+                .init(service: web), .init(service: StopIntake(core: core, source: source)),
+            ],
+            gracefulShutdownSignals: [.sigterm, .sigint],
+            logger: quiet
         )
-        try await group.run()
+        // A client that never finishes its request must not hold up the stop.
+        configuration.maximumGracefulShutdownDuration = .seconds(10)
+        do {
+            try await ServiceGroup(configuration: configuration).run()
+        } catch let error as ServiceGroupError {
+            throw error
+        } catch is CancellationError {
+            logger.warning("open requests were cut off")
+        } catch {
+            throw ServeError(
+                description: "the page cannot be served at \(settings.webHost):\(settings.webPort) "
+                    + "(web.host, web.port): \(error)"
+            )
+        }
+    }
+}
+
+/// A part of the service that does not start.
+private struct ServeError: Error, CustomStringConvertible {
+    let description: String
+}
+
+/// First thing of a stop: nothing more is read, and whoever waits for a commit does not wait for a
+/// broken disk.
+private struct StopIntake: Service {
+    let core: CoreLoop
+    let source: MQTTSource
+
+    func run() async throws {
+        try await gracefulShutdown()
+        core.stopRetrying()
+        source.stop()
     }
 }
 

@@ -39,6 +39,11 @@ package struct Confirmation: Sendable, Equatable {
         self.boot = boot
         self.sequence = sequence
     }
+
+    /// Of the same boot of the same vehicle, byte by byte: Unicode's equivalence is not identity.
+    func isSame(as other: Confirmation) -> Bool {
+        vehicle.utf8.elementsEqual(other.vehicle.utf8) && boot.utf8.elementsEqual(other.boot.utf8)
+    }
 }
 
 /// How the readings of a step fared.
@@ -86,6 +91,8 @@ package struct CommitUnit: Sendable {
     package var releasedOccupancies: [OccupancyID] = []
     package var occupancies: [OccupancyRow] = []
     package var transitions: [Transition] = []
+    /// The core's time after the step: where a restart takes up again.
+    package var now = Timestamp.distantPast
     /// Published after the commit, never before.
     package var confirmations: [Confirmation] = []
     package var alertLog: [AlertLogEntry] = []

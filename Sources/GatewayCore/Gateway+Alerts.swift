@@ -97,10 +97,13 @@ extension Gateway {
 
     private mutating func update(_ event: RuleEvent, _ vehicle: VehicleID) {
         guard var alert = liveAlert(event, vehicle), alert.state != .recovered else { return }
+        let isNewlyCrossed = event.evidence.isCrossed && !alert.evidence.isCrossed
         alert.evidence = event.evidence
         alert.sentence = sentence(event, vehicle)
         alert.updatedAt = now
-        if alert.state == .muted, let muted = alert.mutedUrgency, alert.urgency(now: now) < muted {
+        if alert.state == .muted, let muted = alert.mutedUrgency,
+            isNewlyCrossed || alert.urgency(now: now) < muted
+        {
             unmute(&alert, reason: "worse")
         }
         write(alert)

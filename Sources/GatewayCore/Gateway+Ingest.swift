@@ -18,13 +18,7 @@ extension Gateway {
             let (kind, name) = try TopicParser.parse(topic)
             switch kind {
             case .telemetry:
-                let header = try decoder.decodeTelemetry(payload, receivedAt: packet.receivedAt)
-                let vehicle = try vehicle(named: topic.extracting(name))
-                let isRepeat = !noteSequence(header, of: vehicle)
-                for reading in decoder.readings {
-                    accept(reading, from: vehicle, packet.receivedAt, isRepeat: isRepeat)
-                }
-                reject(decoder.rejections, packet, of: batch)
+                try takeTelemetry(payload, from: topic.extracting(name), packet, of: batch)
             case .profile:
                 let profile = try ProfileDecoder.decode(payload)
                 update(try vehicle(named: topic.extracting(name)), with: profile)
@@ -34,11 +28,39 @@ extension Gateway {
         }
     }
 
-    mutating func takeLine(_ packet: PacketBatch.Packet, of batch: PacketBatch) {
+    private mutating func takeTelemetry(
+        _ payload: Span<UInt8>,
+        from name: Span<UInt8>,
+        _ packet: PacketBatch.Packet,
+        of batch: PacketBatch
+    ) throws(Rejection) {
+        let header: PacketHeader
+        do throws(Rejection) {
+            header = try decoder.decodeTelemetry(payload, receivedAt: packet.receivedAt)
+        } catch {
+            // Kept as a dead letter, it is accounted for: its number must not hold up the others.
+            if decoder.header.sequence != nil, let vehicle = try? vehicle(named: name) {
+                _ = noteSequence(decoder.header, of: vehicle)
+            }
+            throw error
+        }
+        let vehicle = try vehicle(named: name)
+        let isRepeat = isRepeat(header, payload, of: vehicle)
+        for reading in decoder.readings {
+            accept(reading, from: vehicle, packet.receivedAt, isRepeat: isRepeat)
+        }
+        reject(decoder.rejections, packet, of: batch)
+    }
+
+    mutating func takeLine(_ index: Int, of batch: PacketBatch) {
+        let packet = batch.packets[index]
         unit.counts.packets += 1
         let line = batch.arena.span.extracting(packet.payload)
         do throws(Rejection) {
             let receivedAt = try decoder.decodeLine(line, clock: now)
+            if decoder.lineReceivedAt == nil, isLoneJump(to: receivedAt, index, of: batch) {
+                throw Rejection(.futureTimestamp, at: 0, "far ahead of the lines around it")
+            }
             advance(to: receivedAt)
             let name = decoder.lineVehicle
             let vehicle = try vehicle(named: name.span)
@@ -48,6 +70,22 @@ extension Gateway {
         } catch {
             reject([error], packet, of: batch)
         }
+    }
+
+    /// A recording's clock is its lines' own time, so one wild time would carry it away: a jump
+    /// counts only when the next line makes it too.
+    private func isLoneJump(
+        to receivedAt: Timestamp,
+        _ index: Int,
+        of batch: PacketBatch
+    ) -> Bool {
+        guard now != .distantPast, receivedAt > now + Limits.recordingJumpMax,
+            index + 1 < batch.packets.count
+        else { return false }
+        var probe = decoder
+        let next = batch.arena.span.extracting(batch.packets[index + 1].payload)
+        guard let nextAt = try? probe.decodeLine(next, clock: now) else { return true }
+        return nextAt < receivedAt - .days(Int64(1))
     }
 
     mutating func register(_ row: RegistryRow) {
@@ -121,38 +159,58 @@ extension Gateway {
         )
     }
 
-    // MARK: Sequence numbers
+    // MARK: Repeats
+
+    /// A repeat by its number or, from vehicles that number nothing, by its bytes.
+    private mutating func isRepeat(
+        _ header: PacketHeader,
+        _ payload: Span<UInt8>,
+        of vehicle: VehicleID
+    ) -> Bool {
+        guard header.sequence == nil else { return !noteSequence(header, of: vehicle) }
+        var hash: UInt64 = 0xcbf2_9ce4_8422_2325
+        for index in payload.indices { hash = (hash ^ UInt64(payload[index])) &* 0x100_0000_01b3 }
+        let index = Int(vehicle.index)
+        touch(vehicle)
+        if vehicles[index].recentPackets.contains(hash) { return true }
+        if vehicles[index].recentPackets.count >= Limits.recentPacketsMax {
+            vehicles[index].recentPackets.removeFirst()
+        }
+        vehicles[index].recentPackets.append(hash)
+        return false
+    }
 
     /// False when the packet is a repeat by its number.
     private mutating func noteSequence(_ header: PacketHeader, of vehicle: VehicleID) -> Bool {
         guard let sequence = header.sequence else { return true }
         let index = Int(vehicle.index)
         touch(vehicle)
-        let place: Int
+        // The boot heard last is kept longest.
         if let known = vehicles[index].windows.firstIndex(where: { $0.boot == header.boot }) {
-            place = known
+            vehicles[index].windows.append(vehicles[index].windows.remove(at: known))
         } else {
             if vehicles[index].windows.count >= Limits.bootsPerVehicleMax {
                 vehicles[index].windows.removeFirst()
             }
             vehicles[index].windows.append(SequenceWindow(boot: header.boot))
-            place = vehicles[index].windows.count - 1
         }
+        let place = vehicles[index].windows.count - 1
         let isNew = vehicles[index].windows[place].insert(sequence)
         confirm(vehicle, vehicles[index].windows[place])
         return isNew
     }
 
     private mutating func confirm(_ vehicle: VehicleID, _ window: SequenceWindow) {
+        // Nothing to forget yet; and a boot heard again after it was forgotten must not be told less
+        // than it was told before.
+        guard window.contiguous > 0 else { return }
         let confirmation = Confirmation(
             vehicle: name(of: vehicle),
             boot: String(decoding: window.boot, as: UTF8.self),
             sequence: window.contiguous
         )
         // One vehicle's packets mostly come in a row: the last word replaces the one before.
-        if let last = unit.confirmations.last, last.vehicle == confirmation.vehicle,
-            last.boot == confirmation.boot
-        {
+        if let last = unit.confirmations.last, last.isSame(as: confirmation) {
             unit.confirmations[unit.confirmations.count - 1] = confirmation
         } else {
             unit.confirmations.append(confirmation)

@@ -11,6 +11,10 @@ package struct RestoredState: Sendable {
     package var alerts: [Alert] = []
     /// Suggestions that live or whose visit is not over, ascending.
     package var suggestions: [Suggestion] = []
+    /// The core's time at the last commit; nil for a new store.
+    package var now: Timestamp?
+    /// Holds on bays that are no longer configured; the first unit gives them up.
+    package var orphans: [OccupancyID] = []
     package var nextAlert: Int64 = 1
     package var nextSuggestion: Int64 = 1
     package var nextOccupancy: Int64 = 1
@@ -26,14 +30,18 @@ extension Gateway {
         engine.encode(entry.rules, into: &writer)
         writer.put(entry.windows.count)
         for window in entry.windows { window.encode(into: &writer) }
+        writer.put(entry.recentPackets.count)
+        for hash in entry.recentPackets { writer.put(hash) }
         return writer.bytes
     }
 
-    /// Takes up where the store left off; timers are rebuilt from the records.
+    /// Takes up where the store left off; timers are rebuilt from the records, and what fell due
+    /// since is fired by the next step, each at its own time.
     /// - Returns: vehicles whose checkpoint could not be read and who start afresh.
     package mutating func restore(_ state: RestoredState, now: Timestamp) -> [VehicleID] {
         precondition(vehicles.isEmpty, "A gateway is restored before its first step.")
-        self.advance(to: now)
+        self.advance(to: state.now ?? now)
+        unit.releasedOccupancies = state.orphans
         var unreadable: [VehicleID] = []
         for row in state.vehicles {
             _ = names.intern(Array(row.name.utf8).span)
@@ -67,7 +75,10 @@ extension Gateway {
         let rules = try engine.decode(&reader)
         var windows: [SequenceWindow] = []
         for _ in 0..<(try reader.count()) { windows.append(try SequenceWindow(from: &reader)) }
+        var recentPackets: [UInt64] = []
+        for _ in 0..<(try reader.count()) { recentPackets.append(try reader.unsigned()) }
         guard reader.isAtEnd else { throw reader.failure() }
+        vehicles[Int(vehicle.index)].recentPackets = recentPackets
         vehicles[Int(vehicle.index)].rules = rules
         vehicles[Int(vehicle.index)].windows = windows
         if let due = rules.flushDue {
@@ -106,7 +117,7 @@ extension Gateway {
     /// What every vehicle may forget, for the first moments after a start.
     package var confirmations: [Confirmation] {
         vehicles.indices.flatMap { index in
-            vehicles[index].windows.map {
+            vehicles[index].windows.filter { $0.contiguous > 0 }.map {
                 Confirmation(
                     vehicle: names.name(index),
                     boot: String(decoding: $0.boot, as: UTF8.self),

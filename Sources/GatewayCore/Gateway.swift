@@ -19,6 +19,8 @@ package struct Gateway: Sendable {
         var profile = VehicleProfile()
         var station = 0
         var windows: [SequenceWindow] = []
+        /// Hashes of the last packets without a number.
+        var recentPackets: [UInt64] = []
         /// Live alerts, ascending.
         var alerts: [AlertID] = []
         /// The live suggestion.
@@ -26,6 +28,9 @@ package struct Gateway: Sendable {
         var firstSeenAt: Timestamp
         var isTouched = false
     }
+
+    /// How late a forecast's timer may be: nothing against a lead of days.
+    private static let timerSlack = Milliseconds.minutes(30)
 
     package let engine: RuleEngine
     package let planner: VisitPlanner
@@ -71,7 +76,7 @@ package struct Gateway: Sendable {
         case .packets(let batch):
             for packet in batch.packets { take(packet, of: batch) }
         case .lines(let batch):
-            for packet in batch.packets { takeLine(packet, of: batch) }
+            for index in batch.packets.indices { takeLine(index, of: batch) }
         case .registry(let rows):
             advance(to: now)
             for row in rows { register(row) }
@@ -86,8 +91,9 @@ package struct Gateway: Sendable {
             unit.checkpoints.append((vehicle, checkpoint(of: vehicle)))
         }
         touched.removeAll(keepingCapacity: true)
-        let finished = unit
-        unit = CommitUnit()
+        var finished = CommitUnit()
+        swap(&finished, &unit)
+        finished.now = now
         return finished
     }
 
@@ -142,7 +148,8 @@ package struct Gateway: Sendable {
 
     private mutating func schedule(forecastOf vehicle: VehicleID, slot: Int, due: Timestamp) {
         let key = UInt64(vehicle.index) << 32 | UInt64(slot)
-        if let scheduled = scheduledForecasts[key], scheduled <= due { return }
+        // An entry that comes a little later serves too: forecasts move with every reading.
+        if let scheduled = scheduledForecasts[key], scheduled <= due + Gateway.timerSlack { return }
         scheduledForecasts[key] = due
         timers.insert(
             TimerQueue.Entry(

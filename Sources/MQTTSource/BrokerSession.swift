@@ -64,7 +64,7 @@ package struct BrokerError: Error, CustomStringConvertible {
         var events = 0
         var connectCode: Int32?
         var isSessionPresent = false
-        var subscribed = false
+        var isRefused = false
         var publish: (IncomingPublish) -> Void = { _ in }
 
         /// The inbox behind the pointer that libmosquitto hands back.
@@ -103,10 +103,13 @@ package struct BrokerError: Error, CustomStringConvertible {
             inbox.connectCode = code
             inbox.isSessionPresent = flags & 1 == 1
         }
-        unsafe mosquitto_subscribe_v5_callback_set(handle) { _, context, _, _, _, _ in
+        unsafe mosquitto_subscribe_v5_callback_set(handle) { _, context, _, count, granted, _ in
             guard let inbox = unsafe Inbox.from(context) else { return }
             inbox.events += 1
-            inbox.subscribed = true
+            for index in 0..<Int(count) {
+                // MQTT 5 §3.9.3: from 0x80 on the subscription was refused.
+                if let code = unsafe granted?[index], code >= 0x80 { inbox.isRefused = true }
+            }
         }
         unsafe mosquitto_message_v5_callback_set(handle) { _, context, message, _ in
             guard let inbox = unsafe Inbox.from(context) else { return }
@@ -142,7 +145,7 @@ package struct BrokerError: Error, CustomStringConvertible {
     /// earlier connection are dropped.
     package func connect() throws(BrokerError) {
         inbox.connectCode = nil
-        inbox.subscribed = false
+        inbox.isRefused = false
         var properties: OpaquePointer?
         // A session that outlives every outage of ours: MQTT 5 §3.1.2.11.2, never expires.
         unsafe mosquitto_property_add_int32(
@@ -178,7 +181,8 @@ package struct BrokerError: Error, CustomStringConvertible {
         return inbox.isSessionPresent
     }
 
-    package var isSubscribed: Bool { inbox.subscribed }
+    /// The broker refused a subscription: nothing will ever come.
+    package var isSubscriptionRefused: Bool { inbox.isRefused }
 
     /// Queues a subscription at QoS 1.
     ///

@@ -16,6 +16,7 @@ package enum BatchOutcome: Sendable {
 /// The broker session's state, for health and metrics.
 package struct SourceStatus: Sendable, Equatable {
     package var isConnected = false
+    package var connections = 0
     package var reconnects = 0
     package var lostSessions = 0
     package var lastError: String?
@@ -143,6 +144,12 @@ package final class MQTTSource: Sendable {
                 backoff.reset()
                 publish(&pending, session)
             }
+            if session.isSubscriptionRefused {
+                throw BrokerError(
+                    what: "the broker refuses our subscription: check its ACL",
+                    code: 0
+                )
+            }
             if !arena.batch.isEmpty {
                 swap(&batch, &arena.batch)
                 defer { batch.removeAll() }
@@ -177,9 +184,10 @@ package final class MQTTSource: Sendable {
             defer {
                 status.isConnected = true
                 status.lastError = nil
-                if !isSessionPresent, status.reconnects > 0 { status.lostSessions += 1 }
+                status.connections += 1
+                if !isSessionPresent, status.connections > 1 { status.lostSessions += 1 }
             }
-            return status.reconnects == 0
+            return status.connections == 0
         }
         logger.info(
             "connected to the broker",

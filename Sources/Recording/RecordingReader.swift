@@ -99,9 +99,10 @@ package struct RecordingError: Error, CustomStringConvertible {
         let count = unsafe chunk.withUnsafeMutableBytes {
             unsafe gzread(file, $0.baseAddress, capacity)
         }
-        guard count >= 0 else {
-            var code: Int32 = 0
-            let message = unsafe String(cString: gzerror(file, &code))
+        // A file that ends too early reads as an end, and only the code tells.
+        var code: Int32 = 0
+        let message = unsafe String(cString: gzerror(file, &code))
+        guard count > 0 || (count == 0 && (code == Z_OK || code == Z_STREAM_END)) else {
             throw RecordingError(path: path, cause: "damaged gzip data (\(message))")
         }
         used = 0

@@ -130,8 +130,11 @@ package struct ComponentState: Sendable, Equatable {
         let margin = rule.direction.sign * (measurement.value - limit)
         if isRaised {
             minimum = min(minimum, margin)
+            // Recovered is measured from the lowest reading, which may have been an outlier; a limit
+            // that is still met has not recovered in any case.
+            let recovery = minimum + rule.clear.recovery
             recovered.note(
-                margin > minimum + rule.clear.recovery,
+                margin > (isCrossed ? max(0, recovery) : recovery),
                 at: observedAt,
                 rule.near
             )
@@ -198,8 +201,11 @@ package struct ComponentState: Sendable, Equatable {
         if let days {
             let deviation = filter.crossingDeviation(days: days, rule.estimator)
             // A date that moves with every reading cannot be told to a customer.
+            // One that has come stays what it was.
             let moves = published.map {
-                abs(nowDays + days - $0) > max(2, 0.5 * deviation) || $0 < nowDays
+                days == 0
+                    ? $0 > nowDays
+                    : abs(nowDays + days - $0) > max(2, 0.5 * deviation) || $0 < nowDays
             }
             if moves ?? true {
                 if isRaised, published != nil { change = .moved }

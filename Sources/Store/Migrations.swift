@@ -15,6 +15,11 @@ enum Migrations {
     }
 
     private static let first = """
+        CREATE TABLE core_time (
+            id INTEGER PRIMARY KEY CHECK (id = 1),
+            now_ms INTEGER NOT NULL
+        ) STRICT;
+
         CREATE TABLE vehicle (
             id INTEGER PRIMARY KEY,
             name TEXT NOT NULL UNIQUE,

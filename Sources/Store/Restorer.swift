@@ -28,7 +28,10 @@ package enum Restorer {
                     database,
                     sql: "SELECT * FROM alert WHERE state <> 'closed' ORDER BY id"
                 ).map(AlertRow.alert)
+                state.now = try Int64.fetchOne(database, sql: "SELECT now_ms FROM core_time")
+                    .map(Timestamp.init(milliseconds:))
                 state.suggestions = try suggestions(database, stations)
+                state.orphans = try orphans(database, state.suggestions)
                 state.nextAlert = try next("alert", database)
                 state.nextSuggestion = try next("suggestion", database)
                 state.nextOccupancy = try next("occupancy", database)
@@ -40,15 +43,8 @@ package enum Restorer {
     }
 
     private static func next(_ table: String, _ database: Database) throws -> Int64 {
-        // A released hold leaves no row behind, but its suggestion's row remembers the number.
-        let sql =
-            table == "occupancy"
-            ? """
-            SELECT max(coalesce((SELECT max(id) FROM occupancy), 0),
-                coalesce((SELECT max(occupancy_id) FROM suggestion), 0)) + 1
-            """
-            : "SELECT coalesce(max(id), 0) + 1 FROM \(table)"
-        return try Int64.fetchOne(database, sql: sql) ?? 1
+        // The number of a released hold may be given out again: nothing refers to it any more.
+        try Int64.fetchOne(database, sql: "SELECT coalesce(max(id), 0) + 1 FROM \(table)") ?? 1
     }
 
     private static func vehicles(_ database: Database) throws -> [VehicleRow] {
@@ -70,6 +66,16 @@ package enum Restorer {
         }
     }
 
+    /// Holds no restored suggestion knows: their bay has left the configuration.
+    private static func orphans(
+        _ database: Database,
+        _ suggestions: [Suggestion]
+    ) throws -> [OccupancyID] {
+        let known = Set(suggestions.compactMap(\.occupancy?.id))
+        return try Int64.fetchAll(database, sql: "SELECT id FROM occupancy WHERE kind = 'hold'")
+            .map(OccupancyID.init(rawValue:)).filter { !known.contains($0) }
+    }
+
     /// Live suggestions, and booked ones whose slot is still in the calendar.
     private static func suggestions(
         _ database: Database,
@@ -85,7 +91,7 @@ package enum Restorer {
                         SELECT 1 FROM alert a
                         WHERE a.suggestion_id = s.id AND a.state <> 'closed'))
                     OR (s.state = 'booked' AND o.end_ms > (
-                        SELECT coalesce(max(at_ms), 0) - 7 * 86400000 FROM transition))
+                        SELECT now_ms - 7 * 86400000 FROM core_time))
                 ORDER BY s.id
                 """
         )

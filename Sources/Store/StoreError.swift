@@ -9,6 +9,15 @@ package enum StoreError: Error, CustomStringConvertible {
     /// A commit failed; nothing of it is in the file. `code` is SQLite's extended result code.
     case commit(code: Int32, message: String)
 
+    /// The schema refuses the unit, now and always: a fault of ours, not of the disk.
+    package var isPermanent: Bool {
+        if case .commit(let code, _) = self {
+            code & 0xff == ResultCode.SQLITE_CONSTRAINT.rawValue
+        } else {
+            false
+        }
+    }
+
     package var description: String {
         switch self {
         case .locked(let path, let owner):

@@ -58,6 +58,9 @@ package final class Writer: Sendable {
         do {
             try store.pool.writeWithoutTransaction { database in
                 try database.inTransaction(.immediate) {
+                    try database.cachedStatement(sql: SQL.coreTime).execute(
+                        arguments: [unit.now.milliseconds]
+                    )
                     for row in unit.vehicles { try write(row, database) }
                     receipt.stored = try insert(unit.readings, database)
                     receipt.duplicate = unit.readings.count - receipt.stored
@@ -197,6 +200,10 @@ private enum SQL {
         INSERT OR IGNORE INTO reading
             (vehicle_id, signal_id, observed_ms, received_ms, value, quality)
         VALUES (?, ?, ?, ?, ?, ?)
+        """
+    static let coreTime = """
+        INSERT INTO core_time (id, now_ms) VALUES (1, ?)
+        ON CONFLICT (id) DO UPDATE SET now_ms = excluded.now_ms
         """
     static let vehicle = """
         INSERT INTO vehicle (id, name, model, plate, powertrain, battery_type, station_code,

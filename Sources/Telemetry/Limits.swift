@@ -17,6 +17,9 @@ package enum Limits {
     /// Bytes of one line of a recording; longer ones are rejected, not buffered.
     package static let recordingLineBytesMax = 65_536
 
+    /// How far one line of a recording may move the clock by its own time without a second that
+    /// agrees: longer than a holiday, shorter than the year 2036 of a broken clock.
+    package static let recordingJumpMax = Milliseconds.days(Int64(60))
     /// Lines per commit of a replay: nobody waits for an acknowledgement, so few, large commits.
     package static let recordingBatchLinesMax = 20_000
     /// Packets per commit: past a thousand a commit gets no cheaper per packet (`ingest.md` §7).
@@ -41,12 +44,18 @@ package enum Limits {
     /// fit is stored but not confirmed, so the vehicle sends it again.
     package static let sequenceRunsMax = 64
 
+    /// Packets without a number that are remembered per vehicle, against repeats: what a broker
+    /// delivers again after a crash is one batch, shared by the whole fleet.
+    package static let recentPacketsMax = 32
+
     /// Vehicles known: the dense index and its state must fit the machine.
     package static let vehiclesMax = 4_000_000
     /// Dead letters kept; the oldest leave first.
     package static let deadLettersMax = 100_000
     /// Commands of advisors that may wait for the core; one more is refused as overloaded.
     package static let waitingCommandsMax = 256
+    /// Open HTTP connections; more wait to be accepted. Twice the open pages of a large dealer.
+    package static let connectionsMax = 512
     /// Open pages that receive live changes.
     package static let changeSubscribersMax = 256
     /// Rows of one page or one API answer.

@@ -1,4 +1,4 @@
-package import Telemetry
+import Telemetry
 
 /// An occupancy's number, given out by the core.
 package struct OccupancyID: Hashable, Comparable, Sendable {
@@ -79,11 +79,6 @@ package struct StationCalendar: Sendable {
 
     package mutating func remove(_ id: OccupancyID) {
         for bay in bays.indices { bays[bay].removeAll { $0.id == id } }
-    }
-
-    /// Forgets what ended before `instant`, so that the calendar does not grow for ever.
-    package mutating func forget(before instant: Timestamp) {
-        for bay in bays.indices { bays[bay].removeAll { $0.slot.interval.end < instant } }
     }
 
     /// Taken minutes of all bays within an interval.

@@ -67,6 +67,50 @@ struct PayloadDecoderTests {
         #expect(decoder.rejections[0].byteOffset == message("{").utf8.count - 1)
     }
 
+    /// Every way in which one item of a list can be wrong, beside a good one.
+    @Test(arguments: [
+        (
+            "{\"signal\":\"Vehicle.Speed\",\"value\":1,\"ts\":\"yesterday\"}",
+            RejectionReason.badTimestamp
+        ),
+        ("{\"signal\":\"Vehicle.Speed\",\"value\":1e999}", .outOfRange),
+        ("{\"signal\":\"Vehicle.Speed\",\"value\":1,\"unit\":7}", .wrongType),
+        ("{\"signal\":\"Vehicle.Speed\",\"value\":1,\"unit\":\"knots\"}", .unknownUnit),
+        ("{\"signal\":3,\"value\":1}", .wrongType), ("{\"value\":1}", .missingField),
+        ("{\"signal\":\"Vehicle.Speed\"}", .missingField), ("5", .wrongType), ("null", .wrongType),
+    ])
+    func aBadItemCostsOnlyItself(item: String, reason: RejectionReason) throws {
+        let good = "{\"signal\":\"Vehicle.IsMoving\",\"value\":true}"
+        let decoder = try decode(message("[\(item),\(good)]")).get()
+        #expect(decoder.readings.map(\.value) == [1])
+        #expect(decoder.rejections.map(\.reason) == [reason])
+    }
+
+    @Test func anItemWithoutATimeInAPacketWithoutOneCostsOnlyItself() throws {
+        let text = message(
+            "[{\"signal\":\"\(speed)\",\"value\":1},"
+                + "{\"signal\":\"\(speed)\",\"value\":2,\"ts\":\"2026-03-01T00:00:00Z\"}]",
+            time: nil
+        )
+        let decoder = try decode(text).get()
+        #expect(decoder.readings.map(\.value) == [2])
+        #expect(decoder.rejections.map(\.reason) == [.missingField])
+    }
+
+    /// A packet that is good JSON tells its number even when it is refused, wherever that stands.
+    @Test func aRefusedPacketStillTellsItsNumber() throws {
+        var decoder = try decoder
+        let text = "{\"v\":1,\"ts\":\"yesterday\",\"readings\":{},\"boot\":\"b\",\"seq\":7}"
+        #expect(throws: Rejection.self) {
+            try decoder.decodeTelemetry(Array(text.utf8).span, receivedAt: now)
+        }
+        #expect(decoder.header.sequence == 7 && decoder.header.boot == Array("b".utf8))
+        #expect(throws: Rejection.self) {
+            try decoder.decodeTelemetry(Array(text.dropLast().utf8).span, receivedAt: now)
+        }
+        #expect(decoder.header.sequence == nil)
+    }
+
     @Test(arguments: [
         ("", RejectionReason.empty, 0),
         ("{", .notJSON, 1),
@@ -80,7 +124,6 @@ struct PayloadDecoderTests {
         ("{\"v\":1,\"boot\":\"b\",\"readings\":{\"Vehicle.Speed\":1}}", .missingField, 0),
         ("{\"v\":1,\"seq\":0,\"boot\":\"b\"}", .outOfRange, 13),
         ("{\"v\":1,\"ts\":\"2026-03-01T00:00:00\",\"readings\":{}}", .badTimestamp, 13),
-        ("{\"v\":1,\"readings\":{\"Vehicle.Speed\":1}}", .missingField, 0),
         ("{\"v\":1,\"readings\":{\"Vehicle.Speed\":01}}", .notJSON, 36),
         ("{\"v\":1,\"readings\":{}} x", .notJSON, 22),
     ])

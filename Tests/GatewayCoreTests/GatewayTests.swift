@@ -146,6 +146,7 @@ struct GatewayTests {
             if suggestion.state.isLive { kept.suggestions.append(suggestion) }
             kept.nextSuggestion = max(kept.nextSuggestion, suggestion.id.rawValue + 1)
         }
+        kept.now = unit.now
         for row in unit.occupancies {
             kept.nextOccupancy = max(kept.nextOccupancy, row.occupancy.id.rawValue + 1)
         }
@@ -192,6 +193,96 @@ struct GatewayTests {
                 .confirmations.last?.sequence
         }
         #expect([1, 2, 4, 3].map(confirm) == [1, 2, 2, 4])
+    }
+
+    /// What is kept as a dead letter must not hold up the numbers after it.
+    @Test func aRefusedPacketDoesNotBlockConfirmations() throws {
+        var gateway = try makeGateway()
+        let bad = (
+            topic: "vehicles/v1/telemetry",
+            payload:
+                "{\"v\":1,\"boot\":\"b1\",\"seq\":2,\"ts\":\"?\",\"readings\":{\"Vehicle.Speed\":1}}",
+            receivedAt: Fixtures.start
+        )
+        let packets = [1, 3].map {
+            Fixtures.packet("v1", sequence: $0, at: Fixtures.start, ["Vehicle.Speed": 1])
+        }
+        let unit = gateway.step(
+            .packets(Fixtures.batch([packets[0], bad, packets[1]])),
+            now: Fixtures.start
+        )
+        #expect(unit.confirmations.map(\.sequence) == [3] && unit.deadLetters.count == 1)
+    }
+
+    /// A redelivered batch of a vehicle that numbers nothing, later than the last four readings.
+    @Test func aRepeatedBatchWithoutNumbersMovesNothing() throws {
+        func unnumbered(_ days: Range<Int>) -> Packets {
+            (days.lowerBound * 3..<days.upperBound * 3).map { step in
+                Fixtures.packet(
+                    "v1",
+                    at: Fixtures.start + .hours(Int64(step * 8)),
+                    [
+                        "\(Fixtures.leftFront).Pressure": 240 - Double(step),
+                        "\(Fixtures.leftFront).AirTemperature": 20,
+                    ]
+                )
+            }
+        }
+        var once = try makeGateway()
+        var twice = try makeGateway()
+        let expected = run(unnumbered(0..<15), batch: 10, &once)
+        var packets = unnumbered(0..<9)
+        let late = packets.suffix(10).map { ($0.topic, $0.payload, packets[26].receivedAt) }
+        packets += late
+        let actual = run(packets + unnumbered(9..<15), batch: 10, &twice)
+        #expect(actual.alerts == expected.alerts && actual.suggestions == expected.suggestions)
+        #expect(!expected.alerts.isEmpty)
+    }
+
+    @Test func oneWildLineDoesNotCarryTheClockAway() throws {
+        func line(_ time: String, _ value: Int) -> PacketBatch {
+            var batch = PacketBatch()
+            for (time, value) in [
+                ("2026-03-01T00:00:00Z", 1), (time, value), ("2026-03-01T00:01:00Z", 2),
+            ] {
+                let text =
+                    "{\"vehicle\":\"v\",\"signal\":\"Vehicle.Speed\",\"ts\":\"\(time)\",\"value\":\(value)}"
+                batch.append(
+                    topic: [UInt8](),
+                    payload: Array(text.utf8),
+                    receivedAt: Fixtures.start
+                )
+            }
+            return batch
+        }
+        var gateway = try makeGateway()
+        let unit = gateway.step(.lines(line("2036-01-01T00:00:00Z", 9)), now: gateway.now)
+        #expect(unit.readings.map(\.value) == [1, 2])
+        #expect(unit.counts.rejected[RejectionReason.futureTimestamp.place] == 1)
+        #expect(gateway.now == Fixtures.start + .minutes(1))
+    }
+
+    /// What fell due while nothing ran happens at its own time, not at the restart.
+    @Test func timersThatFellDueDuringAStopFireAtTheirOwnTime() throws {
+        let packets = [profile] + Fixtures.leak("v1", perDay: 3, days: 13)
+        var straight = try makeGateway()
+        var stopped = try makeGateway()
+        var kept = RestoredState()
+        for packet in packets {
+            _ = straight.step(.packets(Fixtures.batch([packet])), now: packet.receivedAt)
+            let unit = stopped.step(.packets(Fixtures.batch([packet])), now: packet.receivedAt)
+            keep(unit, in: &kept)
+        }
+        // Readings wait, and a hold will run out within the days of the stop.
+        let later = straight.now + .days(Int64(9))
+        let expected = straight.step(.tick, now: later)
+        var restarted = try makeGateway()
+        #expect(restarted.restore(kept, now: later).isEmpty)
+        let actual = restarted.step(.tick, now: later)
+        #expect(actual.alerts == expected.alerts)
+        #expect(actual.suggestions == expected.suggestions)
+        #expect(actual.transitions == expected.transitions)
+        #expect(!expected.suggestions.isEmpty)
     }
 
     // MARK: Decisions
@@ -283,6 +374,30 @@ struct GatewayTests {
         #expect(quiet.suggestions.isEmpty)
         let reopened = gateway.step(.tick, now: later + .days(Int64(2)))
         #expect(reopened.suggestions.contains { $0.state == .proposed && $0.version == 1 })
+    }
+
+    @Test func aDeclinedReasonThatMeetsItsLimitIsProposedAgainAtOnce() throws {
+        var (gateway, suggestion, _) = try withSuggestion()
+        _ = gateway.step(
+            .command(
+                .decline(
+                    suggestion.id,
+                    version: suggestion.version,
+                    reason: .notInterested,
+                    note: "",
+                    actor: "a"
+                )
+            ),
+            now: gateway.now
+        )
+        let start = Fixtures.start + .days(Int64(14))
+        let trace = run(
+            Fixtures.leak("v1", from: 178, perDay: 1, days: 2, start: start),
+            batch: 1,
+            &gateway
+        )
+        #expect(trace.transitions.contains { $0.event == "unmute" && $0.reason == "worse" })
+        #expect(trace.suggestions.contains { $0.state == .proposed && $0.version == 1 })
     }
 
     @Test func whenTheCauseGoesSoDoesTheSuggestion() throws {

@@ -105,6 +105,19 @@ struct TrendTests {
         #expect(bench.raised.map(\.evidence.isCrossed) == [true])
     }
 
+    /// A limit that is still met has not recovered, whatever a single low reading said.
+    @Test func anOutlierBelowDoesNotMakeTheRestARecovery() throws {
+        var bench = try Bench()
+        for hour in 0..<40 {
+            let isOutlier = hour == 10 || hour == 20
+            try bench.tyre(isOutlier ? 155 : 170, at: Fixtures.start + .hours(Int64(hour)))
+        }
+        bench.flush(Fixtures.start + .hours(41))
+        #expect(bench.raised.count == 1 && bench.cleared.isEmpty)
+        // Nor does its date move with every reading.
+        #expect(bench.events.filter { $0.kind == .moved }.count <= 1)
+    }
+
     /// Three readings within a second are one observation, not three.
     @Test func aFastSamplerIsNotBelievedFaster() throws {
         var bench = try Bench()

@@ -87,8 +87,9 @@ struct FleetRun {
                 backoff.reset()
                 isReady = true
             }
-            for (name, sequence) in confirmed.take() {
-                guard let index = numbers[name] else { continue }
+            for (name, boot, sequence) in confirmed.take() {
+                // A confirmation of an earlier run of this fleet says nothing about this one.
+                guard let index = numbers[name], fleet[index].boot == boot else { continue }
                 outstanding -= outboxes[index].count
                 outboxes[index].confirm(sequence)
                 outstanding += outboxes[index].count
@@ -185,20 +186,21 @@ struct FleetRun {
 /// Confirmations as they come in; a reference, because the session's handler fills it.
 private final class Confirmed {
     private struct Body: Decodable {
+        var boot: String
         var seq: UInt64
     }
 
-    private var latest: [(vehicle: String, sequence: UInt64)] = []
+    private var latest: [(vehicle: String, boot: String, sequence: UInt64)] = []
 
     func note(topic: String, payload: String) {
         let levels = topic.split(separator: "/")
         guard levels.count == 3,
             let body = try? JSONDecoder().decode(Body.self, from: Data(payload.utf8))
         else { return }
-        latest.append((String(levels[1]), body.seq))
+        latest.append((String(levels[1]), body.boot, body.seq))
     }
 
-    func take() -> [(vehicle: String, sequence: UInt64)] {
+    func take() -> [(vehicle: String, boot: String, sequence: UInt64)] {
         defer { latest.removeAll() }
         return latest
     }

@@ -43,7 +43,7 @@ struct SimulatedVehicle {
     private var isDriving = false
     private var parkedHours = 10.0
     private var sequence: UInt64 = 0
-    private let boot: String
+    let boot: String
     /// Set once to let all air out of a tyre within minutes.
     var hasPuncture = false
 

@@ -123,7 +123,7 @@ struct SuggestionsAPI {
                 SuggestionID(rawValue: id),
                 version: version,
                 reason: reason,
-                note: String((body.note ?? "").prefix(500)),
+                note: noteText(body.note),
                 actor: "api"
             )
         )
@@ -182,6 +182,11 @@ struct SuggestionsAPI {
             detail: "\(name) must be \(expected)."
         )
     }
+}
+
+/// What an advisor wrote, bounded, and without the NUL at which SQLite's text would end.
+func noteText(_ text: String?) -> String {
+    String((text ?? "").replacing("\0", with: "").prefix(500))
 }
 
 /// All names of a closed set of values, for an error that says what would be right.

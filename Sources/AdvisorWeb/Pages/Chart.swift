@@ -24,9 +24,6 @@ struct Chart {
     private static let top = 12.0
     private static let bottom = 34.0
 
-    /// A gap longer than this is drawn as a gap.
-    private static let gap = Milliseconds.days(Int64(3))
-
     private static let ink = "#1b2430"
     private var rawColour: String { normalised.isEmpty ? Chart.ink : "#9aa5b1" }
 

@@ -88,10 +88,14 @@ struct InboxModel {
     }
 }
 
-/// A licence plate with its middle hidden: `苏E·12345` → `苏E·**5`.
+/// A licence plate with its middle hidden: `苏E·12345` → `苏E·***45`; short ones show less.
 func masked(_ plate: String?) -> String? {
-    guard let plate, plate.count > 4 else { return plate }
-    return plate.prefix(3) + String(repeating: "*", count: plate.count - 5) + plate.suffix(2)
+    guard let plate else { return nil }
+    let shown = plate.count > 6 ? (head: 3, tail: 2) : (head: 1, tail: 1)
+    guard plate.count > 2 else { return String(repeating: "*", count: plate.count) }
+    return plate.prefix(shown.head)
+        + String(repeating: "*", count: plate.count - shown.head - shown.tail)
+        + plate.suffix(shown.tail)
 }
 
 /// What the page of one suggestion shows.
@@ -323,28 +327,16 @@ extension SuggestionModel.AlertModel {
         let raw = try await services.reads.readings(
             of: row.vehicleID,
             path: services.catalogue[component.signal].path,
+            companion: component.companion.map { services.catalogue[$0].path },
             from: start,
-            to: now
+            to: now,
+            limit: Limits.chartReadingsMax
         ).filter { rule.usable.contains($0.value) }
-        guard let companion = component.companion else { return ([], thinned(raw)) }
-        let temperatures = try await services.reads.readings(
-            of: row.vehicleID,
-            path: services.catalogue[companion].path,
-            from: start,
-            to: now
-        )
-        let byTime = Dictionary(temperatures.map { ($0.at, $0.value) }) { first, _ in first }
         let normalised = raw.compactMap { point in
-            byTime[point.at].map {
+            point.companion.map {
                 SamplePoint(at: point.at, value: Measure.coldPressure(point.value, at: $0))
             }
         }
-        return (thinned(normalised), thinned(raw))
-    }
-
-    private static func thinned(_ points: [SamplePoint]) -> [SamplePoint] {
-        let step = (points.count + Limits.chartReadingsMax - 1) / Limits.chartReadingsMax
-        guard step > 1 else { return points }
-        return stride(from: points.count - 1, through: 0, by: -step).reversed().map { points[$0] }
+        return (normalised, raw)
     }
 }

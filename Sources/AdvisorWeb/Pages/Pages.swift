@@ -252,7 +252,7 @@ struct Pages: Sendable {
                 SuggestionID(rawValue: id),
                 version: form.version,
                 reason: reason,
-                note: String((form.note ?? "").prefix(500)),
+                note: noteText(form.note),
                 actor: "advisor"
             )
         )

@@ -7,10 +7,13 @@ package import Telemetry
 package struct SamplePoint: Sendable, Equatable {
     package var at: Timestamp
     package var value: Double
+    /// What another signal said at that instant, when asked for.
+    package var companion: Double?
 
-    package init(at: Timestamp, value: Double) {
+    package init(at: Timestamp, value: Double, companion: Double? = nil) {
         self.at = at
         self.value = value
+        self.companion = companion
     }
 }
 
@@ -27,28 +30,55 @@ package struct DeadLetterRecord: Sendable, Equatable {
 }
 
 extension ReadStore {
-    /// Good readings of one signal, oldest first.
+    /// Good readings of one signal, oldest first, each with the companion's value of the same
+    /// instant; at most `limit`, thinned evenly.
     package func readings(
         of vehicle: VehicleID,
         path: String,
+        companion: String?,
         from: Timestamp,
-        to: Timestamp
+        to: Timestamp,
+        limit: Int
     ) async throws -> [SamplePoint] {
         try await store.pool.read { database in
-            try Row.fetchAll(
+            let signal = try Int64.fetchOne(
+                database,
+                sql: "SELECT id FROM signal WHERE path = ?",
+                arguments: [path]
+            )
+            let range: StatementArguments = [
+                Int64(vehicle.index), signal, from.milliseconds, to.milliseconds,
+            ]
+            let count =
+                try Int.fetchOne(
+                    database,
+                    sql: """
+                        SELECT count(*) FROM reading
+                        WHERE vehicle_id = ? AND signal_id = ? AND observed_ms BETWEEN ? AND ?
+                        """,
+                    arguments: range
+                ) ?? 0
+            let step = max(1, (count + limit - 1) / limit)
+            return try Row.fetchAll(
                 database,
                 sql: """
-                    SELECT observed_ms, value FROM reading
-                    WHERE vehicle_id = ? AND quality = 0
-                        AND signal_id = (SELECT id FROM signal WHERE path = ?)
-                        AND observed_ms BETWEEN ? AND ?
-                    ORDER BY observed_ms
+                    SELECT r.observed_ms, r.value, c.value AS companion FROM (
+                        SELECT vehicle_id, observed_ms, value,
+                            row_number() OVER (ORDER BY observed_ms DESC) AS place
+                        FROM reading
+                        WHERE vehicle_id = ? AND signal_id = ? AND observed_ms BETWEEN ? AND ?
+                            AND quality = 0
+                    ) r LEFT JOIN reading c ON c.vehicle_id = r.vehicle_id
+                        AND c.signal_id = (SELECT id FROM signal WHERE path = ?)
+                        AND c.observed_ms = r.observed_ms AND c.quality = 0
+                    WHERE (r.place - 1) % ? = 0 ORDER BY r.observed_ms
                     """,
-                arguments: [Int64(vehicle.index), path, from.milliseconds, to.milliseconds]
+                arguments: range + [companion, step]
             ).map {
                 SamplePoint(
                     at: Timestamp(milliseconds: $0["observed_ms"]),
-                    value: $0["value"]
+                    value: $0["value"],
+                    companion: $0["companion"]
                 )
             }
         }

@@ -1,0 +1,100 @@
+import CoreLoop
+import GRDB
+import GatewayCore
+import Logging
+import Support
+import Telemetry
+import Testing
+import Threads
+
+@testable import Store
+
+/// The loop against a store that cannot write for a while.
+@Suite(.serialized)
+struct CoreLoopTests {
+    private let folder: ScratchFolder
+
+    init() throws {
+        folder = try ScratchFolder()
+    }
+
+    private func start() throws -> (CoreLoop, GatewayStore) {
+        let assembly = try Fixtures.assembly()
+        let store = try GatewayStore(path: folder.path("a.sqlite"), durability: .full)
+        let writer = try Writer(
+            store: store,
+            catalogue: assembly.catalogue,
+            stations: assembly.stations
+        )
+        var logger = Logger(label: "test")
+        logger.logLevel = .critical
+        let core = CoreLoop(clock: { Fixtures.start }, logger: logger)
+        core.start(assembly.makeGateway(), writer: writer, registry: [])
+        return (core, store)
+    }
+
+    private let packet = Fixtures.batch([
+        Fixtures.packet("v1", sequence: 1, at: Fixtures.start, ["Vehicle.Speed": 1])
+    ])
+
+    /// Another process holds the write lock: as good as a full disk, and it can be taken back.
+    private func lock() throws -> DatabaseQueue {
+        var configuration = Configuration()
+        configuration.allowsUnsafeTransactions = true
+        let queue = try DatabaseQueue(
+            path: folder.path("a.sqlite"),
+            configuration: configuration
+        )
+        try queue.inDatabase { try $0.execute(sql: "BEGIN IMMEDIATE") }
+        return queue
+    }
+
+    private func count(_ store: GatewayStore) throws -> Int {
+        try store.pool.read { try Int.fetchOne($0, sql: "SELECT count(*) FROM reading") } ?? 0
+    }
+
+    private func deliver(_ core: CoreLoop) -> (Reply<Bool>, DedicatedThread) {
+        let reply = Reply<Bool>()
+        let packet = packet
+        let thread = DedicatedThread(name: "deliver") {
+            reply.send(core.deliver(packet) != nil)
+        }
+        return (reply, thread)
+    }
+
+    @Test func aFailedCommitIsNotAnsweredUntilItSucceeds() async throws {
+        let (core, store) = try start()
+        let blocker = try lock()
+        let (reply, thread) = deliver(core)
+        _ = try await eventually("a store error") { core.status.storeError }
+        #expect(reply.receive(waitingMilliseconds: 200) == nil)
+        let refused = await core.submit(
+            .book(.init(rawValue: 1), version: 1, offer: nil, actor: "a")
+        )
+        #expect(refused == .failure(Problem(.storeUnavailable)))
+        try blocker.inDatabase { try $0.execute(sql: "ROLLBACK") }
+        #expect(reply.receive(waitingMilliseconds: 20_000) == true)
+        thread.join()
+        #expect(core.status.storeError == nil && core.status.stored == 1)
+        core.stop()
+        #expect(try count(store) == 1)
+    }
+
+    /// Stopped while the store fails: the batch is abandoned, so it is never acknowledged.
+    @Test func aStopGivesUpWhatCannotBeStored() async throws {
+        let (core, store) = try start()
+        let blocker = try lock()
+        let (reply, thread) = deliver(core)
+        _ = try await eventually("a store error") { core.status.storeError }
+        core.stopRetrying()
+        #expect(reply.receive(waitingMilliseconds: 20_000) == false)
+        thread.join()
+        try blocker.inDatabase { try $0.execute(sql: "ROLLBACK") }
+        // The core's memory is ahead of the store now: nothing more may be stored.
+        let (second, other) = deliver(core)
+        #expect(second.receive(waitingMilliseconds: 20_000) == false)
+        other.join()
+        core.stop()
+        #expect(try count(store) == 0)
+    }
+}
