@@ -54,7 +54,9 @@ package enum Limits {
     package static let deadLettersMax = 100_000
     /// Commands of advisors that may wait for the core; one more is refused as overloaded.
     package static let waitingCommandsMax = 256
-    /// Open HTTP connections; more wait to be accepted. Twice the open pages of a large dealer.
+    /// Open HTTP connections; more wait to be accepted.
+    ///
+    /// Twice the open pages of a large dealer.
     package static let connectionsMax = 512
     /// Open pages that receive live changes.
     package static let changeSubscribersMax = 256
