@@ -211,7 +211,9 @@ struct SimulatedVehicle {
         pads += ailment == .wornPads ? days * 0.4 : kilometres * 0.001
         health -= ailment == .agedCells ? days * 0.02 : days * 0.004
         // The owner looks after a car that has nothing else: air every month and a half.
-        if ailment == nil, !hasPuncture, tyres[0] < placard - 4 { tyres = tyres.map { _ in placard + 4 } }
+        if ailment == nil, !hasPuncture, tyres[0] < placard - 4 {
+            tyres = tyres.map { _ in placard + 4 }
+        }
     }
 
     /// 0 for a healthy 12 V battery, 1 when both its limits are met.
