@@ -98,9 +98,11 @@ struct TrendTests {
         #expect(bench.raised.count == 1 && bench.cleared.count == 1)
     }
 
-    @Test func aLimitAlreadyMetIsRaisedWithoutATrend() throws {
+    /// Just below the limit, and flat.
+    @Test(arguments: [170.0, 30.0])
+    func aLimitAlreadyMetIsRaisedWithoutATrend(kilopascals: Double) throws {
         var bench = try Bench()
-        for hour in 0..<3 { try bench.tyre(170, at: Fixtures.start + .hours(Int64(hour))) }
+        for hour in 0..<3 { try bench.tyre(kilopascals, at: Fixtures.start + .hours(Int64(hour))) }
         bench.flush(Fixtures.start + .hours(4))
         #expect(bench.raised.map(\.evidence.isCrossed) == [true])
     }

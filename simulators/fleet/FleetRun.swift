@@ -146,7 +146,7 @@ struct FleetRun {
         guard wall > end + .seconds(Int64(punctureSeconds)) else { return }
         if !isPunctured {
             isPunctured = true
-            fleet[0].hasPuncture = true
+            fleet[0].puncture(at: wall)
             say("\(fleet[0].name) runs over a nail")
         }
         fleet[0].hurry(to: wall)

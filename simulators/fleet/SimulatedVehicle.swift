@@ -44,8 +44,7 @@ struct SimulatedVehicle {
     private var parkedHours = 10.0
     private var sequence: UInt64 = 0
     let boot: String
-    /// Set once to let all air out of a tyre within minutes.
-    var hasPuncture = false
+    private var hasPuncture = false
 
     init(
         index: Int,
@@ -125,6 +124,12 @@ struct SimulatedVehicle {
             nextAt = min(tripEnd, now + .minutes(10))
         }
         return [packet]
+    }
+
+    /// From now on a tyre loses 30 kPa a minute.
+    mutating func puncture(at now: Timestamp) {
+        age(to: now)
+        hasPuncture = true
     }
 
     /// On the road now, and sending every two seconds: somebody is watching this car.
