@@ -159,7 +159,7 @@ let package = Package(
         test("WorkshopTests", ["ConfigFiles", "Support", "Telemetry", "Workshop"]),
         test(
             "GatewayCoreTests",
-            ["Decoding", "GatewayCore", "Rules", "Support", "Telemetry", "Workshop"]
+            ["Decoding", "GatewayApp", "GatewayCore", "Rules", "Support", "Telemetry", "Workshop"]
         ),
         test("ConfigFilesTests", ["ConfigFiles", "Rules", "Support", "Telemetry", "Workshop"]),
         test(

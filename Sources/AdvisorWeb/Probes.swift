@@ -76,6 +76,11 @@ struct Probes {
             put(name, "histogram", help, samples)
         }
         counter("gateway_packets_total", "MQTT packets taken in.", status.counts.packets)
+        counter(
+            "gateway_packets_ignored_total",
+            "Packets of a configured source that say nothing it maps.",
+            status.counts.ignoredPackets
+        )
         counter("gateway_commits_total", "Batches and other units committed.", status.commits)
         histogram(
             "gateway_step_seconds",

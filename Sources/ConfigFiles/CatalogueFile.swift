@@ -49,7 +49,7 @@ package enum CatalogueFile {
     }
 
     /// `Row{1,2}.{Left,Right}` → four paths.
-    private static func expand(_ pattern: String) -> [String] {
+    static func expand(_ pattern: String) -> [String] {
         guard let open = pattern.firstIndex(of: "{"),
             let close = pattern[open...].firstIndex(of: "}")
         else { return [pattern] }

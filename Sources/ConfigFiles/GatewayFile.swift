@@ -16,6 +16,9 @@ package struct GatewaySettings: Sendable, Equatable {
     package var clientID = ""
     package var username = ""
     package var password = ""
+    package var caFile = ""
+    package var certificateFile = ""
+    package var keyFile = ""
     package var keepaliveSeconds = 0
     package var receiveMaximum = 0
     package var embeddedConfig = ""
@@ -26,6 +29,7 @@ package struct GatewaySettings: Sendable, Equatable {
     package var catalogue = ""
     package var rules = ""
     package var stations = ""
+    package var sources = ""
     package var registry = ""
     package var logLevel = ""
 }
@@ -50,6 +54,9 @@ package enum GatewayFile {
         ("broker", "client_id", .name, "gateway"),
         ("broker", "username", .text, ""),
         ("broker", "password", .text, ""),
+        ("broker", "ca_file", .path, ""),
+        ("broker", "certificate_file", .path, ""),
+        ("broker", "key_file", .path, ""),
         ("broker", "keepalive_seconds", .integer(10...3_600), "60"),
         ("broker", "receive_maximum", .integer(1...Limits.batchPacketsMax), "1000"),
         ("broker", "embedded_config", .path, "mosquitto.conf"),
@@ -60,6 +67,7 @@ package enum GatewayFile {
         ("core", "catalogue", .path, "catalogue/signals.yaml"),
         ("core", "rules", .path, "rules"),
         ("core", "stations", .path, "stations"),
+        ("core", "sources", .path, "sources"),
         ("core", "registry", .path, ""),
         (
             "log", "level",
@@ -152,6 +160,9 @@ package enum GatewayFile {
         settings.clientID = text("broker.client_id")
         settings.username = text("broker.username")
         settings.password = text("broker.password")
+        settings.caFile = text("broker.ca_file")
+        settings.certificateFile = text("broker.certificate_file")
+        settings.keyFile = text("broker.key_file")
         settings.keepaliveSeconds = number("broker.keepalive_seconds")
         settings.receiveMaximum = number("broker.receive_maximum")
         settings.embeddedConfig = text("broker.embedded_config")
@@ -162,6 +173,7 @@ package enum GatewayFile {
         settings.catalogue = text("core.catalogue")
         settings.rules = text("core.rules")
         settings.stations = text("core.stations")
+        settings.sources = text("core.sources")
         settings.registry = text("core.registry")
         settings.logLevel = text("log.level")
         return settings

@@ -116,6 +116,14 @@ struct YAMLValue {
         return value
     }
 
+    func flag() throws -> Bool {
+        switch try string() {
+        case "true": return true
+        case "false": return false
+        default: throw failure("true or false was expected")
+        }
+    }
+
     func choice<Choice: RawRepresentable & CaseIterable>(
         _ type: Choice.Type
     ) throws -> Choice where Choice.RawValue == String {

@@ -171,7 +171,8 @@ package struct PayloadDecoder: Sendable {
         readings.removeLast(readings.count - kept)
     }
 
-    private static func impossible(
+    /// Why no reading can be of this time, if so.
+    static func impossible(
         _ observedAt: Timestamp,
         _ receivedAt: Timestamp
     ) -> RejectionReason? {

@@ -39,6 +39,8 @@ package enum RejectionReason: String, CaseIterable, Sendable {
     case futureTimestamp = "future_timestamp"
     /// Before `Limits.observedAtMin`: a clock that was never set.
     case timestampTooOld = "timestamp_too_old"
+    /// The sensor is not in its source's table. Remedy: enter it, then ingest again.
+    case unknownSensor = "unknown_sensor"
     /// `Limits.vehiclesMax` vehicles are known already.
     case tooManyVehicles = "too_many_vehicles"
 }

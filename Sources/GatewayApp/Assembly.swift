@@ -1,5 +1,5 @@
 package import ConfigFiles
-import Decoding
+package import Decoding
 package import GatewayCore
 package import Rules
 package import Telemetry
@@ -9,6 +9,8 @@ package import Workshop
 package struct Assembly: Sendable {
     package var settings: GatewaySettings
     package var catalogue: Catalogue
+    package var sources: [Source]
+    package var sourceExamples: [SourceExample]
     package var rules: [Rule]
     package var jobs: [Job]
     package var stations: [Station]
@@ -19,6 +21,10 @@ package struct Assembly: Sendable {
     package init(configPath: String) throws {
         settings = try GatewayFile.load(configPath)
         catalogue = try CatalogueFile.load(settings.catalogue)
+        (sources, sourceExamples) = try SourceFile.load(
+            folder: settings.sources,
+            catalogue: catalogue
+        )
         jobs = try StationFile.loadJobs("\(settings.stations)/catalogue.yaml")
         stations = try StationFile.loadStations("\(settings.stations)/stations.yaml")
         rules = try RuleFile.load(
@@ -40,6 +46,12 @@ package struct Assembly: Sendable {
     }
 
     package func makeGateway() -> Gateway {
-        Gateway(catalogue: catalogue, rules: rules, stations: stations, jobs: jobs)
+        Gateway(
+            catalogue: catalogue,
+            sources: sources,
+            rules: rules,
+            stations: stations,
+            jobs: jobs
+        )
     }
 }

@@ -1,6 +1,7 @@
 import AdvisorWeb
 import ConfigFiles
 import CoreLoop
+import Decoding
 import Foundation
 import GatewayCore
 import Hummingbird
@@ -88,7 +89,15 @@ package enum Serve {
         let confirmations = gateway.confirmations
         let core = CoreLoop(clock: clock, logger: logger)
         core.start(gateway, writer: writer, registry: assembly.registry)
-        let source = MQTTSource(address(settings), logger: logger, clock: clock)
+        let source = MQTTSource(
+            address(settings),
+            subscriptions: MQTTSource.native
+                + assembly.sources.map {
+                    .init(filter: $0.topic.filter, refusesRetained: $0.refusesRetained)
+                },
+            logger: logger,
+            clock: clock
+        )
         let net = DedicatedThread(name: "net") {
             source.run(confirmations: confirmations) { batch in
                 core.deliver(batch).map(BatchOutcome.committed) ?? .abandoned
@@ -118,6 +127,9 @@ package enum Serve {
             clientID: settings.clientID,
             username: settings.username,
             password: settings.password,
+            caFile: settings.caFile,
+            certificateFile: settings.certificateFile,
+            keyFile: settings.keyFile,
             keepaliveSeconds: settings.keepaliveSeconds,
             receiveMaximum: settings.receiveMaximum
         )

@@ -51,6 +51,8 @@ package struct Confirmation: Sendable, Equatable {
 /// `received = accepted + rejected`; the store splits accepted into stored and duplicate.
 package struct StepCounts: Sendable, Equatable {
     package var packets = 0
+    /// Packets of a configured source that say nothing the source maps.
+    package var ignoredPackets = 0
     package var received = 0
     package var accepted = 0
     package var late = 0
@@ -66,6 +68,7 @@ package struct StepCounts: Sendable, Equatable {
 
     package static func += (left: inout StepCounts, right: StepCounts) {
         left.packets += right.packets
+        left.ignoredPackets += right.ignoredPackets
         left.received += right.received
         left.accepted += right.accepted
         left.late += right.late

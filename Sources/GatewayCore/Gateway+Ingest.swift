@@ -15,6 +15,9 @@ extension Gateway {
         let topic = batch.arena.span.extracting(packet.topic)
         let payload = batch.arena.span.extracting(packet.payload)
         do throws(Rejection) {
+            if let source = sourceDecoder.source(of: topic) {
+                return try takeForeign(source, topic, payload, packet, of: batch)
+            }
             let (kind, name) = try TopicParser.parse(topic)
             switch kind {
             case .telemetry:
@@ -50,6 +53,39 @@ extension Gateway {
             accept(reading, from: vehicle, packet.receivedAt, isRepeat: isRepeat)
         }
         reject(decoder.rejections, packet, of: batch)
+    }
+
+    private mutating func takeForeign(
+        _ source: Int,
+        _ topic: Span<UInt8>,
+        _ payload: Span<UInt8>,
+        _ packet: PacketBatch.Packet,
+        of batch: PacketBatch
+    ) throws(Rejection) {
+        guard sourceDecoder.sources[source].shape != .native else {
+            try sourceDecoder.nameVehicle(source, topic: topic)
+            let name = sourceDecoder.vehicle
+            return try takeTelemetry(payload, from: name.span, packet, of: batch)
+        }
+        guard
+            try sourceDecoder.decode(
+                source,
+                topic: topic,
+                payload: payload,
+                receivedAt: packet.receivedAt
+            )
+        else {
+            unit.counts.ignoredPackets += 1
+            return
+        }
+        if !sourceDecoder.readings.isEmpty {
+            let name = sourceDecoder.vehicle
+            let vehicle = try vehicle(named: name.span)
+            for reading in sourceDecoder.readings {
+                accept(reading, from: vehicle, packet.receivedAt, isRepeat: false)
+            }
+        }
+        reject(sourceDecoder.rejections, packet, of: batch)
     }
 
     mutating func takeLine(_ index: Int, of batch: PacketBatch) {

@@ -1,4 +1,4 @@
-import Decoding
+package import Decoding
 package import Rules
 package import Telemetry
 package import Workshop
@@ -37,6 +37,7 @@ package struct Gateway: Sendable {
     package let stations: [Station]
     let catalogue: Catalogue
     var decoder: PayloadDecoder
+    var sourceDecoder: SourceDecoder
 
     package private(set) var now = Timestamp.distantPast
     var names = InternTable()
@@ -54,12 +55,19 @@ package struct Gateway: Sendable {
     var unit = CommitUnit()
 
     /// - Precondition: there is a station, and every job a rule names is in `jobs`.
-    package init(catalogue: Catalogue, rules: [Rule], stations: [Station], jobs: [Job]) {
+    package init(
+        catalogue: Catalogue,
+        sources: [Source] = [],
+        rules: [Rule],
+        stations: [Station],
+        jobs: [Job]
+    ) {
         precondition(!stations.isEmpty, "The gateway books visits, so it needs a station.")
         self.catalogue = catalogue
         engine = RuleEngine(rules: rules, catalogue: catalogue)
         planner = VisitPlanner(catalogue: jobs)
         decoder = PayloadDecoder(catalogue: catalogue)
+        sourceDecoder = SourceDecoder(sources: sources, catalogue: catalogue)
         self.stations = stations
         calendars = stations.map { StationCalendar(bays: $0.bays.count) }
     }

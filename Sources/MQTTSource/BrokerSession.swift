@@ -8,6 +8,10 @@ package struct BrokerAddress: Sendable {
     package var clientID: String
     package var username: String
     package var password: String
+    /// PEM files; without an authority's file the connection is plain TCP.
+    package var caFile: String
+    package var certificateFile: String
+    package var keyFile: String
     package var keepaliveSeconds: Int
     package var receiveMaximum: Int
 
@@ -17,6 +21,9 @@ package struct BrokerAddress: Sendable {
         clientID: String,
         username: String = "",
         password: String = "",
+        caFile: String = "",
+        certificateFile: String = "",
+        keyFile: String = "",
         keepaliveSeconds: Int = 60,
         receiveMaximum: Int
     ) {
@@ -25,6 +32,9 @@ package struct BrokerAddress: Sendable {
         self.clientID = clientID
         self.username = username
         self.password = password
+        self.caFile = caFile
+        self.certificateFile = certificateFile
+        self.keyFile = keyFile
         self.keepaliveSeconds = keepaliveSeconds
         self.receiveMaximum = receiveMaximum
     }
@@ -96,6 +106,20 @@ package struct BrokerError: Error, CustomStringConvertible {
         unsafe mosquitto_threaded_set(handle, true)
         if !address.username.isEmpty {
             unsafe mosquitto_username_pw_set(handle, address.username, address.password)
+        }
+        if !address.caFile.isEmpty {
+            let hasCertificate = !address.certificateFile.isEmpty
+            try check(
+                unsafe mosquitto_tls_set(
+                    handle,
+                    address.caFile,
+                    nil,
+                    hasCertificate ? address.certificateFile : nil,
+                    hasCertificate ? address.keyFile : nil,
+                    nil
+                ),
+                "TLS with \(address.caFile)"
+            )
         }
         unsafe mosquitto_connect_v5_callback_set(handle) { _, context, code, flags, _ in
             guard let inbox = unsafe Inbox.from(context) else { return }
@@ -187,8 +211,17 @@ package struct BrokerError: Error, CustomStringConvertible {
     /// Queues a subscription at QoS 1.
     ///
     /// QoS 2 would be acknowledged before we see the message.
-    package func subscribe(_ filter: String) throws(BrokerError) {
-        try check(unsafe mosquitto_subscribe(handle, nil, filter, 1), "subscribe to \(filter)")
+    ///
+    /// With `refusesRetained` the broker does not send what it keeps for new subscribers.
+    package func subscribe(
+        _ filter: String,
+        refusesRetained: Bool = false
+    ) throws(BrokerError) {
+        let options = refusesRetained ? Int32(MQTT_SUB_OPT_SEND_RETAIN_NEVER.rawValue) : 0
+        try check(
+            unsafe mosquitto_subscribe_v5(handle, nil, filter, 1, options, nil),
+            "subscribe to \(filter)"
+        )
     }
 
     /// Queues a publish.

@@ -26,12 +26,24 @@ package struct SourceStatus: Sendable, Equatable {
 ///
 /// Isolation: everything runs on the thread that calls `run`; `stop` and `status` are for others.
 package final class MQTTSource: Sendable {
-    /// What vehicles publish to.
-    ///
-    /// One plain durable subscription each: shared ones are not kept over a restart of the broker.
-    package static let filters = ["vehicles/+/telemetry", "vehicles/+/profile"]
+    /// A plain durable subscription: shared ones are not kept over a restart of the broker.
+    package struct Subscription: Sendable, Equatable {
+        package var filter: String
+        package var refusesRetained: Bool
+
+        package init(filter: String, refusesRetained: Bool) {
+            self.filter = filter
+            self.refusesRetained = refusesRetained
+        }
+    }
+
+    /// What vehicles that speak our own format publish to.
+    package static let native = ["vehicles/+/telemetry", "vehicles/+/profile"].map {
+        Subscription(filter: $0, refusesRetained: false)
+    }
 
     private let address: BrokerAddress
+    private let subscriptions: [Subscription]
     private let logger: Logger
     private let clock: @Sendable () -> Timestamp
     private let wake = WakeDescriptor()
@@ -41,10 +53,12 @@ package final class MQTTSource: Sendable {
     /// `clock` gives the time a packet is stamped with when it is read.
     package init(
         _ address: BrokerAddress,
+        subscriptions: [Subscription] = native,
         logger: Logger,
         clock: @escaping @Sendable () -> Timestamp
     ) {
         self.address = address
+        self.subscriptions = subscriptions
         self.logger = logger
         self.clock = clock
     }
@@ -179,7 +193,12 @@ package final class MQTTSource: Sendable {
         isSessionPresent: Bool
     ) throws(BrokerError) {
         // Always: a broker that lost the session has lost the subscription too.
-        for filter in MQTTSource.filters { try session.subscribe(filter) }
+        for subscription in subscriptions {
+            try session.subscribe(
+                subscription.filter,
+                refusesRetained: subscription.refusesRetained
+            )
+        }
         let isFirst = current.withLock { status in
             defer {
                 status.isConnected = true

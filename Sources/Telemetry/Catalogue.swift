@@ -57,14 +57,16 @@ package struct UnitConversion: Sendable, Equatable {
 package enum Units {
     /// Each unit as its quantity and its conversion to the quantity's base unit.
     ///
-    /// Source: the unit ids of COVESA VSS v6.0 `units.yaml`; factors from the SI brochure,
+    /// Source: the unit ids of COVESA VSS v6.0 `units.yaml`, and SenML's of RFC 8428 §12.1 and
+    /// RFC 8798 §4 (`Cel`, `/`, `/100`); factors from the SI brochure,
     /// 9th edition (psi: NIST SP 811, Appendix B).
     private static let table: [String: (quantity: String, factor: Double, offset: Double)] = [
         "Pa": ("pressure", 0.001, 0), "hPa": ("pressure", 0.1, 0), "mbar": ("pressure", 0.1, 0),
         "kPa": ("pressure", 1, 0), "bar": ("pressure", 100, 0),
         "psi": ("pressure", 6.894_757_293_168, 0),
         "celsius": ("temperature", 1, 0), "Celsius": ("temperature", 1, 0),
-        "degC": ("temperature", 1, 0), "K": ("temperature", 1, -273.15),
+        "degC": ("temperature", 1, 0), "Cel": ("temperature", 1, 0),
+        "K": ("temperature", 1, -273.15),
         "degF": ("temperature", 5.0 / 9.0, -160.0 / 9.0),
         "mm": ("length", 0.001, 0), "m": ("length", 1, 0), "km": ("length", 1_000, 0),
         "mi": ("length", 1_609.344, 0), "miles": ("length", 1_609.344, 0),
@@ -73,7 +75,9 @@ package enum Units {
         "mV": ("voltage", 0.001, 0), "V": ("voltage", 1, 0),
         "mA": ("current", 0.001, 0), "A": ("current", 1, 0),
         "percent": ("ratio", 1, 0), "%": ("ratio", 1, 0), "ratio": ("ratio", 100, 0),
+        "/": ("ratio", 100, 0), "/100": ("ratio", 1, 0),
         "km/h": ("speed", 1, 0), "m/s": ("speed", 3.6, 0), "mph": ("speed", 1.609_344, 0),
+        "kn": ("speed", 1.852, 0),
         "rpm": ("rotation", 1, 0), "count": ("count", 1, 0), "": ("none", 1, 0),
     ]
 

@@ -12,7 +12,7 @@ struct GatewayCommand: AsyncParsableCommand {
               gateway serve --config config/gateway.yaml
               gateway replay recording.jsonl.gz --alerts alerts.csv
             """,
-        subcommands: [ServeCommand.self, ReplayCommand.self]
+        subcommands: [ServeCommand.self, ReplayCommand.self, SourcesCommand.self]
     )
 }
 

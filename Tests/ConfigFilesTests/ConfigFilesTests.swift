@@ -32,7 +32,7 @@ struct ConfigFilesTests {
         #expect(path.hasSuffix("config/empty.yaml"))
         for keyPath in [
             \GatewaySettings.storePath, \.embeddedConfig, \.embeddedData, \.catalogue, \.rules,
-            \.stations,
+            \.stations, \.sources,
         ] as [WritableKeyPath<GatewaySettings, String>] {
             #expect(
                 URL(fileURLWithPath: defaults[keyPath: keyPath]).lastPathComponent
@@ -190,5 +190,64 @@ struct ConfigFilesTests {
     func aBadRegistryHasALine(text: String, expected: String) throws {
         let path = try folder.write("vehicles.csv", text)
         #expect(complaint { _ = try RegistryFile.load(path) }.hasPrefix(expected))
+    }
+
+    // MARK: Sources
+
+    @Test(arguments: [
+        ("topic: a/+/b", "sources/x.yaml:2:8: a topic with named levels"),
+        ("topic: vehicles/{vehicle}/x/{r...}", "sources/x.yaml:2:8: must begin with a level"),
+        ("topic: a/{car}/{r...}", "where is the vehicle?"),
+        ("topic: a/{vehicle}", "sources/x.yaml:2:8: must end in {name...}"),
+        (
+            "topic: a/{vehicle}/{r...}\nsignals: [{from: x, signal: Vehicle.Speed, unit: furlong}]",
+            "'furlong' does not convert to 'km/h'"
+        ),
+        (
+            "topic: a/{vehicle}/{r...}\nsignals: [{from: x, signal: Vehicle.Warp}]",
+            "'Vehicle.Warp' is not in the catalogue"
+        ),
+        ("topic: a/{vehicle}/{r...}\nsignals: []", "the key 'signals' is missing or empty"),
+        ("topic: a/{vehicle}/{r...}\nunits: []", "unknown key 'units'"),
+    ])
+    func aSourceThatCannotWorkIsRefusedWithItsLine(text: String, expected: String) throws {
+        let catalogue = try CatalogueFile.load(
+            Repository.root.appendingPathComponent("config/catalogue/signals.yaml").path
+        )
+        let file = try folder.write("sources/x.yaml", "name: x\n\(text)\npayload: scalar\n")
+        let found = complaint {
+            _ = try SourceFile.load(
+                folder: file.replacing("/x.yaml", with: ""),
+                catalogue: catalogue
+            )
+        }
+        #expect(found.contains(expected), "\(found)")
+    }
+
+    @Test(arguments: [
+        ("sensor,vehicle,wheel\na,v,Row1.Left\na,v,Row1.Right\n", "occurs twice"),
+        ("sensor,vehicle,wheel\na,v,Front\n", "the wheel is one of"),
+        ("sensor,vehicle\na,v\n", "the column 'wheel' is missing"),
+        ("sensor,vehicle,wheel,wheel\na,v,Row1.Left,Row1.Left\n", "a column occurs twice"),
+    ])
+    func aTableOfSensorsIsChecked(text: String, expected: String) throws {
+        let catalogue = try CatalogueFile.load(
+            Repository.root.appendingPathComponent("config/catalogue/signals.yaml").path
+        )
+        _ = try folder.write("sources/sensors.csv", text)
+        let wheels = "Vehicle.Chassis.Axle.Row{1,2}.Wheel.{Left,Right}.Tire.Pressure"
+        let file = try folder.write(
+            "sources/x.yaml",
+            "name: x\ntopic: r/{receiver}\npayload: object\n"
+                + "sensor: {from: /id, table: sensors.csv}\n"
+                + "signals: [{from: /p, signal: '\(wheels)'}]\n"
+        )
+        let found = complaint {
+            _ = try SourceFile.load(
+                folder: file.replacing("/x.yaml", with: ""),
+                catalogue: catalogue
+            )
+        }
+        #expect(found.contains(expected), "\(found)")
     }
 }

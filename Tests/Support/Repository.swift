@@ -39,6 +39,10 @@ package final class ScratchFolder: Sendable {
 
     package func write(_ name: String, _ text: String) throws -> String {
         let path = path(name)
+        try FileManager.default.createDirectory(
+            atPath: URL(fileURLWithPath: path).deletingLastPathComponent().path,
+            withIntermediateDirectories: true
+        )
         try text.write(toFile: path, atomically: true, encoding: .utf8)
         return path
     }

@@ -1,0 +1,114 @@
+import Telemetry
+
+/// Any JSON document → the values at the pointers somebody asks for (RFC 6901).
+enum JSONWalk {
+    enum Kind: Equatable {
+        case number(Double)
+        case boolean(Bool)
+        case text
+        case null
+    }
+
+    /// A leaf: what it is, and where it stands.
+    struct Value {
+        var kind: Kind
+        var start: Int
+        var end: Int
+
+        /// The text inside the quotes, or the literal as written.
+        func string(_ bytes: Span<UInt8>) -> String {
+            let scanner = JSONScanner()
+            let text =
+                kind == .text
+                ? JSONScanner.Text(start: start + 1, end: end - 1, hasEscapes: true)
+                : JSONScanner.Text(start: start, end: end, hasEscapes: false)
+            return scanner.string(text, bytes)
+        }
+    }
+
+    /// Fills `values` by the fields of `table`.
+    /// - Throws: `notJSON` or `nestingTooDeep`, or `duplicateField` when a wanted value occurs
+    ///   twice.
+    static func collect(
+        _ bytes: Span<UInt8>,
+        _ table: FieldTable,
+        into values: inout [Value?]
+    ) throws(Rejection) {
+        guard !bytes.isEmpty else { throw Rejection(.empty, at: 0) }
+        var scanner = JSONScanner()
+        var pointer: [UInt8] = []
+        try walk(&scanner, bytes, table, &pointer, &values, depth: 0)
+        try scanner.end(bytes)
+    }
+
+    private static func walk(
+        _ scanner: inout JSONScanner,
+        _ bytes: Span<UInt8>,
+        _ table: FieldTable,
+        _ pointer: inout [UInt8],
+        _ values: inout [Value?],
+        depth: Int
+    ) throws(Rejection) {
+        guard depth <= Limits.nestingDepthMax else { throw scanner.failure(.nestingTooDeep) }
+        let length = pointer.count
+        switch try scanner.peek(bytes) {
+        case UInt8(ascii: "{"):
+            guard try scanner.open(UInt8(ascii: "{"), UInt8(ascii: "}"), bytes) else { return }
+            repeat {
+                let name = try scanner.name(bytes)
+                pointer.append(UInt8(ascii: "/"))
+                for byte in scanner.unescaped(name, bytes) {
+                    switch byte {
+                    case UInt8(ascii: "~"): pointer.append(contentsOf: "~0".utf8)
+                    case UInt8(ascii: "/"): pointer.append(contentsOf: "~1".utf8)
+                    default: pointer.append(byte)
+                    }
+                }
+                try walk(&scanner, bytes, table, &pointer, &values, depth: depth + 1)
+                pointer.removeLast(pointer.count - length)
+            } while try scanner.another(before: UInt8(ascii: "}"), bytes)
+        case UInt8(ascii: "["):
+            guard try scanner.open(UInt8(ascii: "["), UInt8(ascii: "]"), bytes) else { return }
+            var index = 0
+            repeat {
+                pointer.append(contentsOf: "/\(index)".utf8)
+                try walk(&scanner, bytes, table, &pointer, &values, depth: depth + 1)
+                pointer.removeLast(pointer.count - length)
+                index += 1
+            } while try scanner.another(before: UInt8(ascii: "]"), bytes)
+        default:
+            let start = scanner.position
+            guard let field = table.field(pointer.span) else { return try scanner.skipValue(bytes) }
+            guard values[field] == nil else {
+                throw Rejection(
+                    .duplicateField,
+                    at: start,
+                    String(decoding: pointer, as: UTF8.self)
+                )
+            }
+            let kind = try leaf(&scanner, bytes)
+            values[field] = Value(kind: kind, start: start, end: scanner.position)
+        }
+    }
+
+    private static func leaf(
+        _ scanner: inout JSONScanner,
+        _ bytes: Span<UInt8>
+    ) throws(Rejection) -> Kind {
+        switch try scanner.peek(bytes) {
+        case UInt8(ascii: "\""):
+            _ = try scanner.text(bytes)
+            return .text
+        case UInt8(ascii: "t"):
+            try scanner.literal("true", bytes)
+            return .boolean(true)
+        case UInt8(ascii: "f"):
+            try scanner.literal("false", bytes)
+            return .boolean(false)
+        case UInt8(ascii: "n"):
+            try scanner.literal("null", bytes)
+            return .null
+        default: return .number(try scanner.number(bytes))
+        }
+    }
+}

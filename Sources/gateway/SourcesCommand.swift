@@ -1,0 +1,75 @@
+import ArgumentParser
+import Foundation
+import GatewayApp
+
+/// `gateway sources`: what speaks MQTT besides our own format, checked without a broker.
+struct SourcesCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "sources",
+        abstract: "Lists, tests and tries the payload dialects of config/sources.",
+        subcommands: [List.self, Test.self, Try.self]
+    )
+
+    struct Settings: ParsableArguments {
+        @Option(help: "Settings; paths inside are relative to that file.")
+        var config = "config/gateway.yaml"
+
+        func assembly() throws -> Assembly {
+            do { return try Assembly(configPath: config) } catch { throw failure(error) }
+        }
+    }
+
+    struct List: ParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "One line per source in force.")
+
+        @OptionGroup var settings: Settings
+
+        func run() throws {
+            for line in SourceTrial.list(try settings.assembly()) { print(line) }
+        }
+    }
+
+    struct Test: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Runs the examples that stand in the source files."
+        )
+
+        @OptionGroup var settings: Settings
+
+        func run() throws {
+            let (examples, complaints) = SourceTrial.test(try settings.assembly())
+            for complaint in complaints { print(complaint) }
+            print("\(examples) examples, \(complaints.count) failed")
+            if !complaints.isEmpty { throw ExitCode.failure }
+        }
+    }
+
+    struct Try: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Shows what would become of a message.",
+            discussion: """
+                Examples:
+                  gateway sources try ovms/anna/leaf7/metric/v/b/12v/voltage 12.61
+                  gateway sources try vehicles/v1/telemetry - < packet.json
+                """
+        )
+
+        @Argument(help: "The topic.")
+        var topic: String
+
+        @Argument(help: "The payload; - reads it from standard input.")
+        var payload: String
+
+        @OptionGroup var settings: Settings
+
+        func run() throws {
+            let bytes =
+                payload == "-"
+                ? Array(FileHandle.standardInput.readDataToEndOfFile()) : Array(payload.utf8)
+            let assembly = try settings.assembly()
+            for line in SourceTrial.outcome(of: topic, payload: bytes, assembly: assembly) {
+                print(line)
+            }
+        }
+    }
+}
