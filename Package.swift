@@ -42,7 +42,6 @@ func test(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
 }
 
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
-let sqlite = Target.Dependency.product(name: "GRDBSQLite", package: "GRDB.swift")
 let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
 let hummingbirdCore = Target.Dependency.product(name: "HummingbirdCore", package: "hummingbird")
 let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
@@ -105,7 +104,7 @@ let package = Package(
         room("MQTTSource", ["CMosquitto", "GatewayCore", "Telemetry", "Threads", logging]),
         room(
             "Store",
-            [grdb, sqlite, "GatewayCore", "Telemetry", "Decoding", "Rules", "Workshop"]
+            [grdb, "GatewayCore", "Telemetry", "Decoding", "Rules", "Workshop"]
         ),
         room(
             "CoreLoop",

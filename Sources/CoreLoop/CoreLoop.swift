@@ -108,7 +108,8 @@ package final class CoreLoop: Sendable {
 
     private func run(_ gateway: Gateway, _ writer: Writer, _ registry: [RegistryRow]) {
         var gateway = gateway
-        if !registry.isEmpty { _ = step(.registry(registry), &gateway, writer) }
+        var wanted: [VehicleID] = []
+        if !registry.isEmpty { _ = step(.registry(registry), &gateway, writer, &wanted) }
         var saidAliveAt = ContinuousClock.now
         while !mailbox.isFinished {
             if ContinuousClock.now - saidAliveAt > CoreLoop.signOfLife {
@@ -118,15 +119,18 @@ package final class CoreLoop: Sendable {
             let message = mailbox.receive(waitingMilliseconds: CoreLoop.idleMilliseconds)
             switch message {
             case .batch(let batch, let reply):
-                let unit = step(.packets(batch), &gateway, writer, batch.packets.first?.receivedAt)
+                let arrival = batch.packets.first?.receivedAt
+                let unit = step(.packets(batch), &gateway, writer, &wanted, arrival)
                 reply.send(unit?.confirmations)
             case .command(let command, let continuation):
-                let unit = step(.command(command), &gateway, writer)
+                let unit = step(.command(command), &gateway, writer, &wanted)
                 continuation.resume(
                     returning: unit?.answer ?? .failure(Problem(.storeUnavailable))
                 )
             case nil:
-                if let due = gateway.nextDue, due <= clock() { _ = step(.tick, &gateway, writer) }
+                if let due = gateway.nextDue, due <= clock() {
+                    _ = step(.tick, &gateway, writer, &wanted)
+                }
             }
         }
     }
@@ -138,6 +142,7 @@ package final class CoreLoop: Sendable {
         _ input: Input,
         _ gateway: inout Gateway,
         _ writer: Writer,
+        _ wanted: inout [VehicleID],
         _ firstReceivedAt: Timestamp? = nil
     ) -> CommitUnit? {
         // After a commit was given up, memory is ahead of the store: nothing more may be stored.
@@ -145,9 +150,10 @@ package final class CoreLoop: Sendable {
             return nil
         }
         let begun = ContinuousClock.now
-        let unit = gateway.step(input, now: clock())
+        let unit = gateway.step(input, now: clock(), checkpointing: wanted)
         let started = ContinuousClock.now
         guard let receipt = commit(unit, writer) else { return nil }
+        wanted = receipt.wanted
         let commitSeconds = seconds(ContinuousClock.now - started)
         let lag = firstReceivedAt.map { Double((clock() - $0).rawValue) / 1_000 }
         let isChanged = !unit.alerts.isEmpty || !unit.suggestions.isEmpty

@@ -92,9 +92,11 @@ private struct ReplayRun {
     var counts = StepCounts()
     var stored = 0
     var duplicate = 0
+    /// Vehicles of whom the store wants a checkpoint next.
+    var wanted: [VehicleID] = []
 
     mutating func take(_ input: Input) throws {
-        try note(gateway.step(input, now: gateway.now))
+        try note(gateway.step(input, now: gateway.now, checkpointing: wanted))
     }
 
     mutating func finish() throws {
@@ -108,6 +110,7 @@ private struct ReplayRun {
         counts += unit.counts
         stored += receipt.stored
         duplicate += receipt.duplicate
+        wanted = receipt.wanted
         for entry in unit.alertLog where entry.kind == .raise || includesAlertChanges {
             let crossing = entry.predictedCrossing.map { "\($0)" } ?? ""
             let type = includesAlertChanges ? ",\(entry.kind.rawValue)" : ""
@@ -163,41 +166,6 @@ private struct ReplayRun {
             ]
             return lines.joined(separator: "\n")
         }
-    }
-}
-
-/// A field of a CSV line, quoted when it must be (RFC 4180).
-private func csv(_ text: String) -> String {
-    guard text.contains(where: { $0 == "," || $0 == "\"" || $0.isNewline }) else { return text }
-    return "\"" + text.replacing("\"", with: "\"\"") + "\""
-}
-
-/// A CSV file that is written line by line.
-private final class CSVFile {
-    private let handle: FileHandle
-    private var buffer = ""
-
-    init(path: String, header: String) throws {
-        guard FileManager.default.createFile(atPath: path, contents: nil),
-            let handle = FileHandle(forWritingAtPath: path)
-        else { throw RecordingError(path: path, cause: "cannot be written") }
-        self.handle = handle
-        try write(header)
-    }
-
-    func write(_ line: String) throws {
-        buffer += line + "\n"
-        if buffer.utf8.count > 1 << 16 { try flush() }
-    }
-
-    func close() throws {
-        try flush()
-        try handle.close()
-    }
-
-    private func flush() throws {
-        try handle.write(contentsOf: Data(buffer.utf8))
-        buffer = ""
     }
 }
 

@@ -64,6 +64,8 @@ package enum Serve {
             try Restorer.load(store, stations: assembly.stations),
             now: clock()
         )
+        try writer.recall { gateway.recall($0) }
+        gateway.resume()
         for vehicle in unreadable {
             logger.warning(
                 "a checkpoint of another version: the vehicle's trends start afresh",

@@ -28,6 +28,22 @@ package struct DeadLetter: Sendable, Equatable {
     package var rejectedCount: Int
 }
 
+/// A packet's own number or, from vehicles that number nothing, its hash: what tells a repeat.
+package struct PacketMark: Sendable, Equatable {
+    package enum Kind: Sendable, Equatable {
+        case numbered([UInt8], UInt64)
+        case unnumbered(UInt64)
+    }
+
+    package var vehicle: VehicleID
+    package var kind: Kind
+
+    package init(vehicle: VehicleID, kind: Kind) {
+        self.vehicle = vehicle
+        self.kind = kind
+    }
+}
+
 /// "All up to this number are stored": what a vehicle may forget.
 package struct Confirmation: Sendable, Equatable {
     package var vehicle: String
@@ -86,8 +102,11 @@ package struct StepCounts: Sendable, Equatable {
 /// Everything one step changes, to be stored in one transaction; only data.
 package struct CommitUnit: Sendable {
     package var readings: [Reading] = []
+    package var marks: [PacketMark] = []
     package var vehicles: [VehicleRow] = []
     package var deadLetters: [DeadLetter] = []
+    /// Of vehicles whose state changed other than by readings and marks, which the store keeps, and
+    /// of those that were asked for.
     package var checkpoints: [(vehicle: VehicleID, bytes: [UInt8])] = []
     package var alerts: [Alert] = []
     package var suggestions: [Suggestion] = []
@@ -106,7 +125,8 @@ package struct CommitUnit: Sendable {
     package init() {}
 
     package var isEmpty: Bool {
-        readings.isEmpty && vehicles.isEmpty && deadLetters.isEmpty && checkpoints.isEmpty
+        readings.isEmpty && marks.isEmpty && vehicles.isEmpty && deadLetters.isEmpty
+            && checkpoints.isEmpty
             && alerts.isEmpty && suggestions.isEmpty && releasedOccupancies.isEmpty
             && occupancies.isEmpty && transitions.isEmpty
     }

@@ -142,7 +142,7 @@ extension Gateway {
             vehicle: vehicle,
             signal: decoded.signal,
             observedAt: decoded.observedAt,
-            receivedAt: receivedAt,
+            receivedAt: now,
             value: decoded.value,
             quality: decoded.quality
         )
@@ -157,7 +157,6 @@ extension Gateway {
         // A repeated packet goes to the store, which knows best what it has, but not to the rules.
         guard !isRepeat else { return }
         let index = Int(vehicle.index)
-        touch(vehicle)
         let wasWaiting = vehicles[index].rules.flushDue != nil
         let isFull = engine.hold(reading, now: now, &vehicles[index].rules)
         if isFull {
@@ -206,34 +205,46 @@ extension Gateway {
         guard header.sequence == nil else { return !noteSequence(header, of: vehicle) }
         var hash: UInt64 = 0xcbf2_9ce4_8422_2325
         for index in payload.indices { hash = (hash ^ UInt64(payload[index])) &* 0x100_0000_01b3 }
-        let index = Int(vehicle.index)
-        touch(vehicle)
-        if vehicles[index].recentPackets.contains(hash) { return true }
-        if vehicles[index].recentPackets.count >= Limits.recentPacketsMax {
-            vehicles[index].recentPackets.removeFirst()
-        }
-        vehicles[index].recentPackets.append(hash)
+        let mark = PacketMark(vehicle: vehicle, kind: .unnumbered(hash))
+        guard note(mark) else { return true }
+        unit.marks.append(mark)
         return false
     }
 
     /// False when the packet is a repeat by its number.
     private mutating func noteSequence(_ header: PacketHeader, of vehicle: VehicleID) -> Bool {
         guard let sequence = header.sequence else { return true }
-        let index = Int(vehicle.index)
-        touch(vehicle)
-        // The boot heard last is kept longest.
-        if let known = vehicles[index].windows.firstIndex(where: { $0.boot == header.boot }) {
-            vehicles[index].windows.append(vehicles[index].windows.remove(at: known))
-        } else {
-            if vehicles[index].windows.count >= Limits.bootsPerVehicleMax {
-                vehicles[index].windows.removeFirst()
-            }
-            vehicles[index].windows.append(SequenceWindow(boot: header.boot))
-        }
-        let place = vehicles[index].windows.count - 1
-        let isNew = vehicles[index].windows[place].insert(sequence)
-        confirm(vehicle, vehicles[index].windows[place])
+        let mark = PacketMark(vehicle: vehicle, kind: .numbered(header.boot, sequence))
+        let isNew = note(mark)
+        if isNew { unit.marks.append(mark) }
+        if let window = vehicles[Int(vehicle.index)].windows.last { confirm(vehicle, window) }
         return isNew
+    }
+
+    /// Remembers a packet; false when it is a repeat.
+    mutating func note(_ mark: PacketMark) -> Bool {
+        let index = Int(mark.vehicle.index)
+        switch mark.kind {
+        case .unnumbered(let hash):
+            if vehicles[index].recentPackets.contains(hash) { return false }
+            if vehicles[index].recentPackets.count >= Limits.recentPacketsMax {
+                vehicles[index].recentPackets.removeFirst()
+            }
+            vehicles[index].recentPackets.append(hash)
+            return true
+        case .numbered(let boot, let sequence):
+            // The boot heard last is kept longest.
+            if let known = vehicles[index].windows.firstIndex(where: { $0.boot == boot }) {
+                vehicles[index].windows.append(vehicles[index].windows.remove(at: known))
+            } else {
+                if vehicles[index].windows.count >= Limits.bootsPerVehicleMax {
+                    vehicles[index].windows.removeFirst()
+                }
+                vehicles[index].windows.append(SequenceWindow(boot: boot))
+            }
+            let place = vehicles[index].windows.count - 1
+            return vehicles[index].windows[place].insert(sequence)
+        }
     }
 
     private mutating func confirm(_ vehicle: VehicleID, _ window: SequenceWindow) {

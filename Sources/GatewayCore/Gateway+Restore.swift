@@ -6,7 +6,8 @@ package import Workshop
 package struct RestoredState: Sendable {
     /// In order of id, without gaps.
     package var vehicles: [VehicleRow] = []
-    package var checkpoints: [(vehicle: VehicleID, bytes: [UInt8])] = []
+    /// Each with the journal's row up to which it tells.
+    package var checkpoints: [(vehicle: VehicleID, row: Int64, bytes: [UInt8])] = []
     /// Alerts that live, ascending.
     package var alerts: [Alert] = []
     /// Suggestions that live or whose visit is not over, ascending.
@@ -22,6 +23,19 @@ package struct RestoredState: Sendable {
     package init() {}
 }
 
+/// What one commit took in, from the store's journal.
+package struct JournalUnit: Sendable {
+    package var row: Int64
+    package var marks: [PacketMark]
+    package var readings: [Reading]
+
+    package init(row: Int64, marks: [PacketMark], readings: [Reading]) {
+        self.row = row
+        self.marks = marks
+        self.readings = readings
+    }
+}
+
 /// Checkpoints: everything the core remembers of a vehicle that is not a record of its own.
 extension Gateway {
     func checkpoint(of vehicle: VehicleID) -> [UInt8] {
@@ -35,8 +49,8 @@ extension Gateway {
         return writer.bytes
     }
 
-    /// Takes up where the store left off; timers are rebuilt from the records, and what fell due
-    /// since is fired by the next step, each at its own time.
+    /// Takes up the records and checkpoints of a store; then follow `recall`, row by row, and
+    /// `resume`.
     /// - Returns: vehicles whose checkpoint could not be read and who start afresh.
     package mutating func restore(_ state: RestoredState, now: Timestamp) -> [VehicleID] {
         precondition(vehicles.isEmpty, "A gateway is restored before its first step.")
@@ -47,7 +61,8 @@ extension Gateway {
             _ = names.intern(Array(row.name.utf8).span)
             vehicles.append(VehicleEntry(firstSeenAt: row.firstSeenAt))
         }
-        for (vehicle, bytes) in state.checkpoints {
+        for (vehicle, row, bytes) in state.checkpoints {
+            checkpointRows[vehicle] = row
             do throws(CheckpointError) {
                 try restore(vehicle, bytes)
             } catch {
@@ -67,6 +82,48 @@ extension Gateway {
         return unreadable
     }
 
+    /// Takes in again what the store holds beyond a vehicle's checkpoint: the same readings in the
+    /// same order, so the same state.
+    package mutating func recall(_ unit: JournalUnit) {
+        for mark in unit.marks where isBeyond(unit.row, mark.vehicle) { _ = note(mark) }
+        for reading in unit.readings
+        where reading.quality == .good && isBeyond(unit.row, reading.vehicle) {
+            let index = Int(reading.vehicle.index)
+            let now = reading.receivedAt
+            if let due = vehicles[index].rules.flushDue, due <= now {
+                recallFlush(reading.vehicle, now: due)
+            }
+            if engine.hold(reading, now: now, &vehicles[index].rules) {
+                recallFlush(reading.vehicle, now: now)
+            }
+        }
+    }
+
+    private func isBeyond(_ row: Int64, _ vehicle: VehicleID) -> Bool {
+        Int(vehicle.index) < vehicles.count && checkpointRows[vehicle].map { $0 < row } ?? true
+    }
+
+    private mutating func recallFlush(_ vehicle: VehicleID, now: Timestamp) {
+        // By the rules of then nothing came of it, or there would be a later checkpoint.
+        let events = engine.flush(now: now, &vehicles[Int(vehicle.index)].rules)
+        if !events.isEmpty { recalledEvents.append((vehicle, events)) }
+    }
+
+    /// Goes on: timers are rebuilt, and what fell due since is fired by the next step, each at its
+    /// own time.
+    package mutating func resume() {
+        checkpointRows.removeAll()
+        for index in vehicles.indices {
+            let vehicle = VehicleID(index: UInt32(index))
+            if let due = vehicles[index].rules.flushDue {
+                timers.insert(
+                    TimerQueue.Entry(due: due, kind: .flush, record: Int64(index), detail: 0)
+                )
+            }
+            scheduleForecasts(vehicle)
+        }
+    }
+
     private mutating func restore(
         _ vehicle: VehicleID,
         _ bytes: [UInt8]
@@ -81,12 +138,6 @@ extension Gateway {
         vehicles[Int(vehicle.index)].recentPackets = recentPackets
         vehicles[Int(vehicle.index)].rules = rules
         vehicles[Int(vehicle.index)].windows = windows
-        if let due = rules.flushDue {
-            timers.insert(
-                TimerQueue.Entry(due: due, kind: .flush, record: Int64(vehicle.index), detail: 0)
-            )
-        }
-        scheduleForecasts(vehicle)
     }
 
     private mutating func restore(_ suggestion: Suggestion) {

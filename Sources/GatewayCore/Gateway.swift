@@ -42,7 +42,12 @@ package struct Gateway: Sendable {
     package private(set) var now = Timestamp.distantPast
     var names = InternTable()
     var vehicles: [VehicleEntry] = []
+    /// Vehicles whose state changed other than by readings and marks.
     var touched: [VehicleID] = []
+    /// While the journal is recalled: the row each vehicle's checkpoint covers.
+    var checkpointRows: [VehicleID: Int64] = [:]
+    /// What changed rules make of recalled readings; drawn in the next step.
+    var recalledEvents: [(vehicle: VehicleID, events: [RuleEvent])] = []
     var alerts: [AlertID: Alert] = [:]
     var suggestions: [SuggestionID: Suggestion] = [:]
     package var calendars: [StationCalendar]
@@ -78,8 +83,22 @@ package struct Gateway: Sendable {
     package func name(of vehicle: VehicleID) -> String { names.name(Int(vehicle.index)) }
     /// When something falls due next, if nothing arrives.
     package var nextDue: Timestamp? { timers.nextDue }
+
     /// Takes an input in at `now` and returns everything that changed.
-    package mutating func step(_ input: Input, now: Timestamp) -> CommitUnit {
+    ///
+    /// The unit holds a checkpoint of each vehicle of `checkpointing`, and of each whose state its
+    /// stored readings and marks do not explain.
+    package mutating func step(
+        _ input: Input,
+        now: Timestamp,
+        checkpointing: [VehicleID] = []
+    ) -> CommitUnit {
+        for (vehicle, events) in recalledEvents {
+            touch(vehicle)
+            apply(events, to: vehicle)
+        }
+        recalledEvents.removeAll()
+        for vehicle in checkpointing { touch(vehicle) }
         switch input {
         case .packets(let batch):
             for packet in batch.packets { take(packet, of: batch) }
@@ -141,7 +160,7 @@ package struct Gateway: Sendable {
     mutating func flush(_ vehicle: VehicleID) {
         let index = Int(vehicle.index)
         let events = engine.flush(now: now, &vehicles[index].rules)
-        touch(vehicle)
+        if !events.isEmpty { touch(vehicle) }
         scheduleForecasts(vehicle)
         apply(events, to: vehicle)
     }
@@ -184,8 +203,10 @@ package struct Gateway: Sendable {
             now: now,
             &vehicles[Int(timer.record)].rules
         )
-        touch(vehicle)
-        if let event { apply([event], to: vehicle) }
+        if let event {
+            touch(vehicle)
+            apply([event], to: vehicle)
+        }
     }
 
     mutating func touch(_ vehicle: VehicleID) {

@@ -1,5 +1,7 @@
 import Foundation
 import GRDB
+import Synchronization
+import Telemetry
 
 /// A store file: opened, migrated, exclusively ours.
 ///
@@ -13,6 +15,8 @@ package final class GatewayStore: Sendable {
     }
 
     let pool: DatabasePool
+    /// Readings that are in the journal only; held while a unit is committed.
+    let open: Mutex<OpenReadings>
     private let lock: StoreLock
     package let path: String
 
@@ -29,6 +33,7 @@ package final class GatewayStore: Sendable {
             throw .unopenable(path: path, cause: error.localizedDescription)
         }
         lock = try StoreLock(path: path)
+        open = Mutex(OpenReadings())
         var configuration = Configuration()
         configuration.label = "store"
         configuration.maximumReaderCount = 4
@@ -57,8 +62,40 @@ package final class GatewayStore: Sendable {
         }
     }
 
-    /// Moves the log into the file and closes it.
+    /// Moves the log into the file, closes it and gives it free.
     package func close() throws {
         try pool.close()
+        lock.release()
+    }
+}
+
+extension GatewayStore {
+    /// A vehicle's readings of one signal or all within a range of times, by time, open ones too.
+    func readings(
+        _ database: Database,
+        of vehicle: VehicleID,
+        signal: UInt16? = nil,
+        from: Timestamp = .distantPast,
+        to: Timestamp = .distantFuture
+    ) throws -> [StoredReading] {
+        // Open ones first: what is sealed in between is then in both, and not in neither.
+        let open = open.withLock { $0.readings(of: vehicle, signal: signal) }
+        var readings = try Chunks.readings(
+            database,
+            of: vehicle,
+            signal: signal,
+            from: max(from, Limits.observedAtMin).milliseconds,
+            to: min(to, Limits.observedAtEnd).milliseconds
+        )
+        readings += open.filter { $0.observedAt >= from && $0.observedAt <= to }
+        readings.sort { ($0.observedAt, $0.signal) < ($1.observedAt, $1.signal) }
+        var kept: [StoredReading] = []
+        kept.reserveCapacity(readings.count)
+        for reading in readings {
+            let last = kept.last
+            if last?.observedAt == reading.observedAt, last?.signal == reading.signal { continue }
+            kept.append(reading)
+        }
+        return kept
     }
 }

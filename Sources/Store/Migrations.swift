@@ -1,4 +1,5 @@
 import GRDB
+import Telemetry
 
 /// The schema, forward only; a released migration never changes.
 ///
@@ -10,6 +11,10 @@ enum Migrations {
         var migrator = DatabaseMigrator()
         migrator.registerMigration("001-first") { database in
             try database.execute(sql: first)
+        }
+        migrator.registerMigration("002-chunks") { database in
+            try database.execute(sql: chunks)
+            try moveRows(database)
         }
         return migrator
     }
@@ -176,4 +181,46 @@ enum Migrations {
         CREATE TRIGGER transition_no_delete BEFORE DELETE ON transition
         BEGIN SELECT RAISE(ABORT, 'transitions are append-only'); END;
         """
+
+    /// Readings leave the row each for a journal of commits and chunks of sealed readings.
+    private static let chunks = """
+        CREATE TABLE journal (
+            id INTEGER PRIMARY KEY,
+            body BLOB NOT NULL
+        ) STRICT;
+        CREATE TABLE chunk (
+            id INTEGER PRIMARY KEY,
+            end_ms INTEGER NOT NULL,
+            count INTEGER NOT NULL,
+            body BLOB NOT NULL
+        ) STRICT;
+        ALTER TABLE checkpoint ADD COLUMN journal_id INTEGER NOT NULL DEFAULT 0;
+        """
+
+    private static func moveRows(_ database: Database) throws {
+        let rows = try Row.fetchCursor(
+            database,
+            sql: "SELECT * FROM reading ORDER BY vehicle_id, signal_id, observed_ms"
+        )
+        var vehicle = VehicleID(index: 0)
+        var readings: [StoredReading] = []
+        while let row = try rows.next() {
+            let next = VehicleID(index: row["vehicle_id"])
+            if next != vehicle {
+                _ = try Chunks.seal(readings, of: vehicle, database)
+                readings.removeAll(keepingCapacity: true)
+                vehicle = next
+            }
+            readings.append(
+                StoredReading(
+                    observedAt: Timestamp(milliseconds: row["observed_ms"]),
+                    value: row["value"],
+                    signal: row["signal_id"],
+                    quality: Quality(rawValue: row["quality"]) ?? .good
+                )
+            )
+        }
+        _ = try Chunks.seal(readings, of: vehicle, database)
+        try database.execute(sql: "DROP TABLE reading")
+    }
 }

@@ -22,8 +22,13 @@ package enum Restorer {
                 state.vehicles = try vehicles(database)
                 state.checkpoints = try Row.fetchAll(
                     database,
-                    sql: "SELECT vehicle_id, state FROM checkpoint ORDER BY vehicle_id"
-                ).map { (VehicleID(index: $0["vehicle_id"]), Array($0["state"] as Data)) }
+                    sql: "SELECT vehicle_id, journal_id, state FROM checkpoint ORDER BY vehicle_id"
+                ).map {
+                    (
+                        VehicleID(index: $0["vehicle_id"]), $0["journal_id"],
+                        Array($0["state"] as Data)
+                    )
+                }
                 state.alerts = try Row.fetchAll(
                     database,
                     sql: "SELECT * FROM alert WHERE state <> 'closed' ORDER BY id"

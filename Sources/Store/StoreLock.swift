@@ -28,6 +28,11 @@ final class StoreLock: Sendable {
         self.descriptor = descriptor
     }
 
+    /// Gives the file free; what follows from the owner would race with the next one.
+    func release() {
+        flock(descriptor, LOCK_UN)
+    }
+
     deinit {
         close(descriptor)
     }

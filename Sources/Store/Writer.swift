@@ -1,9 +1,9 @@
 import Decoding
 import Foundation
 import GRDB
-import GRDBSQLite
 package import GatewayCore
 import Rules
+import Synchronization
 package import Telemetry
 package import Workshop
 
@@ -11,16 +11,18 @@ package import Workshop
 package struct CommitReceipt: Sendable, Equatable {
     package var stored = 0
     package var duplicate = 0
+    /// Vehicles of whom the next unit should hold a checkpoint.
+    package var wanted: [VehicleID] = []
 }
 
 /// The one who writes: a commit unit is one transaction, all or nothing.
 ///
 /// Isolation: one thread at a time, the core's.
 package final class Writer: Sendable {
-    private let store: GatewayStore
+    let store: GatewayStore
     private let stations: [Station]
     /// The store's own signal numbers, by catalogue place: a new catalogue does not renumber rows.
-    private let signalNumbers: [Int64]
+    private let signalNumbers: [UInt16]
 
     package init(
         store: GatewayStore,
@@ -36,7 +38,7 @@ package final class Writer: Sendable {
                         sql: "INSERT OR IGNORE INTO signal (path) VALUES (?)",
                         arguments: [signal.path]
                     )
-                    return try Int64.fetchOne(
+                    return try UInt16.fetchOne(
                         database,
                         sql: "SELECT id FROM signal WHERE path = ?",
                         arguments: [signal.path]
@@ -53,62 +55,188 @@ package final class Writer: Sendable {
     /// When it throws, nothing of the unit is in the store, and the same unit may be committed
     /// again.
     package func commit(_ unit: CommitUnit) throws(StoreError) -> CommitReceipt {
-        var receipt = CommitReceipt()
-        guard !unit.isEmpty else { return receipt }
+        guard !unit.isEmpty else { return CommitReceipt() }
         do {
-            try store.pool.writeWithoutTransaction { database in
-                try database.inTransaction(.immediate) {
-                    try database.cachedStatement(sql: SQL.coreTime).execute(
-                        arguments: [unit.now.milliseconds]
-                    )
-                    for row in unit.vehicles { try write(row, database) }
-                    receipt.stored = try insert(unit.readings, database)
-                    receipt.duplicate = unit.readings.count - receipt.stored
-                    for letter in unit.deadLetters { try write(letter, database) }
-                    for (vehicle, bytes) in unit.checkpoints {
-                        try database.cachedStatement(sql: SQL.checkpoint).execute(
-                            arguments: [Int64(vehicle.index), Data(bytes)])
-                    }
-                    for alert in unit.alerts { try write(alert, database) }
-                    for id in unit.releasedOccupancies {
-                        try database.cachedStatement(sql: SQL.release).execute(
-                            arguments: [id.rawValue])
-                    }
-                    for row in unit.occupancies { try write(row, database) }
-                    for suggestion in unit.suggestions { try write(suggestion, database) }
-                    for transition in unit.transitions { try write(transition, database) }
-                    return .commit
+            return try store.open.withLock { open in
+                do {
+                    return try commit(unit, &open)
+                } catch {
+                    open.rollBack()
+                    throw error
                 }
             }
         } catch {
             throw StoreError(error)
         }
+    }
+
+    private func commit(_ unit: CommitUnit, _ open: inout OpenReadings) throws -> CommitReceipt {
+        var receipt = CommitReceipt()
+        var body = JournalBody(base: unit.now)
+        var sealed: [(vehicle: VehicleID, end: Int64?)] = []
+        try store.pool.writeWithoutTransaction { database in
+            try database.inTransaction(.immediate) {
+                try database.cachedStatement(sql: SQL.coreTime).execute(
+                    arguments: [unit.now.milliseconds]
+                )
+                for row in unit.vehicles { try write(row, database) }
+                receipt.stored = try take(unit.readings, into: &open, &body, database)
+                receipt.duplicate = unit.readings.count - receipt.stored
+                for mark in unit.marks {
+                    body.append(mark)
+                    open.pin(mark.vehicle)
+                }
+                for (vehicle, _) in unit.checkpoints where open.shouldSeal(vehicle) {
+                    let readings = open.readings(of: vehicle)
+                    sealed.append((vehicle, try Chunks.seal(readings, of: vehicle, database)))
+                    body.append(sealOf: vehicle)
+                }
+                for letter in unit.deadLetters { try write(letter, database) }
+                let row = body.isEmpty ? open.nextRow - 1 : open.nextRow
+                for (vehicle, bytes) in unit.checkpoints {
+                    try database.cachedStatement(sql: SQL.checkpoint).execute(
+                        arguments: [Int64(vehicle.index), row, Data(bytes)])
+                }
+                for alert in unit.alerts { try write(alert, database) }
+                for id in unit.releasedOccupancies {
+                    try database.cachedStatement(sql: SQL.release).execute(
+                        arguments: [id.rawValue])
+                }
+                for row in unit.occupancies { try write(row, database) }
+                for suggestion in unit.suggestions { try write(suggestion, database) }
+                for transition in unit.transitions { try write(transition, database) }
+                if !body.isEmpty {
+                    try database.cachedStatement(sql: SQL.forgetJournal).execute(
+                        arguments: [open.oldestRow])
+                    try database.cachedStatement(sql: SQL.journal).execute(
+                        arguments: [row, Data(body.bytes)])
+                }
+                return .commit
+            }
+        }
+        if !body.isEmpty { open.settle(bytes: body.bytes.count) }
+        for (vehicle, end) in sealed { open.seal(vehicle, until: end) }
+        receipt.wanted = open.takeWanted(atMost: Limits.sealsPerCommitMax)
         return receipt
     }
 
     // MARK: Readings
 
-    /// Inserts readings with bare binds: GRDB's argument arrays cost three times the row.
-    private func insert(_ readings: [Reading], _ database: Database) throws -> Int {
-        guard !readings.isEmpty else { return 0 }
-        let statement = try database.cachedStatement(sql: SQL.reading)
-        let handle = unsafe statement.sqliteStatement
+    /// Takes readings in, group by group; those the store has already are left out.
+    /// - Returns: how many are new.
+    private func take(
+        _ readings: [Reading],
+        into open: inout OpenReadings,
+        _ body: inout JournalBody,
+        _ database: Database
+    ) throws -> Int {
         var stored = 0
-        for reading in readings {
-            unsafe sqlite3_bind_int64(handle, 1, Int64(reading.vehicle.index))
-            unsafe sqlite3_bind_int64(handle, 2, signalNumbers[Int(reading.signal.index)])
-            unsafe sqlite3_bind_int64(handle, 3, reading.observedAt.milliseconds)
-            unsafe sqlite3_bind_int64(handle, 4, reading.receivedAt.milliseconds)
-            unsafe sqlite3_bind_double(handle, 5, reading.value)
-            unsafe sqlite3_bind_int64(handle, 6, Int64(reading.quality.rawValue))
-            let code = unsafe sqlite3_step(handle)
-            unsafe sqlite3_reset(handle)
-            guard code == SQLITE_DONE else {
-                throw DatabaseError(resultCode: .init(rawValue: code))
+        var start = 0
+        while start < readings.count {
+            let first = readings[start]
+            var end = start + 1
+            while end < readings.count, readings[end].vehicle == first.vehicle,
+                readings[end].observedAt == first.observedAt,
+                readings[end].receivedAt == first.receivedAt
+            {
+                end += 1
             }
-            stored += database.changesCount
+            let new = try open.take(
+                readings[start..<end],
+                signalNumbers: signalNumbers,
+                sealedUntil: { try Chunks.end(database, of: $0) },
+                isSealed: { try Chunks.has(database, $0, signal: $1, time: $2) }
+            )
+            if new > 0 {
+                body.append(
+                    first.vehicle,
+                    observedAt: first.observedAt,
+                    receivedAt: first.receivedAt,
+                    count: new,
+                    items: open.lastItems
+                )
+            }
+            stored += new
+            start = end
         }
         return stored
+    }
+
+    /// Takes the journal up again: calls `body` with what each commit took in, oldest first.
+    ///
+    /// Call it once, before the first commit.
+    package func recall(_ body: (JournalUnit) -> Void) throws(StoreError) {
+        let signals = Dictionary(
+            uniqueKeysWithValues: signalNumbers.enumerated().map {
+                ($1, SignalID(index: UInt16($0)))
+            }
+        )
+        do {
+            try store.open.withLock { open in
+                try store.pool.read { database in
+                    let first = try Int64.fetchOne(database, sql: "SELECT min(id) FROM journal")
+                    let covered = try Int64.fetchOne(
+                        database,
+                        sql: "SELECT max(journal_id) FROM checkpoint"
+                    )
+                    open.begin(atRow: first ?? (covered ?? 0) + 1)
+                    let rows = try Row.fetchCursor(
+                        database,
+                        sql: "SELECT id, body FROM journal ORDER BY id"
+                    )
+                    while let row = try rows.next() {
+                        let bytes = Array(row["body"] as Data)
+                        body(try recall(row["id"], bytes, signals, &open))
+                    }
+                }
+            }
+        } catch {
+            throw StoreError(error)
+        }
+    }
+
+    private func recall(
+        _ row: Int64,
+        _ bytes: [UInt8],
+        _ signals: [UInt16: SignalID],
+        _ open: inout OpenReadings
+    ) throws -> JournalUnit {
+        var unit = JournalUnit(row: row, marks: [], readings: [])
+        var sealed: [VehicleID] = []
+        try JournalBody.read(bytes) { entry throws(CheckpointError) in
+            switch entry {
+            case .mark(let mark):
+                unit.marks.append(mark)
+                open.pin(mark.vehicle)
+            case .seal(let vehicle): sealed.append(vehicle)
+            case .group(let vehicle, let observedAt, let receivedAt, let count, let items):
+                var cursor = ByteCursor(bytes, at: items.lowerBound)
+                for _ in 0..<count {
+                    let item = try ItemCoding.decode(&cursor, at: observedAt)
+                    // A signal that left the catalogue stays in the store; rules cannot know it.
+                    guard let signal = signals[item.signal] else { continue }
+                    unit.readings.append(
+                        Reading(
+                            vehicle: vehicle,
+                            signal: signal,
+                            observedAt: observedAt,
+                            receivedAt: receivedAt,
+                            value: item.value,
+                            quality: item.quality
+                        )
+                    )
+                }
+                open.recall(
+                    vehicle,
+                    time: observedAt.milliseconds,
+                    count: count,
+                    items: bytes[items]
+                )
+            }
+        }
+        open.settle(bytes: bytes.count)
+        for vehicle in sealed { open.seal(vehicle, until: nil) }
+        return unit
     }
 
     // MARK: Records
@@ -196,11 +324,8 @@ package final class Writer: Sendable {
 }
 
 private enum SQL {
-    static let reading = """
-        INSERT OR IGNORE INTO reading
-            (vehicle_id, signal_id, observed_ms, received_ms, value, quality)
-        VALUES (?, ?, ?, ?, ?, ?)
-        """
+    static let journal = "INSERT INTO journal (id, body) VALUES (?, ?)"
+    static let forgetJournal = "DELETE FROM journal WHERE id < ?"
     static let coreTime = """
         INSERT INTO core_time (id, now_ms) VALUES (1, ?)
         ON CONFLICT (id) DO UPDATE SET now_ms = excluded.now_ms
@@ -222,8 +347,9 @@ private enum SQL {
         """
     static let forgetDeadLetters = "DELETE FROM dead_letter WHERE id <= ?"
     static let checkpoint = """
-        INSERT INTO checkpoint (vehicle_id, state) VALUES (?, ?)
-        ON CONFLICT (vehicle_id) DO UPDATE SET state = excluded.state
+        INSERT INTO checkpoint (vehicle_id, journal_id, state) VALUES (?, ?, ?)
+        ON CONFLICT (vehicle_id) DO UPDATE SET journal_id = excluded.journal_id,
+            state = excluded.state
         """
     static let alert = """
         INSERT INTO alert (id, vehicle_id, rule_id, rule_version, component, state, outcome,

@@ -35,8 +35,21 @@ package enum Limits {
     package static let futureMillisecondsMax = Milliseconds.hours(3)
     /// The oldest reading time taken: 2000-01-01, before the first connected vehicle.
     package static let observedAtMin = Timestamp(milliseconds: 946_684_800_000)
+    /// The latest reading time a store can number: 2069, by the 41 bits of a chunk's id.
+    package static let observedAtEnd = observedAtMin + Milliseconds.days(Int64(25_450))
     /// Older than this behind its arrival, a reading is counted as late.
     package static let lateMilliseconds = Milliseconds.minutes(10)
+
+    /// Readings at which a vehicle's open readings become a chunk: 120 packets of eight signals, past
+    /// which a reading takes no fewer bytes (`performance.md` §4).
+    package static let chunkReadings = 960
+    /// Days between the first and the last reading of a chunk: how far a search looks back.
+    package static let chunkSpanDaysMax = 62
+    /// Vehicles sealed in one commit, so that a commit stays short.
+    package static let sealsPerCommitMax = 128
+    /// Bytes and commits the journal may hold: what a restart takes in again, in about a second.
+    package static let journalBytesMax = 64 * 1_024 * 1_024
+    package static let journalRowsMax = 200_000
 
     /// Boots of one vehicle whose sequence numbers are followed.
     package static let bootsPerVehicleMax = 4

@@ -12,7 +12,9 @@ struct GatewayCommand: AsyncParsableCommand {
               gateway serve --config config/gateway.yaml
               gateway replay recording.jsonl.gz --alerts alerts.csv
             """,
-        subcommands: [ServeCommand.self, ReplayCommand.self, SourcesCommand.self]
+        subcommands: [
+            ServeCommand.self, ReplayCommand.self, ExportCommand.self, SourcesCommand.self,
+        ]
     )
 }
 

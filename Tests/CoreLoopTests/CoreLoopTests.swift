@@ -50,7 +50,7 @@ struct CoreLoopTests {
     }
 
     private func count(_ store: GatewayStore) throws -> Int {
-        try store.pool.read { try Int.fetchOne($0, sql: "SELECT count(*) FROM reading") } ?? 0
+        try store.pool.read { try Int.fetchOne($0, sql: "SELECT count(*) FROM journal") } ?? 0
     }
 
     private func deliver(_ core: CoreLoop) -> (Reply<Bool>, DedicatedThread) {

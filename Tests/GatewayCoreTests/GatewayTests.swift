@@ -112,13 +112,12 @@ struct GatewayTests {
         let expected = run(packets, batch: 1, &straight)
         var gateway = try makeGateway()
         var trace = Trace()
-        var kept = RestoredState()
+        var kept = Kept()
         for packet in packets {
             let unit = gateway.step(.packets(Fixtures.batch([packet])), now: packet.receivedAt)
             trace.add(unit)
             keep(unit, in: &kept)
-            gateway = try makeGateway()
-            #expect(gateway.restore(kept, now: packet.receivedAt).isEmpty)
+            gateway = try restart(kept, now: packet.receivedAt)
         }
         trace.add(gateway.finish())
         #expect(trace.alerts == expected.alerts)
@@ -127,14 +126,39 @@ struct GatewayTests {
     }
 
     /// A store in memory: what `Writer` and `Restorer` do, by record.
-    private func keep(_ unit: CommitUnit, in kept: inout RestoredState) {
+    private struct Kept {
+        var state = RestoredState()
+        var journal: [JournalUnit] = []
+    }
+
+    private func restart(_ kept: Kept, now: Timestamp) throws -> Gateway {
+        var gateway = try makeGateway()
+        #expect(gateway.restore(kept.state, now: now).isEmpty)
+        for unit in kept.journal { gateway.recall(unit) }
+        gateway.resume()
+        return gateway
+    }
+
+    private func keep(_ unit: CommitUnit, in all: inout Kept) {
+        all.journal.append(
+            JournalUnit(
+                row: Int64(all.journal.count),
+                marks: unit.marks,
+                readings: unit.readings
+            )
+        )
+        let last = all.journal.count - 1
+        keep(unit, row: Int64(last), in: &all.state)
+    }
+
+    private func keep(_ unit: CommitUnit, row: Int64, in kept: inout RestoredState) {
         for row in unit.vehicles {
             kept.vehicles.removeAll { $0.id == row.id }
             kept.vehicles.append(row)
         }
         for checkpoint in unit.checkpoints {
             kept.checkpoints.removeAll { $0.vehicle == checkpoint.vehicle }
-            kept.checkpoints.append(checkpoint)
+            kept.checkpoints.append((checkpoint.vehicle, row, checkpoint.bytes))
         }
         for alert in unit.alerts {
             kept.alerts.removeAll { $0.id == alert.id }
@@ -267,7 +291,7 @@ struct GatewayTests {
         let packets = [profile] + Fixtures.leak("v1", perDay: 3, days: 13)
         var straight = try makeGateway()
         var stopped = try makeGateway()
-        var kept = RestoredState()
+        var kept = Kept()
         for packet in packets {
             _ = straight.step(.packets(Fixtures.batch([packet])), now: packet.receivedAt)
             let unit = stopped.step(.packets(Fixtures.batch([packet])), now: packet.receivedAt)
@@ -276,8 +300,7 @@ struct GatewayTests {
         // Readings wait, and a hold will run out within the days of the stop.
         let later = straight.now + .days(Int64(9))
         let expected = straight.step(.tick, now: later)
-        var restarted = try makeGateway()
-        #expect(restarted.restore(kept, now: later).isEmpty)
+        var restarted = try restart(kept, now: later)
         let actual = restarted.step(.tick, now: later)
         #expect(actual.alerts == expected.alerts)
         #expect(actual.suggestions == expected.suggestions)

@@ -47,8 +47,8 @@ struct TidyTests {
         (
             "Store",
             [
-                "Decoding", "Foundation", "GRDB", "GRDBSQLite", "GatewayCore", "Glibc", "Rules",
-                "Telemetry", "Workshop",
+                "Decoding", "Foundation", "GRDB", "GatewayCore", "Glibc", "Rules",
+                "Synchronization", "Telemetry", "Workshop",
             ]
         ),
         (

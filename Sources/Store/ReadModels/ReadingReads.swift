@@ -40,47 +40,42 @@ extension ReadStore {
         to: Timestamp,
         limit: Int
     ) async throws -> [SamplePoint] {
-        try await store.pool.read { database in
-            let signal = try Int64.fetchOne(
-                database,
-                sql: "SELECT id FROM signal WHERE path = ?",
-                arguments: [path]
-            )
-            let range: StatementArguments = [
-                Int64(vehicle.index), signal, from.milliseconds, to.milliseconds,
-            ]
-            let count =
-                try Int.fetchOne(
-                    database,
-                    sql: """
-                        SELECT count(*) FROM reading
-                        WHERE vehicle_id = ? AND signal_id = ? AND observed_ms BETWEEN ? AND ?
-                        """,
-                    arguments: range
-                ) ?? 0
-            let step = max(1, (count + limit - 1) / limit)
-            return try Row.fetchAll(
-                database,
-                sql: """
-                    SELECT r.observed_ms, r.value, c.value AS companion FROM (
-                        SELECT vehicle_id, observed_ms, value,
-                            row_number() OVER (ORDER BY observed_ms DESC) AS place
-                        FROM reading
-                        WHERE vehicle_id = ? AND signal_id = ? AND observed_ms BETWEEN ? AND ?
-                            AND quality = 0
-                    ) r LEFT JOIN reading c ON c.vehicle_id = r.vehicle_id
-                        AND c.signal_id = (SELECT id FROM signal WHERE path = ?)
-                        AND c.observed_ms = r.observed_ms AND c.quality = 0
-                    WHERE (r.place - 1) % ? = 0 ORDER BY r.observed_ms
-                    """,
-                arguments: range + [companion, step]
-            ).map {
-                SamplePoint(
-                    at: Timestamp(milliseconds: $0["observed_ms"]),
-                    value: $0["value"],
-                    companion: $0["companion"]
-                )
+        let points = try await readings(of: vehicle, path: path, from: from, to: to)
+        var companions: [Timestamp: Double] = [:]
+        if let companion {
+            for point in try await readings(of: vehicle, path: companion, from: from, to: to) {
+                companions[point.observedAt] = point.value
             }
+        }
+        let step = max(1, (points.count + limit - 1) / limit)
+        // Counted from the newest, so that the newest is always there.
+        return stride(from: points.count - 1, through: 0, by: -step).reversed().map { place in
+            let point = points[place]
+            return SamplePoint(
+                at: point.observedAt,
+                value: point.value,
+                companion: companions[point.observedAt]
+            )
+        }
+    }
+
+    /// Good readings of one signal, oldest first.
+    private func readings(
+        of vehicle: VehicleID,
+        path: String,
+        from: Timestamp,
+        to: Timestamp
+    ) async throws -> [StoredReading] {
+        try await store.pool.read { database in
+            guard
+                let signal = try UInt16.fetchOne(
+                    database,
+                    sql: "SELECT id FROM signal WHERE path = ?",
+                    arguments: [path]
+                )
+            else { return [] }
+            return try store.readings(database, of: vehicle, signal: signal, from: from, to: to)
+                .filter { $0.quality == .good }
         }
     }
 

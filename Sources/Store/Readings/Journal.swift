@@ -1,0 +1,129 @@
+import GatewayCore
+import Telemetry
+
+/// One commit unit's inputs as a row of the journal: what a restart takes in again.
+///
+/// A body is a version, a base time, and entries: groups of readings, packet marks, and seals,
+/// after which a vehicle's earlier groups are in a chunk and its earlier marks in a checkpoint.
+struct JournalBody {
+    private static let version: UInt8 = 1
+    private static let group: UInt8 = 1
+    private static let numbered: UInt8 = 2
+    private static let unnumbered: UInt8 = 3
+    private static let seal: UInt8 = 4
+
+    private(set) var bytes: [UInt8] = []
+    private let base: Int64
+
+    /// `base` is a time near the readings', so that theirs are short.
+    init(base: Timestamp) {
+        self.base = base.milliseconds
+        bytes.append(JournalBody.version)
+        bytes.append(signed: base.milliseconds)
+    }
+
+    var isEmpty: Bool { bytes.count <= 11 && entries == 0 }
+    private var entries = 0
+
+    mutating func append(
+        _ vehicle: VehicleID,
+        observedAt: Timestamp,
+        receivedAt: Timestamp,
+        count: Int,
+        items: [UInt8]
+    ) {
+        entries += 1
+        bytes.append(JournalBody.group)
+        bytes.append(varint: UInt64(vehicle.index))
+        bytes.append(signed: observedAt.milliseconds - base)
+        bytes.append(signed: (receivedAt - observedAt).rawValue)
+        bytes.append(varint: UInt64(count))
+        bytes.append(varint: UInt64(items.count))
+        bytes.append(contentsOf: items)
+    }
+
+    mutating func append(_ mark: PacketMark) {
+        entries += 1
+        switch mark.kind {
+        case .numbered(let boot, let sequence):
+            bytes.append(JournalBody.numbered)
+            bytes.append(varint: UInt64(mark.vehicle.index))
+            bytes.append(varint: UInt64(boot.count))
+            bytes.append(contentsOf: boot)
+            bytes.append(varint: sequence)
+        case .unnumbered(let hash):
+            bytes.append(JournalBody.unnumbered)
+            bytes.append(varint: UInt64(mark.vehicle.index))
+            for shift in stride(from: UInt64(0), to: 64, by: 8) {
+                bytes.append(UInt8(truncatingIfNeeded: hash >> shift))
+            }
+        }
+    }
+
+    mutating func append(sealOf vehicle: VehicleID) {
+        entries += 1
+        bytes.append(JournalBody.seal)
+        bytes.append(varint: UInt64(vehicle.index))
+    }
+
+    // MARK: Reading
+
+    enum Entry {
+        case group(
+            VehicleID,
+            observedAt: Timestamp,
+            receivedAt: Timestamp,
+            count: Int,
+            items: Range<Int>
+        )
+        case mark(PacketMark)
+        case seal(VehicleID)
+    }
+
+    /// Calls `body` with every entry of a row, in order.
+    static func read(
+        _ bytes: [UInt8],
+        _ body: (Entry) throws(CheckpointError) -> Void
+    ) throws(CheckpointError) {
+        var cursor = ByteCursor(bytes)
+        guard try cursor.byte() == version else { throw cursor.failure() }
+        let base = try cursor.signed()
+        while !cursor.isAtEnd {
+            let tag = try cursor.byte()
+            let vehicle = VehicleID(index: UInt32(truncatingIfNeeded: try cursor.varint()))
+            switch tag {
+            case group:
+                let observedAt = Timestamp(milliseconds: base + (try cursor.signed()))
+                let receivedAt = observedAt + Milliseconds(try cursor.signed())
+                let count = try cursor.count(bitsEach: 0)
+                let length = try cursor.count()
+                let start = cursor.position
+                try cursor.skip(length)
+                try body(
+                    .group(
+                        vehicle,
+                        observedAt: observedAt,
+                        receivedAt: receivedAt,
+                        count: count,
+                        items: start..<cursor.position
+                    )
+                )
+            case numbered:
+                let length = try cursor.count()
+                let start = cursor.position
+                try cursor.skip(length)
+                let boot = Array(bytes[start..<cursor.position])
+                let sequence = try cursor.varint()
+                try body(.mark(PacketMark(vehicle: vehicle, kind: .numbered(boot, sequence))))
+            case unnumbered:
+                var hash: UInt64 = 0
+                for shift in stride(from: UInt64(0), to: 64, by: 8) {
+                    hash |= UInt64(try cursor.byte()) << shift
+                }
+                try body(.mark(PacketMark(vehicle: vehicle, kind: .unnumbered(hash))))
+            case seal: try body(.seal(vehicle))
+            default: throw cursor.failure()
+            }
+        }
+    }
+}

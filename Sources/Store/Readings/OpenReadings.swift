@@ -1,0 +1,326 @@
+import Telemetry
+
+/// Readings that are durable in the journal and not yet in a chunk, vehicle by vehicle.
+///
+/// Purpose: gather a vehicle's readings until a chunk is worth writing, and know a repeat when it
+/// comes. Invariant: what stands here is exactly what the journal says since each vehicle's last
+/// seal. A unit is first taken in, then committed; when the commit fails, `rollBack` takes it out.
+struct OpenReadings: Sendable {
+    /// One vehicle's readings: groups of one time, `signed Δtime, varint count, items`.
+    private struct Block {
+        var bytes: [UInt8] = []
+        /// Time of the last group, from which the next is told.
+        var lastTime: Int64 = 0
+        /// The latest time there is, and where its first group begins.
+        var newest = Int64.min
+        var newestOffset = 0
+        var count = 0
+        /// The journal's row in which the block began; nil when nothing is open.
+        var firstRow: Int64?
+        /// The end of the vehicle's chunks, once somebody has looked.
+        var sealedUntil: Int64?
+    }
+
+    /// A block as it was before the unit in hand.
+    private struct Undo {
+        var vehicle: Int
+        var byteCount: Int
+        var lastTime: Int64
+        var newest: Int64
+        var newestOffset: Int
+        var count: Int
+        var firstRow: Int64?
+    }
+
+    private struct JournalRow {
+        var bytes: Int
+        /// Blocks that began in this row.
+        var opened: Int
+    }
+
+    private var blocks: [Block] = []
+    private var undo: [Undo] = []
+    private var touched: [Bool] = []
+    private var due: [VehicleID] = []
+    private var wanted: Set<VehicleID> = []
+    private var rows: [JournalRow] = []
+    private var firstRow: Int64 = 1
+    private var journalBytes = 0
+    private var scratch: [UInt8] = []
+    private var scratchSignals: [UInt16] = []
+
+    /// The row the next unit will be.
+    var nextRow: Int64 { firstRow + Int64(rows.count) }
+    /// Rows below are of no more use.
+    var oldestRow: Int64 { firstRow }
+
+    // MARK: Taking in
+
+    /// Takes a group in: readings of one packet and time, of which `isSealed` says whether chunks
+    /// have them already.
+    /// - Returns: how many are new; the items stand in `lastItems`.
+    mutating func take(
+        _ readings: ArraySlice<Reading>,
+        signalNumbers: [UInt16],
+        sealedUntil: (VehicleID) throws -> Int64,
+        isSealed: (VehicleID, UInt16, Int64) throws -> Bool
+    ) rethrows -> Int {
+        guard let first = readings.first else { return 0 }
+        let vehicle = Int(first.vehicle.index)
+        let time = first.observedAt.milliseconds
+        try prepare(vehicle, sealedUntil)
+        let sealed = blocks[vehicle].sealedUntil ?? .min
+        scratch.removeAll(keepingCapacity: true)
+        scratchSignals.removeAll(keepingCapacity: true)
+        for reading in readings {
+            let signal = signalNumbers[Int(reading.signal.index)]
+            guard !scratchSignals.contains(signal) else { continue }
+            if time <= blocks[vehicle].newest, has(signal, time, in: vehicle) { continue }
+            if time <= sealed, try isSealed(first.vehicle, signal, time) { continue }
+            scratchSignals.append(signal)
+            ItemCoding.encode(
+                signal: signal,
+                quality: reading.quality,
+                value: reading.value,
+                into: &scratch
+            )
+        }
+        guard !scratchSignals.isEmpty else { return 0 }
+        open(vehicle)
+        if time > blocks[vehicle].newest {
+            blocks[vehicle].newest = time
+            blocks[vehicle].newestOffset = blocks[vehicle].bytes.count
+        }
+        blocks[vehicle].bytes.append(signed: time - blocks[vehicle].lastTime)
+        blocks[vehicle].bytes.append(varint: UInt64(scratchSignals.count))
+        blocks[vehicle].bytes.append(contentsOf: scratch)
+        blocks[vehicle].lastTime = time
+        let before = blocks[vehicle].count
+        blocks[vehicle].count += scratchSignals.count
+        if before < Limits.chunkReadings, blocks[vehicle].count >= Limits.chunkReadings {
+            due.append(first.vehicle)
+        }
+        return scratchSignals.count
+    }
+
+    /// The items of the last group that was taken, as they belong in the journal.
+    var lastItems: [UInt8] { scratch }
+
+    /// Notes that the vehicle's state is ahead of its checkpoint, readings or not.
+    mutating func pin(_ vehicle: VehicleID) {
+        let index = Int(vehicle.index)
+        grow(to: index)
+        remember(index)
+        open(index)
+    }
+
+    private mutating func grow(to vehicle: Int) {
+        while blocks.count <= vehicle {
+            blocks.append(Block())
+            touched.append(false)
+        }
+    }
+
+    private mutating func prepare(
+        _ vehicle: Int,
+        _ sealedUntil: (VehicleID) throws -> Int64
+    ) rethrows {
+        grow(to: vehicle)
+        if blocks[vehicle].sealedUntil == nil {
+            blocks[vehicle].sealedUntil = try sealedUntil(VehicleID(index: UInt32(vehicle)))
+        }
+        remember(vehicle)
+    }
+
+    private mutating func remember(_ vehicle: Int) {
+        guard !touched[vehicle] else { return }
+        touched[vehicle] = true
+        let block = blocks[vehicle]
+        undo.append(
+            Undo(
+                vehicle: vehicle,
+                byteCount: block.bytes.count,
+                lastTime: block.lastTime,
+                newest: block.newest,
+                newestOffset: block.newestOffset,
+                count: block.count,
+                firstRow: block.firstRow
+            )
+        )
+    }
+
+    private mutating func open(_ vehicle: Int) {
+        if blocks[vehicle].firstRow == nil { blocks[vehicle].firstRow = nextRow }
+    }
+
+    /// Whether a block has a reading; only groups from the newest time on need be looked at when
+    /// the time is that one.
+    private func has(_ signal: UInt16, _ time: Int64, in vehicle: Int) -> Bool {
+        let isNewest = time == blocks[vehicle].newest
+        var cursor = ByteCursor(
+            blocks[vehicle].bytes,
+            at: isNewest ? blocks[vehicle].newestOffset : 0
+        )
+        var at: Int64 = 0
+        var isFirst = isNewest
+        do throws(CheckpointError) {
+            while !cursor.isAtEnd {
+                let step = try cursor.signed()
+                at = isFirst ? time : at + step
+                isFirst = false
+                for _ in 0..<(try cursor.count()) {
+                    let item = try ItemCoding.decode(&cursor, at: Timestamp(milliseconds: at))
+                    if at == time, item.signal == signal { return true }
+                }
+            }
+        } catch {
+            preconditionFailure("We wrote the block ourselves, so it reads.")
+        }
+        return false
+    }
+
+    // MARK: Committing
+
+    /// The unit in hand is durable as the row `nextRow` of `bytes` bytes.
+    mutating func settle(bytes: Int) {
+        var opened = 0
+        for entry in undo {
+            touched[entry.vehicle] = false
+            if entry.firstRow == nil, blocks[entry.vehicle].firstRow == nextRow { opened += 1 }
+        }
+        undo.removeAll(keepingCapacity: true)
+        rows.append(JournalRow(bytes: bytes, opened: opened))
+        journalBytes += bytes
+        dropRows()
+        if journalBytes > Limits.journalBytesMax || rows.count > Limits.journalRowsMax {
+            askForTheOldest()
+        }
+    }
+
+    /// The unit in hand was not stored.
+    mutating func rollBack() {
+        for entry in undo {
+            touched[entry.vehicle] = false
+            var block = blocks[entry.vehicle]
+            block.bytes.removeLast(block.bytes.count - entry.byteCount)
+            block.lastTime = entry.lastTime
+            block.newest = entry.newest
+            block.newestOffset = entry.newestOffset
+            block.count = entry.count
+            block.firstRow = entry.firstRow
+            blocks[entry.vehicle] = block
+        }
+        undo.removeAll(keepingCapacity: true)
+    }
+
+    private mutating func dropRows() {
+        var dropped = 0
+        while dropped < rows.count, rows[dropped].opened == 0 {
+            journalBytes -= rows[dropped].bytes
+            dropped += 1
+        }
+        rows.removeFirst(dropped)
+        firstRow += Int64(dropped)
+    }
+
+    /// A journal that grows too long is held up by vehicles that seldom speak: the blocks of its
+    /// older half are sealed though they are small.
+    private mutating func askForTheOldest() {
+        guard wanted.isEmpty, due.isEmpty else { return }
+        let until = firstRow + Int64(rows.count / 2)
+        for (index, block) in blocks.enumerated() {
+            if let row = block.firstRow, row <= until {
+                due.append(VehicleID(index: UInt32(index)))
+            }
+        }
+    }
+
+    /// Seals these with their next checkpoint, however small they are.
+    mutating func want(_ vehicles: [VehicleID]) {
+        wanted.formUnion(vehicles)
+    }
+
+    // MARK: Sealing
+
+    /// Vehicles whose next unit should hold a checkpoint, so that they can be sealed.
+    mutating func takeWanted(atMost limit: Int) -> [VehicleID] {
+        let taken = Array(due.prefix(limit))
+        due.removeFirst(taken.count)
+        want(taken)
+        return taken
+    }
+
+    /// Whether a vehicle that has a checkpoint in the unit in hand is worth a chunk.
+    func shouldSeal(_ vehicle: VehicleID) -> Bool {
+        let index = Int(vehicle.index)
+        guard index < blocks.count, blocks[index].firstRow != nil else { return false }
+        return wanted.contains(vehicle) || blocks[index].count >= Limits.chunkReadings / 2
+    }
+
+    /// Forgets what a chunk now holds.
+    ///
+    /// Call it after `settle`.
+    mutating func seal(_ vehicle: VehicleID, until end: Int64?) {
+        let index = Int(vehicle.index)
+        wanted.remove(vehicle)
+        if let row = blocks[index].firstRow, row >= firstRow {
+            rows[Int(row - firstRow)].opened -= 1
+        }
+        let sealed = blocks[index].sealedUntil
+        blocks[index] = Block()
+        blocks[index].sealedUntil = end.map { max($0, sealed ?? .min) } ?? sealed
+        dropRows()
+    }
+
+    // MARK: Looking
+
+    /// A vehicle's open readings of one signal or all, in the order of their arrival.
+    func readings(of vehicle: VehicleID, signal: UInt16? = nil) -> [StoredReading] {
+        let index = Int(vehicle.index)
+        guard index < blocks.count else { return [] }
+        var cursor = ByteCursor(blocks[index].bytes)
+        var at: Int64 = 0
+        var readings: [StoredReading] = []
+        do throws(CheckpointError) {
+            while !cursor.isAtEnd {
+                at += try cursor.signed()
+                for _ in 0..<(try cursor.count()) {
+                    let item = try ItemCoding.decode(&cursor, at: Timestamp(milliseconds: at))
+                    if signal == nil || signal == item.signal { readings.append(item) }
+                }
+            }
+        } catch {
+            preconditionFailure("We wrote the block ourselves, so it reads.")
+        }
+        return readings
+    }
+
+    // MARK: Starting
+
+    /// The journal begins at this row: the first one there is.
+    mutating func begin(atRow row: Int64) {
+        precondition(rows.isEmpty, "A journal begins once.")
+        firstRow = row
+    }
+
+    /// Takes a group back in from the journal, without looking for repeats: it has none.
+    mutating func recall(_ vehicle: VehicleID, time: Int64, count: Int, items: ArraySlice<UInt8>) {
+        let index = Int(vehicle.index)
+        grow(to: index)
+        remember(index)
+        open(index)
+        if time > blocks[index].newest {
+            blocks[index].newest = time
+            blocks[index].newestOffset = blocks[index].bytes.count
+        }
+        blocks[index].bytes.append(signed: time - blocks[index].lastTime)
+        blocks[index].bytes.append(varint: UInt64(count))
+        blocks[index].bytes.append(contentsOf: items)
+        blocks[index].lastTime = time
+        let before = blocks[index].count
+        blocks[index].count += count
+        if before < Limits.chunkReadings, blocks[index].count >= Limits.chunkReadings {
+            due.append(vehicle)
+        }
+    }
+}

@@ -1,0 +1,202 @@
+import Telemetry
+
+extension [UInt8] {
+    /// Seven bits a byte, lowest first; the top bit says that more follow (LEB128).
+    mutating func append(varint value: UInt64) {
+        var rest = value
+        while rest >= 0x80 {
+            append(UInt8(truncatingIfNeeded: rest) | 0x80)
+            rest >>= 7
+        }
+        append(UInt8(truncatingIfNeeded: rest))
+    }
+
+    /// Small numbers of either sign in few bytes: 0, -1, 1, -2 … become 0, 1, 2, 3 ….
+    mutating func append(signed value: Int64) {
+        append(varint: UInt64(bitPattern: (value << 1) ^ (value >> 63)))
+    }
+}
+
+/// A place in a body, read forward; a body that ends too soon or says nonsense throws.
+struct ByteCursor {
+    let bytes: [UInt8]
+    var position = 0
+
+    init(_ bytes: [UInt8], at position: Int = 0) {
+        self.bytes = bytes
+        self.position = position
+    }
+
+    var isAtEnd: Bool { position >= bytes.count }
+
+    mutating func byte() throws(CheckpointError) -> UInt8 {
+        guard position < bytes.count else { throw failure() }
+        defer { position += 1 }
+        return bytes[position]
+    }
+
+    mutating func varint() throws(CheckpointError) -> UInt64 {
+        var value: UInt64 = 0
+        var shift: UInt64 = 0
+        while true {
+            let next = try byte()
+            value |= UInt64(next & 0x7f) << shift
+            if next < 0x80 { return value }
+            shift += 7
+            guard shift < 70 else { throw failure() }
+        }
+    }
+
+    mutating func signed() throws(CheckpointError) -> Int64 {
+        let value = try varint()
+        return Int64(bitPattern: value >> 1) ^ -Int64(bitPattern: value & 1)
+    }
+
+    /// A number of things that follow, each of at least `bitsEach` bits.
+    mutating func count(bitsEach: Int = 8) throws(CheckpointError) -> Int {
+        let value = try varint()
+        let most = bitsEach == 0 ? PackedNumbers.countMax : (bytes.count - position) * 8 / bitsEach
+        guard value <= UInt64(most) else { throw failure() }
+        return Int(value)
+    }
+
+    mutating func skip(_ count: Int) throws(CheckpointError) {
+        guard count <= bytes.count - position else { throw failure() }
+        position += count
+    }
+
+    func failure() -> CheckpointError { CheckpointError(byteOffset: position) }
+}
+
+/// A column of whole numbers in blocks of 32, each with its own base and bit width, either as they
+/// are or as differences, whichever is shorter.
+///
+/// Blocks keep one outlier, such as a night between two trips, from widening the whole column.
+enum PackedNumbers {
+    private static let block = 32
+    /// More numbers than any chunk holds: a damaged body cannot ask for memory.
+    static let countMax = 1 << 20
+
+    static func encode(_ values: [Int64], into bytes: inout [UInt8]) {
+        var differences: [Int64] = []
+        differences.reserveCapacity(values.count)
+        var previous: Int64 = 0
+        for value in values {
+            differences.append(value &- previous)
+            previous = value
+        }
+        // The first difference is the value itself; it stands alone so as not to widen a block.
+        let isDifferences = size(differences[1...]) < size(values[...])
+        bytes.append(isDifferences ? 1 : 0)
+        if isDifferences {
+            bytes.append(signed: values[0])
+            pack(differences[1...], into: &bytes)
+        } else {
+            pack(values[...], into: &bytes)
+        }
+    }
+
+    static func decode(
+        _ count: Int,
+        _ cursor: inout ByteCursor
+    ) throws(CheckpointError) -> [Int64] {
+        guard count <= countMax else { throw cursor.failure() }
+        var values: [Int64] = []
+        values.reserveCapacity(count)
+        let isDifferences = try cursor.byte() == 1
+        if isDifferences { values.append(try cursor.signed()) }
+        while values.count < count {
+            let number = min(block, count - values.count)
+            let base = try cursor.signed()
+            let width = Int(try cursor.byte())
+            guard width <= 64 else { throw cursor.failure() }
+            let start = cursor.position
+            try cursor.skip((number * width + 7) / 8)
+            for index in 0..<number {
+                let value = base &+ bits(cursor.bytes, start, index * width, width)
+                values.append(isDifferences ? values[values.count - 1] &+ value : value)
+            }
+        }
+        return values
+    }
+
+    private static func size(_ values: ArraySlice<Int64>) -> Int {
+        var bits = 0
+        var start = values.startIndex
+        while start < values.endIndex {
+            let end = min(start + block, values.endIndex)
+            let (_, width) = range(values[start..<end])
+            bits += (end - start) * width + 24
+            start = end
+        }
+        return bits
+    }
+
+    private static func range(_ values: ArraySlice<Int64>) -> (base: Int64, width: Int) {
+        var (low, high) = (Int64.max, Int64.min)
+        for value in values {
+            low = min(low, value)
+            high = max(high, value)
+        }
+        let spread = UInt64(bitPattern: high &- low)
+        return (low, 64 - spread.leadingZeroBitCount)
+    }
+
+    private static func pack(_ values: ArraySlice<Int64>, into bytes: inout [UInt8]) {
+        var start = values.startIndex
+        while start < values.endIndex {
+            let end = min(start + block, values.endIndex)
+            let (base, width) = range(values[start..<end])
+            bytes.append(signed: base)
+            bytes.append(UInt8(width))
+            var (pending, filled) = (UInt64(0), 0)
+            for value in values[start..<end] where width > 0 {
+                let residual = UInt64(bitPattern: value &- base)
+                pending |= residual << UInt64(filled)
+                filled += width
+                guard filled >= 64 else { continue }
+                for shift in stride(from: UInt64(0), to: 64, by: 8) {
+                    bytes.append(UInt8(truncatingIfNeeded: pending >> shift))
+                }
+                filled -= 64
+                pending = filled == 0 ? 0 : residual >> UInt64(width - filled)
+            }
+            for shift in stride(from: 0, to: filled, by: 8) {
+                bytes.append(UInt8(truncatingIfNeeded: pending >> UInt64(shift)))
+            }
+            start = end
+        }
+    }
+
+    private static func bits(_ bytes: [UInt8], _ start: Int, _ offset: Int, _ width: Int) -> Int64 {
+        var value: UInt64 = 0
+        var taken = 0
+        var position = start + offset / 8
+        var skip = offset % 8
+        while taken < width {
+            value |= (UInt64(bytes[position]) >> UInt64(skip)) << UInt64(taken)
+            taken += 8 - skip
+            skip = 0
+            position += 1
+        }
+        if width < 64 { value &= (1 << UInt64(width)) - 1 }
+        return Int64(bitPattern: value)
+    }
+}
+
+/// Values as their senders wrote them: a whole number and a power of ten, where that is exact.
+enum ScaledDecimal {
+    static let scaleMax = 6
+    private static let powers: [Double] = [1, 10, 100, 1e3, 1e4, 1e5, 1e6]
+
+    /// The number at this scale, or nil when it does not come back as the same value.
+    static func mantissa(_ value: Double, scale: Int) -> Int64? {
+        let scaled = (value * powers[scale]).rounded()
+        guard scaled.magnitude < 0x1p53, scaled / powers[scale] == value else { return nil }
+        return Int64(scaled)
+    }
+
+    static func value(_ mantissa: Int64, scale: Int) -> Double {
+        Double(mantissa) / powers[scale]
+    }
+}

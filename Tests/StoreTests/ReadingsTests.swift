@@ -1,0 +1,224 @@
+import Foundation
+import GRDB
+import GatewayApp
+import GatewayCore
+import Support
+import Telemetry
+import Testing
+
+@testable import Store
+
+/// Readings in journal and chunks: nothing lost, nothing twice, whatever the order and the number.
+struct ReadingsTests {
+    private let folder: ScratchFolder
+    private let assembly: Assembly
+
+    init() throws {
+        folder = try ScratchFolder()
+        assembly = try Fixtures.assembly()
+    }
+
+    private func open() throws -> (GatewayStore, Writer) {
+        let store = try GatewayStore(path: folder.path("a.sqlite"), durability: .scratch)
+        let writer = try Writer(
+            store: store,
+            catalogue: assembly.catalogue,
+            stations: assembly.stations
+        )
+        return (store, writer)
+    }
+
+    private func chunks(_ store: GatewayStore) throws -> Int {
+        try store.pool.read { try Int.fetchOne($0, sql: "SELECT count(*) FROM chunk") } ?? 0
+    }
+
+    // MARK: Coding
+
+    @Test(arguments: 1...40)
+    func aColumnOfNumbersComesBack(seed: UInt64) throws {
+        var generator = SeededGenerator(seed: seed)
+        let count = Int.random(in: 1...200, using: &generator)
+        let width = Int.random(in: 0...63, using: &generator)
+        let values = (0..<count).map { _ in
+            Int64.random(in: .min ... .max, using: &generator) >> Int64(63 - width)
+        }
+        var bytes: [UInt8] = []
+        PackedNumbers.encode(values, into: &bytes)
+        var cursor = ByteCursor(bytes)
+        #expect(try PackedNumbers.decode(count, &cursor) == values)
+        #expect(cursor.isAtEnd)
+    }
+
+    @Test func aColumnOfTheWidestNumbersComesBack() throws {
+        let values = [Int64.min, .max, 0, -1, 1, .max, .min]
+        var bytes: [UInt8] = []
+        PackedNumbers.encode(values, into: &bytes)
+        var cursor = ByteCursor(bytes)
+        #expect(try PackedNumbers.decode(values.count, &cursor) == values)
+    }
+
+    @Test(arguments: 1...20)
+    func aChunkComesBackToTheLastBit(seed: UInt64) throws {
+        var generator = SeededGenerator(seed: seed)
+        var readings: [StoredReading] = []
+        for signal in UInt16(1)...UInt16.random(in: 1...9, using: &generator) {
+            let scale = pow(10, Double(Int.random(in: 0...8, using: &generator)))
+            var time = Fixtures.start
+            for _ in 0..<Int.random(in: 1...150, using: &generator) {
+                time = time + Milliseconds(Int64.random(in: 1...90_000, using: &generator))
+                readings.append(
+                    StoredReading(
+                        observedAt: time,
+                        value: (Double.random(in: -900...900, using: &generator) * scale).rounded()
+                            / scale,
+                        signal: signal,
+                        quality: Int.random(in: 0...9, using: &generator) == 0 ? .noReading : .good
+                    )
+                )
+            }
+        }
+        let bytes = ChunkCoding.encode(readings)
+        #expect(try ChunkCoding.decode(bytes) == readings)
+        let one = readings.filter { $0.signal == 1 }
+        #expect(try ChunkCoding.decode(bytes, signal: 1) == one)
+        // Cut short it is refused, never a trap.
+        for length in stride(from: 0, to: bytes.count - 1, by: 7) {
+            _ = try? ChunkCoding.decode(Array(bytes[..<length]))
+        }
+    }
+
+    // MARK: Storing
+
+    /// A stream with repeats, late packets and restarts → what a set would hold.
+    @Test(arguments: [1, 2, 3, 4])
+    func everyReadingIsStoredOnce(seed: UInt64) throws {
+        var generator = SeededGenerator(seed: seed)
+        var (store, writer) = try open()
+        var gateway = assembly.makeGateway()
+        var expected: [String: Double] = [:]
+        var sent = 0
+        var counted = CommitReceipt()
+        var wanted: [VehicleID] = []
+        let paths = [
+            "Vehicle.Speed", "Vehicle.LowVoltageBattery.CurrentVoltage",
+            "Vehicle.Exterior.AirTemperature",
+        ]
+        for step in 0..<300 {
+            let clock = Fixtures.start + .minutes(Int64(step * 30))
+            var packets: [(topic: String, payload: String, receivedAt: Timestamp)] = []
+            for _ in 0..<12 {
+                let vehicle = "v\(Int.random(in: 0...2, using: &generator))"
+                // Times of a coarse grid, up to five days late: many repeats of (signal, time).
+                let late = Int64.random(in: 0...7_200, using: &generator) / 7 * 7
+                let age = Int.random(in: 0...9, using: &generator) == 0 ? late : late % 60
+                let time = clock - .minutes(age)
+                var readings: [String: Double] = [:]
+                for path in paths {
+                    let key = "\(vehicle) \(path) \(time)"
+                    let value = Double(key.utf8.reduce(0) { ($0 &* 31 &+ Int($1)) % 50 })
+                    readings[path] = value
+                    expected[key] = value
+                }
+                let packet = Fixtures.packet(vehicle, at: time, readings)
+                packets.append((packet.topic, packet.payload, clock))
+                sent += readings.count
+            }
+            let unit = gateway.step(
+                .packets(Fixtures.batch(packets)),
+                now: clock,
+                checkpointing: wanted
+            )
+            let receipt = try writer.commit(unit)
+            counted.stored += receipt.stored
+            counted.duplicate += receipt.duplicate
+            wanted = receipt.wanted
+            if step % 77 == 50 {
+                try store.close()
+                (store, writer) = try open()
+                gateway = assembly.makeGateway()
+                _ = gateway.restore(
+                    try Restorer.load(store, stations: assembly.stations),
+                    now: clock
+                )
+                try writer.recall { gateway.recall($0) }
+                gateway.resume()
+                wanted = []
+            }
+        }
+        var found: [String: Double] = [:]
+        try writer.export { reading in
+            let key = "\(reading.vehicle) \(reading.path) \(reading.observedAt)"
+            #expect(found.updateValue(reading.value, forKey: key) == nil, "\(key) twice")
+        }
+        #expect(found == expected)
+        #expect(counted.stored == expected.count)
+        #expect(counted.stored + counted.duplicate == sent)
+        #expect(try chunks(store) >= 3)
+    }
+
+    /// What a failed commit took in is out again, and the same unit can be stored afterwards.
+    @Test func aFailedCommitLeavesNoTrace() throws {
+        let (store, writer) = try open()
+        var gateway = assembly.makeGateway()
+        func packet(_ minute: Int) -> PacketBatch {
+            Fixtures.batch([
+                Fixtures.packet(
+                    "v",
+                    at: Fixtures.start + .minutes(Int64(minute)),
+                    ["Vehicle.Speed": 1]
+                )
+            ])
+        }
+        _ = try writer.commit(gateway.step(.packets(packet(0)), now: Fixtures.start))
+        let unit = gateway.step(.packets(packet(1)), now: Fixtures.start + .minutes(1))
+        try store.pool.write { try $0.execute(sql: "ALTER TABLE journal RENAME TO hidden") }
+        #expect(throws: StoreError.self) { try writer.commit(unit) }
+        try store.pool.write { try $0.execute(sql: "ALTER TABLE hidden RENAME TO journal") }
+        let vehicle = VehicleID(index: 0)
+        #expect(store.open.withLock { $0.readings(of: vehicle).count } == 1)
+        #expect(try writer.commit(unit).stored == 1)
+        #expect(try writer.commit(unit).duplicate == 1)
+    }
+
+    /// The journal does not grow for ever behind a vehicle that has fallen silent.
+    @Test func aSilentVehicleDoesNotHoldTheJournal() throws {
+        let (store, writer) = try open()
+        var gateway = assembly.makeGateway()
+        var wanted: [VehicleID] = []
+        for step in 0..<3_000 {
+            let time = Fixtures.start + .minutes(Int64(step))
+            let name = step == 0 ? "silent" : "loud"
+            let batch = Fixtures.batch([
+                Fixtures.packet(name, at: time, ["Vehicle.Speed": Double(step % 90)])
+            ])
+            let receipt = try writer.commit(
+                gateway.step(.packets(batch), now: time, checkpointing: wanted)
+            )
+            wanted = receipt.wanted
+        }
+        // The loud one was sealed three times; the rows since are all that must be kept, and the
+        // silent one's first row.
+        #expect(try chunks(store) >= 2)
+        let before = try store.pool.read {
+            try Int.fetchOne($0, sql: "SELECT count(*) FROM journal")
+        }
+        #expect(before == 3_000)
+        let unit = gateway.step(
+            .tick,
+            now: gateway.now,
+            checkpointing: [VehicleID(index: 0), VehicleID(index: 1)]
+        )
+        store.open.withLock { $0.want([VehicleID(index: 0), VehicleID(index: 1)]) }
+        _ = try writer.commit(unit)
+        let batch = Fixtures.batch([
+            Fixtures.packet("loud", at: gateway.now + .minutes(1), ["Vehicle.Speed": 1])
+        ])
+        _ = try writer.commit(
+            gateway.step(.packets(batch), now: gateway.now + .minutes(1))
+        )
+        let after = try store.pool.read {
+            try Int.fetchOne($0, sql: "SELECT count(*) FROM journal")
+        }
+        #expect(after == 1)
+    }
+}
