@@ -19,6 +19,8 @@ struct OpenReadings: Sendable {
         var firstRow: Int64?
         /// The end of the vehicle's chunks, once somebody has looked.
         var sealedUntil: Int64?
+        /// What the block may hold, once a reading has come late.
+        var filter: RepeatFilter?
     }
 
     /// A block as it was before the unit in hand.
@@ -76,6 +78,7 @@ struct OpenReadings: Sendable {
             let signal = signalNumbers[Int(reading.signal.index)]
             guard !scratchSignals.contains(signal) else { continue }
             if time <= blocks[vehicle].newest, has(signal, time, in: vehicle) { continue }
+            blocks[vehicle].filter?.insert(signal, time)
             if time <= sealed, try isSealed(first.vehicle, signal, time) { continue }
             scratchSignals.append(signal)
             ItemCoding.encode(
@@ -155,8 +158,18 @@ struct OpenReadings: Sendable {
 
     /// Whether a block has a reading; only groups from the newest time on need be looked at when
     /// the time is that one.
-    private func has(_ signal: UInt16, _ time: Int64, in vehicle: Int) -> Bool {
+    private mutating func has(_ signal: UInt16, _ time: Int64, in vehicle: Int) -> Bool {
         let isNewest = time == blocks[vehicle].newest
+        if !isNewest {
+            if blocks[vehicle].filter == nil {
+                var filter = RepeatFilter()
+                for reading in readings(of: VehicleID(index: UInt32(vehicle))) {
+                    filter.insert(reading.signal, reading.observedAt.milliseconds)
+                }
+                blocks[vehicle].filter = filter
+            }
+            guard blocks[vehicle].filter?.mayHold(signal, time) == true else { return false }
+        }
         var cursor = ByteCursor(
             blocks[vehicle].bytes,
             at: isNewest ? blocks[vehicle].newestOffset : 0
