@@ -72,7 +72,15 @@ struct StatusLine {
                 en: "The store cannot write, so nothing is taken in: \(error)"
             )
         }
-        guard !feed.isConnected else { return nil }
+        if feed.isConnected {
+            guard let lostAt = feed.sessionLostAt, status.now - lostAt < .days(Int64(1)) else {
+                return nil
+            }
+            return language.pick(
+                zh: "消息服务器丢失了会话,\(lostAt) 前后可能缺少数据。",
+                en: "The broker lost our session: readings from before \(lostAt) may be missing."
+            )
+        }
         return language.pick(
             zh: "与消息服务器的连接中断,预测可能过时。",
             en: "There is no connection to the broker: predictions may be out of date."

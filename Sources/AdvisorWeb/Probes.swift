@@ -125,6 +125,16 @@ struct Probes {
             status.counts.suggestionsMade
         )
         gauge("gateway_vehicles", "Vehicles known.", status.vehicles)
+        gauge(
+            "gateway_vehicles_silent",
+            "Vehicles silent for longer than core.silent_after_hours.",
+            status.silentVehicles
+        )
+        gauge(
+            "gateway_packets_missing",
+            "Numbers of packets missing between others, over all vehicles.",
+            status.missingPackets
+        )
         gauge("gateway_alerts_live", "Alerts that live.", status.liveAlerts)
         gauge("gateway_suggestions_live", "Suggestions that wait.", status.liveSuggestions)
         gauge("gateway_broker_connected", "1 while connected.", feed.isConnected ? 1 : 0)

@@ -12,12 +12,21 @@ package struct FeedHealth: Sendable {
     package var isConnected: Bool
     package var reconnects: Int
     package var lostSessions: Int
+    /// When the broker was last found to have lost our session: readings may be missing.
+    package var sessionLostAt: Timestamp?
     package var lastError: String?
 
-    package init(isConnected: Bool, reconnects: Int, lostSessions: Int, lastError: String?) {
+    package init(
+        isConnected: Bool,
+        reconnects: Int,
+        lostSessions: Int,
+        sessionLostAt: Timestamp?,
+        lastError: String?
+    ) {
         self.isConnected = isConnected
         self.reconnects = reconnects
         self.lostSessions = lostSessions
+        self.sessionLostAt = sessionLostAt
         self.lastError = lastError
     }
 }
@@ -72,6 +81,7 @@ package enum WebServer {
         router.add(middleware: SameOrigin(isLoopback: isLoopback(host)))
         try Pages(services: services).addRoutes(to: router)
         SuggestionsAPI(services: services).addRoutes(to: router)
+        IngestAPI(services: services).addRoutes(to: router)
         Probes(services: services).addRoutes(to: router)
         Events(services: services).addRoutes(to: router)
         return Application(

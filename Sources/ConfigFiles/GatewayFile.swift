@@ -31,6 +31,7 @@ package struct GatewaySettings: Sendable, Equatable {
     package var stations = ""
     package var sources = ""
     package var registry = ""
+    package var silentAfterHours = 0
     package var logLevel = ""
 }
 
@@ -69,6 +70,7 @@ package enum GatewayFile {
         ("core", "stations", .path, "stations"),
         ("core", "sources", .path, "sources"),
         ("core", "registry", .path, ""),
+        ("core", "silent_after_hours", .integer(0...8_760), "72"),
         (
             "log", "level",
             .choice(["trace", "debug", "info", "notice", "warning", "error", "critical"]), "info"
@@ -175,6 +177,7 @@ package enum GatewayFile {
         settings.stations = text("core.stations")
         settings.sources = text("core.sources")
         settings.registry = text("core.registry")
+        settings.silentAfterHours = number("core.silent_after_hours")
         settings.logLevel = text("log.level")
         return settings
     }

@@ -4,7 +4,6 @@ package import Store
 import Synchronization
 package import Telemetry
 import Threads
-package import Workshop
 
 /// The loop around the core: take, step, commit, answer.
 ///
@@ -14,7 +13,9 @@ package import Workshop
 package final class CoreLoop: Sendable {
     private enum Message: Sendable {
         case batch(PacketBatch, Reply<[Confirmation]?>)
-        case command(Command, CheckedContinuation<Result<SuggestionID, Problem>, Never>)
+        case command(Command, CheckedContinuation<Result<Answer, Problem>, Never>)
+        case note(Occurrence)
+        case question(@Sendable (Gateway) -> Void)
     }
 
     /// How often an idle core looks at the clock; a timer is at most this late.
@@ -51,6 +52,8 @@ package final class CoreLoop: Sendable {
             status.vehicles = gateway.vehicleCount
             status.liveAlerts = gateway.liveAlertCount
             status.liveSuggestions = gateway.liveSuggestionCount
+            status.silentVehicles = gateway.silentCount
+            status.missingPackets = gateway.missingPackets
         }
         let started = DedicatedThread(name: "core") { [self] in
             run(gateway, writer, registry)
@@ -93,7 +96,7 @@ package final class CoreLoop: Sendable {
     }
 
     /// A person's decision; refused at once when too many wait.
-    package func submit(_ command: Command) async -> Result<SuggestionID, Problem> {
+    package func submit(_ command: Command) async -> Result<Answer, Problem> {
         if current.withLock({ $0.storeError }) != nil {
             return .failure(Problem(.storeUnavailable))
         }
@@ -101,6 +104,23 @@ package final class CoreLoop: Sendable {
             if !mailbox.send(.command(command, continuation)) {
                 continuation.resume(returning: .failure(Problem(.overloaded)))
             }
+        }
+    }
+
+    /// Puts on record what befell the gateway.
+    package func note(_ occurrence: Occurrence) {
+        _ = mailbox.send(.note(occurrence))
+    }
+
+    /// What the core's memory says at this moment; nil when too many wait.
+    package func ask<Reply: Sendable>(
+        _ question: @escaping @Sendable (Gateway) -> Reply
+    ) async -> Reply? {
+        await withCheckedContinuation { continuation in
+            let isTaken = mailbox.send(
+                .question { continuation.resume(returning: question($0)) }
+            )
+            if !isTaken { continuation.resume(returning: nil) }
         }
     }
 
@@ -127,6 +147,9 @@ package final class CoreLoop: Sendable {
                 continuation.resume(
                     returning: unit?.answer ?? .failure(Problem(.storeUnavailable))
                 )
+            case .note(let occurrence):
+                _ = step(.command(.note(occurrence)), &gateway, writer, &wanted)
+            case .question(let question): question(gateway)
             case nil:
                 if let due = gateway.nextDue, due <= clock() {
                     _ = step(.tick, &gateway, writer, &wanted)
@@ -169,6 +192,8 @@ package final class CoreLoop: Sendable {
             if let lag { status.lagSeconds.add(lag) }
             status.vehicles = gateway.vehicleCount
             status.liveAlerts = gateway.liveAlertCount
+            status.silentVehicles = gateway.silentCount
+            status.missingPackets = gateway.missingPackets
             status.now = gateway.now
             if isChanged { status.liveSuggestions = gateway.liveSuggestionCount }
         }

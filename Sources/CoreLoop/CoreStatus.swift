@@ -31,6 +31,8 @@ package struct CoreStatus: Sendable {
     package var lagSeconds = Histogram()
     package var vehicles = 0
     package var liveAlerts = 0
+    package var silentVehicles = 0
+    package var missingPackets = 0
     package var liveSuggestions = 0
     /// The core's time at the last step.
     package var now = Timestamp(milliseconds: 0)

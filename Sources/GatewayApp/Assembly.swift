@@ -51,7 +51,9 @@ package struct Assembly: Sendable {
             sources: sources,
             rules: rules,
             stations: stations,
-            jobs: jobs
+            jobs: jobs,
+            silentAfter: settings.silentAfterHours > 0
+                ? .hours(Int64(settings.silentAfterHours)) : nil
         )
     }
 }

@@ -89,6 +89,7 @@ package enum Serve {
             broker = embedded
         }
         let confirmations = gateway.confirmations
+        let hasHistory = gateway.vehicleCount > 0
         let core = CoreLoop(clock: clock, logger: logger)
         core.start(gateway, writer: writer, registry: assembly.registry)
         let source = MQTTSource(
@@ -101,7 +102,11 @@ package enum Serve {
             clock: clock
         )
         let net = DedicatedThread(name: "net") {
-            source.run(confirmations: confirmations) { batch in
+            source.run(
+                confirmations: confirmations,
+                expectsSession: hasHistory,
+                onSessionLost: { core.note(.sessionLost) }
+            ) { batch in
                 core.deliver(batch).map(BatchOutcome.committed) ?? .abandoned
             }
         }
@@ -160,6 +165,7 @@ package enum Serve {
                     isConnected: status.isConnected,
                     reconnects: status.reconnects,
                     lostSessions: status.lostSessions,
+                    sessionLostAt: status.sessionLostAt,
                     lastError: status.lastError
                 )
             }

@@ -112,6 +112,8 @@ package struct Transition: Sendable, Equatable {
         case alert
         case suggestion
         case appointment
+        case vehicle
+        case gateway
     }
 
     package var machine: Machine

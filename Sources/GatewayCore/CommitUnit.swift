@@ -105,6 +105,8 @@ package struct CommitUnit: Sendable {
     package var marks: [PacketMark] = []
     package var vehicles: [VehicleRow] = []
     package var deadLetters: [DeadLetter] = []
+    /// Numbers of dead letters that were taken in again or discarded.
+    package var removedDeadLetters: [Int64] = []
     /// Of vehicles whose state changed other than by readings and marks, which the store keeps, and
     /// of those that were asked for.
     package var checkpoints: [(vehicle: VehicleID, bytes: [UInt8])] = []
@@ -120,7 +122,7 @@ package struct CommitUnit: Sendable {
     package var alertLog: [AlertLogEntry] = []
     package var counts = StepCounts()
     /// The answer to a command.
-    package var answer: Result<SuggestionID, Problem>?
+    package var answer: Result<Answer, Problem>?
 
     package init() {}
 
@@ -128,7 +130,7 @@ package struct CommitUnit: Sendable {
         readings.isEmpty && marks.isEmpty && vehicles.isEmpty && deadLetters.isEmpty
             && checkpoints.isEmpty
             && alerts.isEmpty && suggestions.isEmpty && releasedOccupancies.isEmpty
-            && occupancies.isEmpty && transitions.isEmpty
+            && occupancies.isEmpty && transitions.isEmpty && removedDeadLetters.isEmpty
     }
 }
 

@@ -3,17 +3,24 @@ import Workshop
 
 /// Decisions of people → the same machines.
 extension Gateway {
-    mutating func decide(_ command: Command) -> Result<SuggestionID, Problem> {
+    mutating func decide(_ command: Command) -> Result<Answer, Problem> {
         do throws(Problem) {
             switch command {
             case .book(let id, let version, let offer, let actor):
                 var suggestion = try proposed(id, version: version)
                 try book(&suggestion, offer: offer, actor: actor)
-                return .success(id)
+                return .success(.suggestion(id))
             case .decline(let id, let version, let reason, let note, let actor):
                 var suggestion = try proposed(id, version: version)
                 decline(&suggestion, reason: reason, note: note, actor: actor)
-                return .success(id)
+                return .success(.suggestion(id))
+            case .reingest(let packets): return .success(reingest(packets))
+            case .discard(let ids):
+                unit.removedDeadLetters = ids
+                return .success(.deadLetters(removed: ids.count, accepted: 0, rejected: 0))
+            case .note(let occurrence):
+                record(.gateway, 0, from: "", occurrence.rawValue, to: "", by: "gateway")
+                return .success(.noted)
             }
         } catch {
             return .failure(error)

@@ -10,7 +10,7 @@ import Workshop
 /// unless they are rejected.
 extension Gateway {
     mutating func take(_ packet: PacketBatch.Packet, of batch: PacketBatch) {
-        advance(to: packet.receivedAt)
+        if !isReingesting { advance(to: packet.receivedAt) }
         unit.counts.packets += 1
         let topic = batch.arena.span.extracting(packet.topic)
         let payload = batch.arena.span.extracting(packet.payload)
@@ -48,7 +48,9 @@ extension Gateway {
             throw error
         }
         let vehicle = try vehicle(named: name)
-        let isRepeat = isRepeat(header, payload, of: vehicle)
+        hear(vehicle)
+        // What is taken in again from the dead letters was numbered when it came first.
+        let isRepeat = !isReingesting && isRepeat(header, payload, of: vehicle)
         for reading in decoder.readings {
             accept(reading, from: vehicle, packet.receivedAt, isRepeat: isRepeat)
         }
@@ -81,6 +83,7 @@ extension Gateway {
         if !sourceDecoder.readings.isEmpty {
             let name = sourceDecoder.vehicle
             let vehicle = try vehicle(named: name.span)
+            hear(vehicle)
             for reading in sourceDecoder.readings {
                 accept(reading, from: vehicle, packet.receivedAt, isRepeat: false)
             }
@@ -100,6 +103,7 @@ extension Gateway {
             advance(to: receivedAt)
             let name = decoder.lineVehicle
             let vehicle = try vehicle(named: name.span)
+            hear(vehicle)
             for reading in decoder.readings {
                 accept(reading, from: vehicle, receivedAt, isRepeat: false)
             }
@@ -185,7 +189,7 @@ extension Gateway {
         }
         unit.deadLetters.append(
             DeadLetter(
-                receivedAt: max(packet.receivedAt, now),
+                receivedAt: isReingesting ? packet.receivedAt : max(packet.receivedAt, now),
                 topic: Array(batch.arena[packet.topic]),
                 payload: Array(batch.arena[packet.payload]),
                 rejection: first,
@@ -238,11 +242,13 @@ extension Gateway {
                 vehicles[index].windows.append(vehicles[index].windows.remove(at: known))
             } else {
                 if vehicles[index].windows.count >= Limits.bootsPerVehicleMax {
-                    vehicles[index].windows.removeFirst()
+                    missingPackets -= vehicles[index].windows.removeFirst().missing
                 }
                 vehicles[index].windows.append(SequenceWindow(boot: boot))
             }
             let place = vehicles[index].windows.count - 1
+            missingPackets -= vehicles[index].windows[place].missing
+            defer { missingPackets += vehicles[index].windows[place].missing }
             return vehicles[index].windows[place].insert(sequence)
         }
     }
@@ -270,7 +276,8 @@ extension Gateway {
         if let known = names.find(name) { return VehicleID(index: UInt32(known)) }
         guard vehicles.count < Limits.vehiclesMax else { throw Rejection(.tooManyVehicles, at: 0) }
         let vehicle = VehicleID(index: UInt32(names.intern(name)))
-        vehicles.append(VehicleEntry(firstSeenAt: now))
+        vehicles.append(VehicleEntry(firstSeenAt: now, lastHeardAt: now))
+        scheduleSilence(vehicle)
         writeRow(of: vehicle)
         return vehicle
     }

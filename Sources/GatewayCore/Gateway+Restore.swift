@@ -46,6 +46,8 @@ extension Gateway {
         for window in entry.windows { window.encode(into: &writer) }
         writer.put(entry.recentPackets.count)
         for hash in entry.recentPackets { writer.put(hash) }
+        writer.put(entry.lastHeardAt)
+        writer.put(entry.isSilent)
         return writer.bytes
     }
 
@@ -59,7 +61,9 @@ extension Gateway {
         var unreadable: [VehicleID] = []
         for row in state.vehicles {
             _ = names.intern(Array(row.name.utf8).span)
-            vehicles.append(VehicleEntry(firstSeenAt: row.firstSeenAt))
+            vehicles.append(
+                VehicleEntry(firstSeenAt: row.firstSeenAt, lastHeardAt: row.firstSeenAt)
+            )
         }
         for (vehicle, row, bytes) in state.checkpoints {
             checkpointRows[vehicle] = row
@@ -90,6 +94,7 @@ extension Gateway {
         where reading.quality == .good && isBeyond(unit.row, reading.vehicle) {
             let index = Int(reading.vehicle.index)
             let now = reading.receivedAt
+            vehicles[index].lastHeardAt = now
             if let due = vehicles[index].rules.flushDue, due <= now {
                 recallFlush(reading.vehicle, now: due)
             }
@@ -121,7 +126,9 @@ extension Gateway {
                 )
             }
             scheduleForecasts(vehicle)
+            if vehicles[index].isSilent { silentCount += 1 } else { scheduleSilence(vehicle) }
         }
+        missingPackets = vehicles.reduce(0) { $0 + $1.windows.reduce(0) { $0 + $1.missing } }
     }
 
     private mutating func restore(
@@ -134,7 +141,11 @@ extension Gateway {
         for _ in 0..<(try reader.count()) { windows.append(try SequenceWindow(from: &reader)) }
         var recentPackets: [UInt64] = []
         for _ in 0..<(try reader.count()) { recentPackets.append(try reader.unsigned()) }
+        let lastHeardAt = try reader.timestamp()
+        let isSilent = try reader.flag()
         guard reader.isAtEnd else { throw reader.failure() }
+        vehicles[Int(vehicle.index)].lastHeardAt = lastHeardAt
+        vehicles[Int(vehicle.index)].isSilent = isSilent
         vehicles[Int(vehicle.index)].recentPackets = recentPackets
         vehicles[Int(vehicle.index)].rules = rules
         vehicles[Int(vehicle.index)].windows = windows

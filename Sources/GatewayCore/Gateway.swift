@@ -26,6 +26,9 @@ package struct Gateway: Sendable {
         /// The live suggestion.
         var suggestion: SuggestionID?
         var firstSeenAt: Timestamp
+        var lastHeardAt: Timestamp
+        /// Whether nothing was heard for longer than `silentAfter`, and that is on record.
+        var isSilent = false
         var isTouched = false
     }
 
@@ -36,6 +39,8 @@ package struct Gateway: Sendable {
     package let planner: VisitPlanner
     package let stations: [Station]
     let catalogue: Catalogue
+    /// How long a vehicle may say nothing before that is put on record; nil: for ever.
+    let silentAfter: Milliseconds?
     var decoder: PayloadDecoder
     var sourceDecoder: SourceDecoder
 
@@ -54,6 +59,8 @@ package struct Gateway: Sendable {
     var timers = TimerQueue()
     /// The earliest forecast timer in the queue per vehicle and slot.
     var scheduledForecasts: [UInt64: Timestamp] = [:]
+    /// While dead letters are taken in: their times of arrival are past, and the clock stays.
+    var isReingesting = false
     var nextAlert: Int64 = 1
     var nextSuggestion: Int64 = 1
     var nextOccupancy: Int64 = 1
@@ -65,10 +72,12 @@ package struct Gateway: Sendable {
         sources: [Source] = [],
         rules: [Rule],
         stations: [Station],
-        jobs: [Job]
+        jobs: [Job],
+        silentAfter: Milliseconds? = nil
     ) {
         precondition(!stations.isEmpty, "The gateway books visits, so it needs a station.")
         self.catalogue = catalogue
+        self.silentAfter = silentAfter
         engine = RuleEngine(rules: rules, catalogue: catalogue)
         planner = VisitPlanner(catalogue: jobs)
         decoder = PayloadDecoder(catalogue: catalogue)
@@ -78,6 +87,9 @@ package struct Gateway: Sendable {
     }
 
     package var vehicleCount: Int { vehicles.count }
+    package internal(set) var silentCount = 0
+    /// Numbers of packets that are missing between others, over all vehicles.
+    package internal(set) var missingPackets = 0
     package var liveAlertCount: Int { alerts.count }
     package var liveSuggestionCount: Int { suggestions.values.count { $0.state.isLive } }
     package func name(of vehicle: VehicleID) -> String { names.name(Int(vehicle.index)) }
@@ -153,6 +165,7 @@ package struct Gateway: Sendable {
         case .alertDue: leaveState(AlertID(rawValue: timer.record), due: timer.due)
         case .visitPast: closeVisit(SuggestionID(rawValue: timer.record))
         case .lapse: lapse(SuggestionID(rawValue: timer.record))
+        case .silence: fireSilence(VehicleID(index: UInt32(timer.record)))
         }
     }
 

@@ -56,6 +56,42 @@ package enum Command: Sendable, Equatable {
         note: String,
         actor: String
     )
+    /// Takes dead letters in again, as if they came now for the first time.
+    case reingest([StoredPacket])
+    /// Forgets dead letters.
+    case discard([Int64])
+    /// Something befell the gateway itself that its history should hold.
+    case note(Occurrence)
+}
+
+/// What befalls the gateway rather than a vehicle.
+package enum Occurrence: String, Sendable, Equatable {
+    /// The broker has lost our session and the packets it held for us: a gap is possible.
+    case sessionLost = "session_lost"
+}
+
+/// A dead letter's packet.
+package struct StoredPacket: Sendable, Equatable {
+    package var id: Int64
+    /// Empty for a line of a recording.
+    package var topic: [UInt8]
+    package var payload: [UInt8]
+    package var receivedAt: Timestamp
+
+    package init(id: Int64, topic: [UInt8], payload: [UInt8], receivedAt: Timestamp) {
+        self.id = id
+        self.topic = topic
+        self.payload = payload
+        self.receivedAt = receivedAt
+    }
+}
+
+/// What became of a command.
+package enum Answer: Sendable, Equatable {
+    case suggestion(SuggestionID)
+    /// Dead letters that are gone; of those taken in again, readings accepted and still rejected.
+    case deadLetters(removed: Int, accepted: Int, rejected: Int)
+    case noted
 }
 
 /// What the core can be given.

@@ -14,6 +14,13 @@ package struct SequenceWindow: Sendable, Equatable {
         self.boot = boot
     }
 
+    /// How many numbers below the highest heard have not arrived.
+    package var missing: Int {
+        guard let highest = runs.last?.upperBound else { return 0 }
+        let heard = runs.reduce(0) { $0 + $1.upperBound - $1.lowerBound + 1 }
+        return Int(clamping: highest - contiguous - heard)
+    }
+
     /// Notes a number; false when it has arrived before.
     package mutating func insert(_ number: UInt64) -> Bool {
         guard number > contiguous else { return false }

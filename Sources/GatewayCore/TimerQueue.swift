@@ -16,6 +16,8 @@ enum TimerKind: Int, Sendable {
     case visitPast
     /// Nobody acted on a suggestion.
     case lapse
+    /// A vehicle may have been silent for too long.
+    case silence
 }
 
 /// Due times, earliest first; equal ones by kind and record, never by order of insertion, so that

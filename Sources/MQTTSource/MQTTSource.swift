@@ -19,6 +19,8 @@ package struct SourceStatus: Sendable, Equatable {
     package var connections = 0
     package var reconnects = 0
     package var lostSessions = 0
+    /// When the broker was last found to have lost our session.
+    package var sessionLostAt: Timestamp?
     package var lastError: String?
 }
 
@@ -75,10 +77,13 @@ package final class MQTTSource: Sendable {
 
     /// Reads until stopped.
     ///
-    /// `confirmations` are published on the first connection; `deliver` blocks until the batch is
-    /// committed or abandoned.
+    /// `confirmations` are published on the first connection; `expectsSession` says that there was
+    /// a session before this process; `deliver` blocks until the batch is committed or abandoned;
+    /// `onSessionLost` is told that the broker holds no session where there should be one.
     package func run(
         confirmations: [Confirmation],
+        expectsSession: Bool = false,
+        onSessionLost: @escaping () -> Void = {},
         deliver: (PacketBatch) -> BatchOutcome
     ) {
         let session: BrokerSession
@@ -101,10 +106,15 @@ package final class MQTTSource: Sendable {
         var backoff = Backoff()
         var generator = SystemRandomNumberGenerator()
         var pending = confirmations
+        var expectsSession = expectsSession
         while !isStopping {
             do throws(BrokerError) {
                 try session.connect()
-                try serve(session, arena, &batch, &pending, &backoff, deliver)
+                try serve(session, arena, &batch, &pending, &backoff, deliver) { isPresent in
+                    if expectsSession, !isPresent { onSessionLost() }
+                    defer { expectsSession = true }
+                    return expectsSession && !isPresent
+                }
             } catch {
                 note(error)
             }
@@ -139,7 +149,8 @@ package final class MQTTSource: Sendable {
         _ batch: inout PacketBatch,
         _ pending: inout [Confirmation],
         _ backoff: inout Backoff,
-        _ deliver: (PacketBatch) -> BatchOutcome
+        _ deliver: (PacketBatch) -> BatchOutcome,
+        _ isSessionLost: (Bool) -> Bool
     ) throws(BrokerError) {
         var keptAliveAt = ContinuousClock.now
         let packetsMax = address.receiveMaximum
@@ -154,7 +165,11 @@ package final class MQTTSource: Sendable {
                     session.read(until: { arena.batch.isFull(packetsMax: packetsMax) }) == .lost
             }
             if let isSessionPresent = try session.takeConnectResult() {
-                try welcome(session, isSessionPresent: isSessionPresent)
+                try welcome(
+                    session,
+                    isSessionPresent: isSessionPresent,
+                    isSessionLost: isSessionLost(isSessionPresent)
+                )
                 backoff.reset()
                 publish(&pending, session)
             }
@@ -190,7 +205,8 @@ package final class MQTTSource: Sendable {
 
     private func welcome(
         _ session: BrokerSession,
-        isSessionPresent: Bool
+        isSessionPresent: Bool,
+        isSessionLost: Bool
     ) throws(BrokerError) {
         // Always: a broker that lost the session has lost the subscription too.
         for subscription in subscriptions {
@@ -199,14 +215,13 @@ package final class MQTTSource: Sendable {
                 refusesRetained: subscription.refusesRetained
             )
         }
-        let isFirst = current.withLock { status in
-            defer {
-                status.isConnected = true
-                status.lastError = nil
-                status.connections += 1
-                if !isSessionPresent, status.connections > 1 { status.lostSessions += 1 }
-            }
-            return status.connections == 0
+        current.withLock { status in
+            status.isConnected = true
+            status.lastError = nil
+            status.connections += 1
+            guard isSessionLost else { return }
+            status.lostSessions += 1
+            status.sessionLostAt = clock()
         }
         logger.info(
             "connected to the broker",
@@ -215,7 +230,7 @@ package final class MQTTSource: Sendable {
                 "mqtt.session_present": "\(isSessionPresent)",
             ]
         )
-        if !isSessionPresent, !isFirst {
+        if isSessionLost {
             // Vehicles that keep their readings until these are confirmed send them again.
             logger.error("the broker has lost our session, and the packets it held for us")
         }

@@ -16,6 +16,9 @@ enum Migrations {
             try database.execute(sql: chunks)
             try moveRows(database)
         }
+        migrator.registerMigration("003-dead-letter-size") { database in
+            try database.execute(sql: deadLetterSize)
+        }
         return migrator
     }
 
@@ -195,6 +198,27 @@ enum Migrations {
             body BLOB NOT NULL
         ) STRICT;
         ALTER TABLE checkpoint ADD COLUMN journal_id INTEGER NOT NULL DEFAULT 0;
+        """
+
+    /// The dead letters' number and bytes, kept by the table itself: their bounds need both.
+    private static let deadLetterSize = """
+        CREATE TABLE dead_letter_size (
+            id INTEGER PRIMARY KEY CHECK (id = 1),
+            letters INTEGER NOT NULL,
+            bytes INTEGER NOT NULL
+        ) STRICT;
+        INSERT INTO dead_letter_size
+            SELECT 1, count(*), coalesce(sum(length(topic) + length(payload)), 0) FROM dead_letter;
+        CREATE TRIGGER dead_letter_added AFTER INSERT ON dead_letter
+        BEGIN
+            UPDATE dead_letter_size SET letters = letters + 1,
+                bytes = bytes + length(NEW.topic) + length(NEW.payload);
+        END;
+        CREATE TRIGGER dead_letter_removed AFTER DELETE ON dead_letter
+        BEGIN
+            UPDATE dead_letter_size SET letters = letters - 1,
+                bytes = bytes - length(OLD.topic) - length(OLD.payload);
+        END;
         """
 
     private static func moveRows(_ database: Database) throws {

@@ -91,6 +91,10 @@ package final class Writer: Sendable {
                     sealed.append((vehicle, try Chunks.seal(readings, of: vehicle, database)))
                     body.append(sealOf: vehicle)
                 }
+                for id in unit.removedDeadLetters {
+                    try database.cachedStatement(sql: SQL.removeDeadLetter).execute(
+                        arguments: [id])
+                }
                 for letter in unit.deadLetters { try write(letter, database) }
                 let row = body.isEmpty ? open.nextRow - 1 : open.nextRow
                 for (vehicle, bytes) in unit.checkpoints {
@@ -256,9 +260,22 @@ package final class Writer: Sendable {
             letter.rejection.reason.rawValue, letter.rejection.byteOffset,
             letter.rejection.detail, letter.rejectedCount,
         ])
-        let oldest = database.lastInsertedRowID - Int64(Limits.deadLettersMax)
-        if oldest > 0 {
-            try database.cachedStatement(sql: SQL.forgetDeadLetters).execute(arguments: [oldest])
+        try forgetDeadLetters(now: letter.receivedAt, database)
+    }
+
+    /// Keeps the dead letters within their three bounds; the oldest leave first.
+    private func forgetDeadLetters(now: Timestamp, _ database: Database) throws {
+        let past = now - .days(Int64(Limits.deadLetterDaysMax))
+        while let row = try Row.fetchOne(
+            database.cachedStatement(sql: SQL.oldestDeadLetter)
+        ) {
+            let isOver =
+                (row["letters"] as Int) > Limits.deadLettersMax
+                || (row["bytes"] as Int) > Limits.deadLetterBytesMax
+                || Timestamp(milliseconds: row["received_ms"]) < past
+            guard isOver else { return }
+            try database.cachedStatement(sql: SQL.removeDeadLetter).execute(
+                arguments: [row["id"] as Int64])
         }
     }
 
@@ -345,7 +362,11 @@ private enum SQL {
             (received_ms, topic, payload, reason, byte_offset, detail, rejected_count)
         VALUES (?, ?, ?, ?, ?, ?, ?)
         """
-    static let forgetDeadLetters = "DELETE FROM dead_letter WHERE id <= ?"
+    static let removeDeadLetter = "DELETE FROM dead_letter WHERE id = ?"
+    static let oldestDeadLetter = """
+        SELECT d.id, d.received_ms, s.letters, s.bytes FROM dead_letter_size s, dead_letter d
+        ORDER BY d.id LIMIT 1
+        """
     static let checkpoint = """
         INSERT INTO checkpoint (vehicle_id, journal_id, state) VALUES (?, ?, ?)
         ON CONFLICT (vehicle_id) DO UPDATE SET journal_id = excluded.journal_id,

@@ -65,6 +65,12 @@ package enum Limits {
     package static let vehiclesMax = 4_000_000
     /// Dead letters kept; the oldest leave first.
     package static let deadLettersMax = 100_000
+    /// Bytes of topics and payloads of dead letters kept: a broken fleet must not fill the disk.
+    package static let deadLetterBytesMax = 256 * 1_024 * 1_024
+    /// Days a dead letter is kept: a month to mend a catalogue.
+    package static let deadLetterDaysMax = 30
+    /// Dead letters taken in again by one call: one commit, so about as many as a batch.
+    package static let reingestLettersMax = 500
     /// Commands of advisors that may wait for the core; one more is refused as overloaded.
     package static let waitingCommandsMax = 256
     /// Open HTTP connections; more wait to be accepted.

@@ -14,6 +14,7 @@ struct GatewayCommand: AsyncParsableCommand {
             """,
         subcommands: [
             ServeCommand.self, ReplayCommand.self, ExportCommand.self, SourcesCommand.self,
+            QuarantineCommand.self,
         ]
     )
 }

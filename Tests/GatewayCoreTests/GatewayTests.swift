@@ -319,7 +319,7 @@ struct GatewayTests {
             ),
             now: gateway.now
         )
-        #expect(unit.answer == .success(suggestion.id))
+        #expect(unit.answer == .success(.suggestion(suggestion.id)))
         let booked = try #require(unit.suggestions.last)
         #expect(booked.state == .booked && booked.occupancy?.kind == .appointment)
         #expect(booked.occupancy?.slot == slot)

@@ -154,6 +154,92 @@ struct ServeTests {
         #expect(try await gateway.process.exit() == 0)
     }
 
+    /// What other senders publish ends in the right signals and units; what is rejected gets a
+    /// second chance once the configuration is mended.
+    @Test func otherSendersAreUnderstoodAndTheQuarantineEmpties() async throws {
+        let broker = try BrokerProcess(folder: folder)
+        let config = try folder.copyConfiguration()
+        let table = "sources/tpms-sensors.csv"
+        var gateway = try GatewayProcess(folder: folder, broker: broker.port, config: config)
+        try await gateway.ready()
+        let event = "{\"time\":\"@0.2s\",\"type\":\"TPMS\",\"id\":\"45d30b69\","
+        for (topic, payload) in [
+            ("ovms/anna/leaf7/metric/v/t/pressure", "206.8,216.4,275.7,175.7"),
+            ("ovms/anna/leaf7/metric/v/b/12v/voltage", "12.61"),
+            ("teslamate/cars/1/tpms_pressure_rr", "2.9"),
+            ("teslamate/cars/1/odometer", "48163.34"),
+            ("rtl_433/garage/events", event + "\"pressure_PSI\":36.094,\"temperature_C\":9.0}"),
+        ] {
+            try await publish(payload, to: topic, port: broker.port)
+        }
+        // What is kept for new subscribers tells no time, so it is refused after a reconnect too.
+        _ = try await eventually("nine readings") {
+            await gateway.metric("gateway_readings_received_total") == 8 ? true : nil
+        }
+        let listed = try await quarantine(["list", "--reason", "unknown_sensor"], gateway)
+        #expect(listed.contains("unknown_sensor at byte 0   rtl_433/garage/events   45d30b69"))
+
+        gateway.process.signal(SIGTERM)
+        #expect(try await gateway.process.exit() == 0)
+        _ = try folder.write(
+            "config/\(table)",
+            "sensor,vehicle,wheel\n45d30b69,ford,Row2.Right\n"
+        )
+        gateway = try GatewayProcess(folder: folder, broker: broker.port, config: config)
+        try await gateway.ready()
+        let outcome = try await quarantine(["reingest", "--all"], gateway)
+        #expect(outcome.contains("1 dead letters: 2 readings accepted, 0 rejected again"))
+        #expect(try await quarantine(["list"], gateway).isEmpty)
+        gateway.process.signal(SIGTERM)
+        #expect(try await gateway.process.exit() == 0)
+
+        let readings = try await exported(gateway.storePath)
+        for expected in [
+            "leaf7,Vehicle.Chassis.Axle.Row1.Wheel.Left.Tire.Pressure,206.8",
+            "leaf7,Vehicle.Chassis.Axle.Row2.Wheel.Right.Tire.Pressure,175.7",
+            "leaf7,Vehicle.LowVoltageBattery.CurrentVoltage,12.61",
+            "teslamate-1,Vehicle.Chassis.Axle.Row2.Wheel.Right.Tire.Pressure,290.0",
+            "teslamate-1,Vehicle.TraveledDistance,48163340.0",
+            "ford,Vehicle.Chassis.Axle.Row2.Wheel.Right.Tire.AirTemperature,9.0",
+        ] {
+            #expect(readings.contains(expected), "\(expected)")
+        }
+        let pressure = try #require(
+            readings.first { $0.hasPrefix("ford") && $0.contains("Pressure") }
+        )
+        #expect(pressure.contains("248.8"))
+    }
+
+    private func quarantine(
+        _ arguments: [String],
+        _ gateway: GatewayProcess
+    ) async throws -> String {
+        let process = try RunningProcess(
+            Repository.product("gateway").path,
+            ["quarantine"] + arguments + ["--url", "http://127.0.0.1:\(gateway.web)"],
+            folder: folder
+        )
+        #expect(try await process.exit() == 0)
+        return process.output
+    }
+
+    /// `vehicle,signal,value` of every stored reading.
+    private func exported(_ path: String) async throws -> Set<String> {
+        let export = try RunningProcess(
+            Repository.product("gateway").path,
+            ["export", "--config", Repository.config, "--store", path],
+            folder: folder
+        )
+        #expect(try await export.exit() == 0)
+        let lines = export.output.split(separator: "\n").dropFirst()
+        return Set(
+            lines.map { line in
+                let fields = line.split(separator: ",")
+                return "\(fields[0]),\(fields[1]),\(fields[3])"
+            }
+        )
+    }
+
     /// Killed in the middle of a stream, again and again: the broker delivers again what was not
     /// acknowledged, and what was acknowledged is on disk.
     @Test func killedUnderLoadItLosesNothing() async throws {

@@ -137,13 +137,18 @@ package final class GatewayProcess: Sendable {
     package let storePath: String
 
     /// Starts it; without the port of an external broker it brings its own.
-    package init(folder: ScratchFolder, broker external: Int? = nil, web port: Int? = nil) throws {
+    package init(
+        folder: ScratchFolder,
+        broker external: Int? = nil,
+        web port: Int? = nil,
+        config: String = Repository.config
+    ) throws {
         web = port ?? freePort()
         broker = external ?? freePort()
         storePath = folder.path("gateway.sqlite")
         process = try RunningProcess(
             Repository.product("gateway").path,
-            ["serve", "--config", Repository.config],
+            ["serve", "--config", config],
             environment: [
                 "GATEWAY_STORE_PATH": storePath, "GATEWAY_WEB_PORT": "\(web)",
                 "GATEWAY_BROKER_PORT": "\(broker)",

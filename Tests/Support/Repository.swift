@@ -37,6 +37,13 @@ package final class ScratchFolder: Sendable {
 
     package func path(_ name: String) -> String { url.appendingPathComponent(name).path }
 
+    /// The shipped configuration as files a test may change.
+    package func copyConfiguration() throws -> String {
+        let folder = Repository.root.appendingPathComponent("config")
+        try FileManager.default.copyItem(at: folder, to: url.appendingPathComponent("config"))
+        return path("config/gateway.yaml")
+    }
+
     package func write(_ name: String, _ text: String) throws -> String {
         let path = path(name)
         try FileManager.default.createDirectory(

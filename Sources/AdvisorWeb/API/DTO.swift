@@ -163,27 +163,59 @@ struct DeadLetterDTO: Encodable {
     var detail: String
     var rejectedCount: Int
     var payloadBytes: Int
-    /// The first bytes, as text; what is not UTF-8 shows as U+FFFD.
-    var payloadHead: String
+    /// The first bytes, or all when one letter is asked for; what is not UTF-8 shows as U+FFFD.
+    var payload: String
 
-    init(_ row: DeadLetterRecord) {
+    init(_ row: DeadLetterRecord, isWhole: Bool) {
         id = row.id
         receivedAt = "\(row.receivedAt)"
-        topic = row.topic
+        topic = String(decoding: row.topic, as: UTF8.self)
         reason = row.reason
         byteOffset = row.byteOffset
         detail = row.detail
         rejectedCount = row.rejectedCount
         payloadBytes = row.payload.count
-        payloadHead = String(decoding: row.payload.prefix(512), as: UTF8.self)
+        payload = String(decoding: row.payload.prefix(isWhole ? .max : 512), as: UTF8.self)
     }
 
     enum CodingKeys: String, CodingKey {
-        case id, topic, reason, detail
+        case id, topic, reason, detail, payload
         case receivedAt = "received_at"
         case byteOffset = "byte_offset"
         case rejectedCount = "rejected_count"
         case payloadBytes = "payload_bytes"
-        case payloadHead = "payload_head"
     }
+}
+
+struct VehicleStatusDTO: Encodable {
+    var vehicle: String
+    var firstSeenAt: String
+    var lastHeardAt: String
+    var isSilent: Bool
+    var missingPackets: Int
+
+    init(_ status: VehicleStatus) {
+        vehicle = status.vehicle
+        firstSeenAt = "\(status.firstSeenAt)"
+        lastHeardAt = "\(status.lastHeardAt)"
+        isSilent = status.isSilent
+        missingPackets = status.missingPackets
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case vehicle
+        case firstSeenAt = "first_seen_at"
+        case lastHeardAt = "last_heard_at"
+        case isSilent = "is_silent"
+        case missingPackets = "missing_packets"
+    }
+}
+
+struct DeadLettersAnswerDTO: Encodable {
+    /// Letters taken in again or discarded.
+    var removed: Int
+    /// Readings that are now readings.
+    var accepted: Int
+    /// Readings that are rejected again, and kept as new letters.
+    var rejected: Int
 }

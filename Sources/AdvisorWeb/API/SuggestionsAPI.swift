@@ -7,7 +7,7 @@ import Store
 import Telemetry
 import Workshop
 
-/// `/api/v1`: suggestions, alerts and dead letters as JSON; decisions with a version check.
+/// `/api/v1`: suggestions and alerts as JSON; decisions with a version check.
 struct SuggestionsAPI {
     let services: WebServices
 
@@ -22,7 +22,6 @@ struct SuggestionsAPI {
             try await decline(request, context)
         }
         group.get("/alerts") { request, _ in try await alerts(request) }
-        group.get("/dead_letters") { request, _ in try await deadLetters(request) }
     }
 
     // MARK: Reading
@@ -76,12 +75,6 @@ struct SuggestionsAPI {
         )
     }
 
-    private func deadLetters(_ request: Request) async throws -> Response {
-        let query = try Query(request, known: ["limit"])
-        let rows = try await services.reads.deadLetters(limit: try query.limit())
-        return try jsonResponse(ListDTO(items: rows.map(DeadLetterDTO.init), nextCursor: nil))
-    }
-
     // MARK: Deciding
 
     private struct BookBody: Decodable {
@@ -131,19 +124,13 @@ struct SuggestionsAPI {
 
     private func submit(_ command: Command) async throws -> Response {
         switch await services.core.submit(command) {
-        case .success(let id): return try await answer(id.rawValue)
+        case .success(.suggestion(let id)): return try await answer(id.rawValue)
+        case .success: throw APIProblem(Problem(.notFound))
         case .failure(let problem): throw APIProblem(problem)
         }
     }
 
     // MARK: Parts of a request
-
-    private func id(_ context: BasicRequestContext) throws -> Int64 {
-        guard let id = context.parameters.get("id", as: Int64.self) else {
-            throw APIProblem(Problem(.notFound))
-        }
-        return id
-    }
 
     /// `If-Match: "v3"`: a change names the version it saw.
     private func version(_ request: Request) throws -> Int {
@@ -159,29 +146,38 @@ struct SuggestionsAPI {
         else { throw invalid("If-Match", "an ETag such as \"v3\"") }
         return version
     }
+}
 
-    private func decode<Body: Decodable>(
-        _ type: Body.Type,
-        _ request: Request,
-        whenEmpty standard: Body?
-    ) async throws -> Body {
-        var request = request
-        let buffer = try await request.collectBody(upTo: Limits.requestBodyBytesMax)
-        if buffer.readableBytes == 0, let standard { return standard }
-        do {
-            return try JSONDecoder().decode(type, from: Data(buffer.readableBytesView))
-        } catch {
-            throw invalid("body", "a JSON object with the fields the documentation names")
-        }
+/// The number in a path.
+func id(_ context: BasicRequestContext) throws -> Int64 {
+    guard let id = context.parameters.get("id", as: Int64.self) else {
+        throw APIProblem(Problem(.notFound))
     }
+    return id
+}
 
-    private func invalid(_ name: String, _ expected: String) -> APIProblem {
-        APIProblem(
-            .unprocessableContent,
-            code: "invalid_value",
-            detail: "\(name) must be \(expected)."
-        )
+/// A request's body; an empty one stands for `standard`, where that is given.
+func decode<Body: Decodable>(
+    _ type: Body.Type,
+    _ request: Request,
+    whenEmpty standard: Body?
+) async throws -> Body {
+    var request = request
+    let buffer = try await request.collectBody(upTo: Limits.requestBodyBytesMax)
+    if buffer.readableBytes == 0, let standard { return standard }
+    do {
+        return try JSONDecoder().decode(type, from: Data(buffer.readableBytesView))
+    } catch {
+        throw invalid("body", "a JSON object with the fields the documentation names")
     }
+}
+
+func invalid(_ name: String, _ expected: String) -> APIProblem {
+    APIProblem(
+        .unprocessableContent,
+        code: "invalid_value",
+        detail: "\(name) must be \(expected)."
+    )
 }
 
 /// What an advisor wrote, bounded, and without the NUL at which SQLite's text would end.

@@ -21,12 +21,32 @@ package struct SamplePoint: Sendable, Equatable {
 package struct DeadLetterRecord: Sendable, Equatable {
     package var id: Int64
     package var receivedAt: Timestamp
-    package var topic: String
+    package var topic: [UInt8]
     package var payload: [UInt8]
     package var reason: String
     package var byteOffset: Int
     package var detail: String
     package var rejectedCount: Int
+}
+
+extension DeadLetterRecord {
+    fileprivate init(_ row: Row) {
+        self.init(
+            id: row["id"],
+            receivedAt: Timestamp(milliseconds: row["received_ms"]),
+            topic: Array(row["topic"] as Data),
+            payload: Array(row["payload"] as Data),
+            reason: row["reason"],
+            byteOffset: row["byte_offset"],
+            detail: row["detail"],
+            rejectedCount: row["rejected_count"]
+        )
+    }
+
+    /// As the core takes it in again.
+    package var packet: StoredPacket {
+        StoredPacket(id: id, topic: topic, payload: payload, receivedAt: receivedAt)
+    }
 }
 
 extension ReadStore {
@@ -94,25 +114,50 @@ extension ReadStore {
         }
     }
 
-    /// The newest dead letters.
-    package func deadLetters(limit: Int) async throws -> [DeadLetterRecord] {
+    /// Dead letters below a number, newest first; of one reason, if asked.
+    package func deadLetters(
+        reason: String? = nil,
+        before: Int64 = .max,
+        limit: Int
+    ) async throws -> [DeadLetterRecord] {
         try await store.pool.read { database in
             try Row.fetchAll(
                 database,
-                sql: "SELECT * FROM dead_letter ORDER BY id DESC LIMIT ?",
-                arguments: [limit]
-            ).map { row in
-                DeadLetterRecord(
-                    id: row["id"],
-                    receivedAt: Timestamp(milliseconds: row["received_ms"]),
-                    topic: String(decoding: row["topic"] as Data, as: UTF8.self),
-                    payload: Array(row["payload"] as Data),
-                    reason: row["reason"],
-                    byteOffset: row["byte_offset"],
-                    detail: row["detail"],
-                    rejectedCount: row["rejected_count"]
-                )
-            }
+                sql: """
+                    SELECT * FROM dead_letter WHERE id < ?1 AND (?2 IS NULL OR reason = ?2)
+                    ORDER BY id DESC LIMIT ?3
+                    """,
+                arguments: [before, reason, limit]
+            ).map(DeadLetterRecord.init)
+        }
+    }
+
+    /// Dead letters in the order of their arrival; of one reason, if asked.
+    package func oldestDeadLetters(
+        reason: String?,
+        upTo last: Int64,
+        limit: Int
+    ) async throws -> [DeadLetterRecord] {
+        try await store.pool.read { database in
+            try Row.fetchAll(
+                database,
+                sql: """
+                    SELECT * FROM dead_letter WHERE id <= ?1 AND (?2 IS NULL OR reason = ?2)
+                    ORDER BY id LIMIT ?3
+                    """,
+                arguments: [last, reason, limit]
+            ).map(DeadLetterRecord.init)
+        }
+    }
+
+    /// One dead letter, or nil when there is none of this number.
+    package func deadLetter(_ id: Int64) async throws -> DeadLetterRecord? {
+        try await store.pool.read { database in
+            try Row.fetchOne(
+                database,
+                sql: "SELECT * FROM dead_letter WHERE id = ?",
+                arguments: [id]
+            ).map(DeadLetterRecord.init)
         }
     }
 }

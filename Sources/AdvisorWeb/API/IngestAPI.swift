@@ -1,0 +1,145 @@
+import CoreLoop
+import Decoding
+import GatewayCore
+import HTTPTypes
+import Hummingbird
+import Store
+import Telemetry
+
+/// `/api/v1`: the feed of readings: dead letters, and vehicles that are silent or have gaps.
+struct IngestAPI {
+    let services: WebServices
+
+    func addRoutes(to router: Router<BasicRequestContext>) {
+        let group = router.group("/api/v1")
+        group.get("/vehicles") { request, _ in try await vehicles(request) }
+        group.get("/dead_letters") { request, _ in try await list(request) }
+        group.get("/dead_letters/:id") { request, context in
+            try await show(request, context)
+        }
+        group.post("/dead_letters/reingest") { request, _ in try await reingest(request) }
+        group.post("/dead_letters/discard") { request, _ in try await discard(request) }
+        group.post("/dead_letters/:id/reingest") { _, context in
+            try await reingest([try await letter(context)])
+        }
+        group.post("/dead_letters/:id/discard") { _, context in
+            try await submit(.discard([try await letter(context).id]))
+        }
+    }
+
+    // MARK: Vehicles
+
+    private func vehicles(_ request: Request) async throws -> Response {
+        let query = try Query(request, known: ["troubled", "limit", "cursor"])
+        let troubledOnly: Bool
+        switch query["troubled"] {
+        case nil, "false": troubledOnly = false
+        case "true": troubledOnly = true
+        default: throw query.invalid("troubled", "true or false")
+        }
+        let limit = try query.limit()
+        let after = query["cursor"]
+        let rows = await services.core.ask {
+            $0.statuses(after: after, troubledOnly: troubledOnly, limit: limit + 1)
+        }
+        guard let rows else { throw APIProblem(Problem(.overloaded)) }
+        let page = rows.prefix(limit)
+        return try jsonResponse(
+            ListDTO(
+                items: page.map(VehicleStatusDTO.init),
+                nextCursor: rows.count > limit ? page.last?.vehicle : nil
+            )
+        )
+    }
+
+    // MARK: Dead letters
+
+    private func list(_ request: Request) async throws -> Response {
+        let query = try Query(request, known: ["reason", "limit", "cursor"])
+        let reason = query["reason"]
+        if let reason, RejectionReason(rawValue: reason) == nil {
+            let known = RejectionReason.allCases.map(\.rawValue).joined(separator: ", ")
+            throw query.invalid("reason", "one of: \(known)")
+        }
+        let limit = try query.limit()
+        var before = Int64.max
+        if let cursor = query["cursor"] {
+            guard let id = Int64(cursor) else {
+                throw query.invalid("cursor", "the next_cursor of an earlier answer")
+            }
+            before = id
+        }
+        let rows = try await services.reads.deadLetters(
+            reason: reason,
+            before: before,
+            limit: limit + 1
+        )
+        let page = rows.prefix(limit)
+        return try jsonResponse(
+            ListDTO(
+                items: page.map { DeadLetterDTO($0, isWhole: false) },
+                nextCursor: rows.count > limit ? page.last.map { "\($0.id)" } : nil
+            )
+        )
+    }
+
+    private func show(_ request: Request, _ context: BasicRequestContext) async throws -> Response {
+        _ = try Query(request, known: [])
+        return try jsonResponse(DeadLetterDTO(try await letter(context), isWhole: true))
+    }
+
+    private func letter(_ context: BasicRequestContext) async throws -> DeadLetterRecord {
+        guard let letter = try await services.reads.deadLetter(try id(context)) else {
+            throw APIProblem(.notFound, code: "not_found", detail: "There is no such dead letter.")
+        }
+        return letter
+    }
+
+    /// Which letters a call is about: those of a reason, or all, up to a number, so that those that
+    /// are rejected anew are not taken in again and again; the oldest first, a page at a time.
+    private struct Choice: Decodable {
+        var reason: String?
+        var upTo: Int64?
+
+        enum CodingKeys: String, CodingKey {
+            case reason
+            case upTo = "up_to"
+        }
+    }
+
+    private func chosen(_ request: Request) async throws -> [DeadLetterRecord] {
+        let choice = try await decode(Choice.self, request, whenEmpty: Choice())
+        if let reason = choice.reason, RejectionReason(rawValue: reason) == nil {
+            let known = RejectionReason.allCases.map(\.rawValue).joined(separator: ", ")
+            throw invalid("reason", "one of: \(known)")
+        }
+        return try await services.reads.oldestDeadLetters(
+            reason: choice.reason,
+            upTo: choice.upTo ?? .max,
+            limit: Limits.reingestLettersMax
+        )
+    }
+
+    private func reingest(_ request: Request) async throws -> Response {
+        try await reingest(try await chosen(request))
+    }
+
+    private func reingest(_ letters: [DeadLetterRecord]) async throws -> Response {
+        try await submit(.reingest(letters.map(\.packet)))
+    }
+
+    private func discard(_ request: Request) async throws -> Response {
+        try await submit(.discard(try await chosen(request).map(\.id)))
+    }
+
+    private func submit(_ command: Command) async throws -> Response {
+        switch await services.core.submit(command) {
+        case .success(.deadLetters(let removed, let accepted, let rejected)):
+            return try jsonResponse(
+                DeadLettersAnswerDTO(removed: removed, accepted: accepted, rejected: rejected)
+            )
+        case .success: throw APIProblem(Problem(.notFound))
+        case .failure(let problem): throw APIProblem(problem)
+        }
+    }
+}

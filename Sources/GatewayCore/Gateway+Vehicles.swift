@@ -1,0 +1,106 @@
+package import Telemetry
+
+/// How a vehicle's feed is doing.
+package struct VehicleStatus: Sendable, Equatable {
+    package var vehicle: String
+    package var firstSeenAt: Timestamp
+    package var lastHeardAt: Timestamp
+    package var isSilent: Bool
+    /// Numbers of packets missing between others, over the boots that are followed.
+    package var missingPackets: Int
+}
+
+/// Silence and gaps: noticed by the clock and by the numbers, vehicle by vehicle.
+extension Gateway {
+    /// The status of vehicles by name from `after` on; those with silence or gaps only, if asked.
+    package func statuses(
+        after: String?,
+        troubledOnly: Bool,
+        limit: Int
+    ) -> [VehicleStatus] {
+        var statuses: [VehicleStatus] = []
+        for index in vehicles.indices {
+            let entry = vehicles[index]
+            let missing = entry.windows.reduce(0) { $0 + $1.missing }
+            guard !troubledOnly || entry.isSilent || missing > 0 else { continue }
+            let name = names.name(index)
+            if let after, name <= after { continue }
+            statuses.append(
+                VehicleStatus(
+                    vehicle: name,
+                    firstSeenAt: entry.firstSeenAt,
+                    lastHeardAt: entry.lastHeardAt,
+                    isSilent: entry.isSilent,
+                    missingPackets: missing
+                )
+            )
+        }
+        statuses.sort { $0.vehicle < $1.vehicle }
+        return Array(statuses.prefix(limit))
+    }
+
+    /// A packet of the vehicle has come.
+    mutating func hear(_ vehicle: VehicleID) {
+        let index = Int(vehicle.index)
+        guard !isReingesting else { return }
+        vehicles[index].lastHeardAt = now
+        guard vehicles[index].isSilent else { return }
+        vehicles[index].isSilent = false
+        silentCount -= 1
+        record(.vehicle, Int64(index), from: "silent", "heard", to: "heard", by: "clock")
+        touch(vehicle)
+        scheduleSilence(vehicle)
+    }
+
+    /// One timer a vehicle: when it fires, it asks when the vehicle was last heard.
+    mutating func scheduleSilence(_ vehicle: VehicleID) {
+        guard let silentAfter else { return }
+        timers.insert(
+            TimerQueue.Entry(
+                due: vehicles[Int(vehicle.index)].lastHeardAt + silentAfter,
+                kind: .silence,
+                record: Int64(vehicle.index),
+                detail: 0
+            )
+        )
+    }
+
+    mutating func fireSilence(_ vehicle: VehicleID) {
+        let index = Int(vehicle.index)
+        guard let silentAfter, !vehicles[index].isSilent else { return }
+        guard now >= vehicles[index].lastHeardAt + silentAfter else {
+            return scheduleSilence(vehicle)
+        }
+        vehicles[index].isSilent = true
+        silentCount += 1
+        record(.vehicle, Int64(index), from: "heard", "silent_too_long", to: "silent", by: "clock")
+        touch(vehicle)
+    }
+
+    /// Takes dead letters in again; what is still rejected becomes a dead letter anew, with its
+    /// first time of arrival.
+    mutating func reingest(_ packets: [StoredPacket]) -> Answer {
+        let before = unit.counts
+        isReingesting = true
+        for packet in packets {
+            var batch = PacketBatch()
+            batch.append(
+                topic: packet.topic,
+                payload: packet.payload,
+                receivedAt: packet.receivedAt
+            )
+            if packet.topic.isEmpty {
+                takeLine(0, of: batch)
+            } else {
+                take(batch.packets[0], of: batch)
+            }
+        }
+        isReingesting = false
+        unit.removedDeadLetters = packets.map(\.id)
+        return .deadLetters(
+            removed: packets.count,
+            accepted: unit.counts.accepted - before.accepted,
+            rejected: unit.counts.rejectedTotal - before.rejectedTotal
+        )
+    }
+}
