@@ -38,28 +38,31 @@ package final class GatewayStore: Sendable {
         configuration.label = "store"
         configuration.maximumReaderCount = 4
         configuration.prepareDatabase { database in
-            let synchronous = durability == .full ? "FULL" : "OFF"
             try database.execute(
                 sql: """
-                    PRAGMA synchronous = \(synchronous);
                     PRAGMA foreign_keys = ON;
                     PRAGMA cache_size = -65536;
                     PRAGMA secure_delete = OFF;
                     PRAGMA temp_store = MEMORY;
                     """
             )
-            let actual = try Int.fetchOne(database, sql: "PRAGMA synchronous")
-            precondition(
-                actual == (durability == .full ? 2 : 0),
-                "An acknowledgement means durable only with synchronous=FULL."
-            )
         }
         do {
             pool = try DatabasePool(path: path, configuration: configuration)
+            try pool.writeWithoutTransaction { database in
+                // Only now: a pool sets NORMAL itself, after it has prepared its connection.
+                let synchronous = durability == .full ? "FULL" : "OFF"
+                try database.execute(sql: "PRAGMA synchronous = \(synchronous)")
+            }
             try Migrations.migrator.migrate(pool)
         } catch {
             throw .unopenable(path: path, cause: "\(error)")
         }
+    }
+
+    /// How hard the writer's connection waits for the disk: 2 is FULL (SQLite, "PRAGMA synchronous").
+    func synchronousLevel() throws -> Int? {
+        try pool.writeWithoutTransaction { try Int.fetchOne($0, sql: "PRAGMA synchronous") }
     }
 
     /// Moves the log into the file, closes it and gives it free.

@@ -221,4 +221,33 @@ struct ReadingsTests {
         }
         #expect(after == 1)
     }
+
+    /// A row that seals one vehicle may be kept for another's sake, when the first one's are gone.
+    @Test func aSealWithoutItsReadingsIsTakenUpAgain() throws {
+        var (store, writer) = try open()
+        var gateway = assembly.makeGateway()
+        func packet(_ name: String, _ minute: Int64) -> PacketBatch {
+            Fixtures.batch([
+                Fixtures.packet(name, at: Fixtures.start + .minutes(minute), ["Vehicle.Speed": 1])
+            ])
+        }
+        _ = try writer.commit(gateway.step(.packets(packet("a", 0)), now: Fixtures.start))
+        store.open.withLock { $0.want([VehicleID(index: 0)]) }
+        let unit = gateway.step(
+            .packets(packet("b", 1)),
+            now: Fixtures.start + .minutes(1),
+            checkpointing: [VehicleID(index: 0)]
+        )
+        _ = try writer.commit(unit)
+        let last = gateway.step(.packets(packet("b", 2)), now: Fixtures.start + .minutes(2))
+        _ = try writer.commit(last)
+        try store.close()
+        (store, writer) = try open()
+        var rows: [Int64] = []
+        try writer.recall { rows.append($0.row) }
+        #expect(rows == [2, 3])
+        var count = 0
+        try writer.export { _ in count += 1 }
+        #expect(count == 3)
+    }
 }

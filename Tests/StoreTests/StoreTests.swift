@@ -71,6 +71,13 @@ struct StoreTests {
         try store.close()
     }
 
+    /// An acknowledgement means durable only when a commit waits for the disk.
+    @Test func aCommitWaitsForTheDisk() throws {
+        let (store, writer) = try open()
+        _ = try run(Fixtures.leak("v1", perDay: 3, days: 1), writer)
+        #expect(try store.synchronousLevel() == 2)
+    }
+
     @Test func aRepeatedReadingIsCountedOnce() throws {
         let (_, writer) = try open()
         var gateway = assembly.makeGateway()

@@ -275,6 +275,8 @@ struct OpenReadings: Sendable {
     /// Call it after `settle`.
     mutating func seal(_ vehicle: VehicleID, until end: Int64?) {
         let index = Int(vehicle.index)
+        // Of a vehicle sealed before a restart, the journal may hold nothing but the seal.
+        grow(to: index)
         wanted.remove(vehicle)
         if let row = blocks[index].firstRow, row >= firstRow {
             rows[Int(row - firstRow)].opened -= 1
