@@ -99,6 +99,7 @@ let package = Package(
             providers: [.apt(["libmosquitto-dev"])]
         ),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+        .systemLibrary(name: "CClock"),
         room("Threads", []),
         room("Recording", ["CZlib", "GatewayCore", "Telemetry"]),
         room("MQTTSource", ["CMosquitto", "GatewayCore", "Telemetry", "Threads", logging]),
@@ -127,8 +128,8 @@ let package = Package(
         room(
             "GatewayApp",
             [
-                lifecycle, signals, logging, hummingbird, "AdvisorWeb", "Decoding", "ConfigFiles",
-                "CoreLoop",
+                lifecycle, signals, logging, hummingbird, "AdvisorWeb", "CClock", "ConfigFiles",
+                "CoreLoop", "Decoding",
                 "GatewayCore", "MQTTSource", "Recording", "Rules", "Store", "Telemetry", "Threads",
                 "Workshop",
             ]
@@ -160,7 +161,13 @@ let package = Package(
             "GatewayCoreTests",
             ["Decoding", "GatewayApp", "GatewayCore", "Rules", "Support", "Telemetry", "Workshop"]
         ),
-        test("ConfigFilesTests", ["ConfigFiles", "Rules", "Support", "Telemetry", "Workshop"]),
+        test(
+            "ConfigFilesTests",
+            [
+                yams, "ConfigFiles", "GatewayApp", "GatewayCore", "MQTTSource", "Rules", "Support",
+                "Telemetry", "Workshop",
+            ]
+        ),
         test(
             "StoreTests",
             [grdb, "GatewayCore", "Rules", "Store", "Support", "Telemetry", "Workshop"]

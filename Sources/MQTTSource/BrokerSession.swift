@@ -14,6 +14,8 @@ package struct BrokerAddress: Sendable {
     package var keyFile: String
     package var keepaliveSeconds: Int
     package var receiveMaximum: Int
+    /// How long the broker keeps the session after a disconnect; the default is for ever.
+    package var sessionExpirySeconds: UInt32
 
     package init(
         host: String,
@@ -25,7 +27,8 @@ package struct BrokerAddress: Sendable {
         certificateFile: String = "",
         keyFile: String = "",
         keepaliveSeconds: Int = 60,
-        receiveMaximum: Int
+        receiveMaximum: Int,
+        sessionExpirySeconds: UInt32 = .max
     ) {
         self.host = host
         self.port = port
@@ -37,6 +40,7 @@ package struct BrokerAddress: Sendable {
         self.keyFile = keyFile
         self.keepaliveSeconds = keepaliveSeconds
         self.receiveMaximum = receiveMaximum
+        self.sessionExpirySeconds = sessionExpirySeconds
     }
 }
 
@@ -45,6 +49,11 @@ package struct BrokerError: Error, CustomStringConvertible {
     package var what: String
     /// libmosquitto's code, 0 when there is none.
     package var code: Int32
+
+    package init(what: String, code: Int32) {
+        self.what = what
+        self.code = code
+    }
 
     package var description: String {
         guard code != 0 else { return what }
@@ -75,6 +84,7 @@ package struct BrokerError: Error, CustomStringConvertible {
         var connectCode: Int32?
         var isSessionPresent = false
         var isRefused = false
+        var publishCodes: [Int32] = []
         var publish: (IncomingPublish) -> Void = { _ in }
 
         /// The inbox behind the pointer that libmosquitto hands back.
@@ -127,6 +137,11 @@ package struct BrokerError: Error, CustomStringConvertible {
             inbox.connectCode = code
             inbox.isSessionPresent = flags & 1 == 1
         }
+        unsafe mosquitto_publish_v5_callback_set(handle) { _, context, _, code, _ in
+            guard let inbox = unsafe Inbox.from(context) else { return }
+            inbox.events += 1
+            inbox.publishCodes.append(code)
+        }
         unsafe mosquitto_subscribe_v5_callback_set(handle) { _, context, _, count, granted, _ in
             guard let inbox = unsafe Inbox.from(context) else { return }
             inbox.events += 1
@@ -171,11 +186,11 @@ package struct BrokerError: Error, CustomStringConvertible {
         inbox.connectCode = nil
         inbox.isRefused = false
         var properties: OpaquePointer?
-        // A session that outlives every outage of ours: MQTT 5 §3.1.2.11.2, never expires.
+        // By default a session that outlives every outage of ours (MQTT 5 §3.1.2.11.2).
         unsafe mosquitto_property_add_int32(
             &properties,
             Int32(MQTT_PROP_SESSION_EXPIRY_INTERVAL.rawValue),
-            UInt32.max
+            address.sessionExpirySeconds
         )
         defer { unsafe mosquitto_property_free_all(&properties) }
         let code = unsafe mosquitto_connect_bind_v5(
@@ -203,6 +218,13 @@ package struct BrokerError: Error, CustomStringConvertible {
             throw BrokerError(what: "the broker refuses us: \(reason)", code: 0)
         }
         return inbox.isSessionPresent
+    }
+
+    /// What the broker answered to our publishes since the last look: 0 taken, 0x10 taken but
+    /// nobody listens, from 0x80 on refused (MQTT 5 §3.4.2.1).
+    package func takePublishCodes() -> [Int32] {
+        defer { inbox.publishCodes.removeAll() }
+        return inbox.publishCodes
     }
 
     /// The broker refused a subscription: nothing will ever come.
@@ -246,14 +268,15 @@ package struct BrokerError: Error, CustomStringConvertible {
 
     // MARK: Loop
 
-    /// Waits until there is something to read, room to write what is queued, or a wake.
-    /// - Returns: readable, writable.
+    /// Waits until there is something to read, a wake or, unless `isReading` only, room to write
+    /// what is queued.
     package func wait(
         milliseconds: Int32,
-        wake: Int32
+        wake: Int32,
+        isReading: Bool = false
     ) -> (isReadable: Bool, isWritable: Bool, isWoken: Bool) {
         let socket = unsafe mosquitto_socket(handle)
-        let wantsWrite = unsafe mosquitto_want_write(handle)
+        let wantsWrite = unsafe !isReading && mosquitto_want_write(handle)
         var entries = [
             pollfd(
                 fd: socket,

@@ -239,15 +239,22 @@ package final class MQTTSource: Sendable {
     /// Queues what vehicles may forget; QoS 0, because the next confirmation says it again.
     private func publish(_ confirmations: inout [Confirmation], _ session: BrokerSession) {
         for confirmation in confirmations {
-            let payload =
-                "{\"boot\":\(json(confirmation.boot)),\"seq\":\(confirmation.sequence)}"
             try? session.publish(
-                "vehicles/\(confirmation.vehicle)/committed",
-                Array(payload.utf8),
+                MQTTSource.topic(of: confirmation),
+                Array(MQTTSource.payload(of: confirmation).utf8),
                 qos: 0
             )
         }
         confirmations.removeAll()
+    }
+
+    /// Where a vehicle hears what it may forget.
+    package static func topic(of confirmation: Confirmation) -> String {
+        "vehicles/\(confirmation.vehicle)/committed"
+    }
+
+    package static func payload(of confirmation: Confirmation) -> String {
+        "{\"boot\":\(json(confirmation.boot)),\"seq\":\(confirmation.sequence)}"
     }
 
     private func note(_ error: BrokerError) {

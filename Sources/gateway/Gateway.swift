@@ -14,7 +14,7 @@ struct GatewayCommand: AsyncParsableCommand {
             """,
         subcommands: [
             ServeCommand.self, ReplayCommand.self, ExportCommand.self, SourcesCommand.self,
-            QuarantineCommand.self,
+            QuarantineCommand.self, BrokerConfigCommand.self, DoctorCommand.self,
         ]
     )
 }

@@ -210,6 +210,52 @@ struct ServeTests {
         #expect(pressure.contains("248.8"))
     }
 
+    /// A broker left as it comes loses what waits; the one we ship does not.
+    @Test func theDoctorTellsABrokerThatLosesFromOneThatKeeps() async throws {
+        let port = freePort()
+        let plain = try folder.write(
+            "plain.conf",
+            "listener \(port) 127.0.0.1\nallow_anonymous true\n"
+        )
+        let broker = try RunningProcess("/usr/sbin/mosquitto", ["-c", plain], folder: folder)
+        let ill = try await doctor(port: port, file: plain) { $0.contains("queue:") }
+        #expect(ill.contains("PROBLEM  queue: acknowledged 5000 messages"))
+        #expect(ill.contains("kept only 1000"))
+        #expect(ill.contains("PROBLEM  persistence: is off"))
+        broker.signal(SIGTERM)
+
+        let gateway = try GatewayProcess(folder: folder)
+        try await gateway.ready()
+        let well = try await doctor(
+            port: gateway.broker,
+            file: folder.path("mosquitto/mosquitto.effective.conf")
+        ) { $0.contains("queue:") }
+        #expect(well.contains("ok       queue: kept 5000 messages"))
+        #expect(!well.contains("PROBLEM"), "\(well)")
+        gateway.process.signal(SIGTERM)
+        #expect(try await gateway.process.exit() == 0)
+    }
+
+    private func doctor(
+        port: Int,
+        file: String,
+        until isDone: (String) -> Bool
+    ) async throws -> String {
+        // The broker may still be starting, so a doctor that finds nobody is asked again.
+        try await eventually("a doctor's word") {
+            let process = try RunningProcess(
+                Repository.product("gateway").path,
+                ["doctor", "--config", Repository.config, "--broker-config", file],
+                environment: [
+                    "GATEWAY_BROKER_MODE": "external", "GATEWAY_BROKER_PORT": "\(port)",
+                ],
+                folder: folder
+            )
+            _ = try await process.exit()
+            return isDone(process.output) ? process.output : nil
+        }
+    }
+
     private func quarantine(
         _ arguments: [String],
         _ gateway: GatewayProcess
