@@ -10,6 +10,9 @@ package struct GatewaySettings: Sendable, Equatable {
     }
 
     package var storePath = ""
+    package var rawDays = 0
+    package var hourlyDays = 0
+    package var dailyDays = 0
     package var brokerMode = BrokerMode.embedded
     package var brokerHost = ""
     package var brokerPort = 0
@@ -49,6 +52,9 @@ package enum GatewayFile {
     /// Every key there is, with its default; reasons stand in the file itself.
     private static let keys: [(section: String, key: String, kind: Kind, standard: String)] = [
         ("store", "path", .path, "../data/gateway.sqlite"),
+        ("store", "raw_days", .integer(0...36_500), "90"),
+        ("store", "hourly_days", .integer(0...36_500), "730"),
+        ("store", "daily_days", .integer(0...36_500), "3650"),
         ("broker", "mode", .choice(["embedded", "external"]), "embedded"),
         ("broker", "host", .name, "127.0.0.1"),
         ("broker", "port", .integer(1...65_535), "18883"),
@@ -156,6 +162,9 @@ package enum GatewayFile {
         func number(_ key: String) -> Int { Int(text(key)) ?? 0 }
         var settings = GatewaySettings()
         settings.storePath = text("store.path")
+        settings.rawDays = number("store.raw_days")
+        settings.hourlyDays = number("store.hourly_days")
+        settings.dailyDays = number("store.daily_days")
         settings.brokerMode = .init(rawValue: text("broker.mode")) ?? .embedded
         settings.brokerHost = text("broker.host")
         settings.brokerPort = number("broker.port")

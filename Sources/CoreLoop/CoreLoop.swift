@@ -153,6 +153,8 @@ package final class CoreLoop: Sendable {
             case nil:
                 if let due = gateway.nextDue, due <= clock() {
                     _ = step(.tick, &gateway, writer, &wanted)
+                } else {
+                    makeRoom(writer)
                 }
             }
         }
@@ -198,7 +200,17 @@ package final class CoreLoop: Sendable {
             if isChanged { status.liveSuggestions = gateway.liveSuggestionCount }
         }
         if isChanged { changes.publish(isChanged: true) }
+        makeRoom(writer)
         return unit
+    }
+
+    /// A small step between two commits; a failure is the disk's, and the next commit tells it.
+    private func makeRoom(_ writer: Writer) {
+        do throws(StoreError) {
+            _ = try writer.makeRoom(now: clock())
+        } catch {
+            logger.warning("old readings cannot be moved", metadata: ["error": "\(error)"])
+        }
     }
 
     private func commit(_ unit: CommitUnit, _ writer: Writer) -> CommitReceipt? {

@@ -1,11 +1,11 @@
-import Telemetry
+package import Telemetry
 
 /// RFC 3339 by fixed positions: `2026-11-21T10:15:30[.fraction](Z|±hh:mm)`.
 ///
 /// A fraction finer than a millisecond is cut. A leap second `:60` counts as the next minute's
 /// first. A time without zone is refused: guessing one would move readings by hours.
-enum TimestampDecoder {
-    static func decode(_ bytes: Span<UInt8>, from start: Int, to end: Int) -> Timestamp? {
+package enum TimestampDecoder {
+    package static func decode(_ bytes: Span<UInt8>, from start: Int, to end: Int) -> Timestamp? {
         guard end - start >= 20 else { return nil }
         func digits(_ offset: Int, _ count: Int) -> Int? {
             var value = 0

@@ -2,6 +2,7 @@ package import ConfigFiles
 package import Decoding
 package import GatewayCore
 package import Rules
+package import Store
 package import Telemetry
 package import Workshop
 
@@ -43,6 +44,16 @@ package struct Assembly: Sendable {
                 message: "vehicle '\(row.vehicle)': there is no station '\(code)'"
             )
         }
+    }
+
+    /// How long readings are kept, by the settings.
+    package var retention: RetentionPolicy {
+        func days(_ count: Int) -> Milliseconds? { count > 0 ? .days(Int64(count)) : nil }
+        return RetentionPolicy(
+            raw: days(settings.rawDays),
+            hourly: days(settings.hourlyDays),
+            daily: days(settings.dailyDays)
+        )
     }
 
     package func makeGateway() -> Gateway {

@@ -57,7 +57,8 @@ package enum Serve {
         let writer = try Writer(
             store: store,
             catalogue: assembly.catalogue,
-            stations: assembly.stations
+            stations: assembly.stations,
+            retention: assembly.retention
         )
         var gateway = assembly.makeGateway()
         let unreadable = gateway.restore(

@@ -19,6 +19,9 @@ enum Migrations {
         migrator.registerMigration("003-dead-letter-size") { database in
             try database.execute(sql: deadLetterSize)
         }
+        migrator.registerMigration("004-aggregates") { database in
+            try database.execute(sql: aggregates)
+        }
         return migrator
     }
 
@@ -219,6 +222,20 @@ enum Migrations {
             UPDATE dead_letter_size SET letters = letters - 1,
                 bytes = bytes - length(OLD.topic) - length(OLD.payload);
         END;
+        """
+
+    /// What readings come to once they are old: rows like chunks, by vehicle and first time.
+    private static let aggregates = """
+        CREATE TABLE hourly (
+            id INTEGER PRIMARY KEY,
+            end_ms INTEGER NOT NULL,
+            body BLOB NOT NULL
+        ) STRICT;
+        CREATE TABLE daily (
+            id INTEGER PRIMARY KEY,
+            end_ms INTEGER NOT NULL,
+            body BLOB NOT NULL
+        ) STRICT;
         """
 
     private static func moveRows(_ database: Database) throws {

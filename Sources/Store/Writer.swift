@@ -21,15 +21,18 @@ package struct CommitReceipt: Sendable, Equatable {
 package final class Writer: Sendable {
     let store: GatewayStore
     private let stations: [Station]
+    private let retention: Mutex<Retention>
     /// The store's own signal numbers, by catalogue place: a new catalogue does not renumber rows.
     private let signalNumbers: [UInt16]
 
     package init(
         store: GatewayStore,
         catalogue: Catalogue,
-        stations: [Station]
+        stations: [Station],
+        retention: RetentionPolicy = RetentionPolicy(raw: nil, hourly: nil, daily: nil)
     ) throws(StoreError) {
         self.store = store
+        self.retention = Mutex(Retention(retention))
         self.stations = stations
         do {
             signalNumbers = try store.pool.write { database in
@@ -122,6 +125,27 @@ package final class Writer: Sendable {
         for (vehicle, end) in sealed { open.seal(vehicle, until: end) }
         receipt.wanted = open.takeWanted(atMost: Limits.sealsPerCommitMax)
         return receipt
+    }
+
+    /// Makes room: takes the next small step of turning old readings into hours and days.
+    /// - Returns: whether there was anything to do.
+    package func makeRoom(now: Timestamp) throws(StoreError) -> Bool {
+        do {
+            return try retention.withLock { retention in
+                guard retention.isDue(now: now) else { return false }
+                var next = retention
+                try store.pool.writeWithoutTransaction { database in
+                    try database.inTransaction(.immediate) {
+                        try next.step(now: now, database)
+                        return .commit
+                    }
+                }
+                retention = next
+                return true
+            }
+        } catch {
+            throw StoreError(error)
+        }
     }
 
     // MARK: Readings

@@ -291,9 +291,10 @@ struct ServeTests {
     @Test func killedUnderLoadItLosesNothing() async throws {
         let broker = try BrokerProcess(folder: folder)
         let total = 20_000
+        let yesterday = Self.now(-86_400).prefix(10)
         let lines = (1...total).map { sequence in
             "{\"v\":1,\"boot\":\"b1\",\"seq\":\(sequence),\"ts\":\""
-                + "2026-01-01T\(Self.clock(sequence))Z\",\"readings\":{\"Vehicle.Speed\":1}}"
+                + "\(yesterday)T\(Self.clock(sequence))Z\",\"readings\":{\"Vehicle.Speed\":1}}"
         }
         let path = try folder.write("lines.txt", lines.joined(separator: "\n") + "\n")
         var gateway = try GatewayProcess(folder: folder, broker: broker.port)

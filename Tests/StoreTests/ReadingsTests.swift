@@ -250,4 +250,73 @@ struct ReadingsTests {
         try writer.export { _ in count += 1 }
         #expect(count == 3)
     }
+
+    // MARK: Growing old
+
+    /// Raw readings become hours, hours become days, days go; what is young stays as it came.
+    @Test func oldReadingsBecomeHoursAndDays() async throws {
+        let store = try GatewayStore(path: folder.path("a.sqlite"), durability: .scratch)
+        let writer = try Writer(
+            store: store,
+            catalogue: assembly.catalogue,
+            stations: assembly.stations,
+            retention: RetentionPolicy(
+                raw: .days(Int64(20)),
+                hourly: .days(Int64(60)),
+                daily: .days(Int64(90))
+            )
+        )
+        var gateway = assembly.makeGateway()
+        var wanted: [VehicleID] = []
+        // Four readings an hour for 100 days: 1, 2, 3, 4.
+        for step in 0..<(100 * 96) {
+            let time = Fixtures.start + .minutes(Int64(step * 15))
+            let packet = Fixtures.packet("v", at: time, ["Vehicle.Speed": Double(step % 4 + 1)])
+            let unit = gateway.step(
+                .packets(Fixtures.batch([packet])),
+                now: time,
+                checkpointing: wanted
+            )
+            wanted = try writer.commit(unit).wanted
+        }
+        let now = Fixtures.start + .days(Int64(100))
+        var steps = 0
+        while try writer.makeRoom(now: now) { steps += 1 }
+        #expect(steps >= 2)
+        let reads = ReadStore(store)
+        let vehicle = try #require(try await reads.vehicle(named: "v"))
+        let hours = try await reads.aggregates(
+            of: vehicle,
+            path: "Vehicle.Speed",
+            resolution: .hour,
+            from: Fixtures.start,
+            to: now
+        )
+        // The first hour may be cut by the chunk that has become days.
+        let whole = hours.dropFirst()
+        #expect(whole.allSatisfy { $0.count == 4 && $0.minimum == 1 && $0.maximum == 4 })
+        #expect(whole.allSatisfy { $0.mean == 2.5 })
+        // A chunk leaves as a whole once its last reading is old: up to ten days later here.
+        #expect((60 * 24...71 * 24).contains(hours.count), "\(hours.count)")
+        let days = try await reads.aggregates(
+            of: vehicle,
+            path: "Vehicle.Speed",
+            resolution: .day,
+            from: Fixtures.start,
+            to: now
+        )
+        #expect((70...100).contains(days.count), "\(days.count)")
+        let wrong = days.dropFirst().dropLast().filter { $0.count != 96 || $0.mean != 2.5 }
+        #expect(wrong.isEmpty, "\(wrong)")
+        let raw = try await reads.readings(
+            of: vehicle,
+            path: "Vehicle.Speed",
+            companion: nil,
+            from: Fixtures.start,
+            to: now,
+            limit: 100_000
+        )
+        #expect(raw.count < 31 * 96 && raw.count >= 20 * 96)
+        #expect(raw.allSatisfy { $0.at >= Fixtures.start + .days(Int64(69)) })
+    }
 }

@@ -219,3 +219,24 @@ struct DeadLettersAnswerDTO: Encodable {
     /// Readings that are rejected again, and kept as new letters.
     var rejected: Int
 }
+
+struct ReadingDTO: Encodable {
+    var at: String
+    var value: Double
+}
+
+struct AggregateDTO: Encodable {
+    var start: String
+    var count: Int
+    var minimum: Double
+    var maximum: Double
+    var mean: Double
+
+    init(_ aggregate: Aggregate) {
+        start = "\(aggregate.start)"
+        count = aggregate.count
+        minimum = aggregate.minimum
+        maximum = aggregate.maximum
+        mean = aggregate.mean
+    }
+}

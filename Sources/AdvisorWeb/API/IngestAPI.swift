@@ -13,6 +13,9 @@ struct IngestAPI {
     func addRoutes(to router: Router<BasicRequestContext>) {
         let group = router.group("/api/v1")
         group.get("/vehicles") { request, _ in try await vehicles(request) }
+        group.get("/vehicles/:vehicle/readings") { request, context in
+            try await readings(request, context)
+        }
         group.get("/dead_letters") { request, _ in try await list(request) }
         group.get("/dead_letters/:id") { request, context in
             try await show(request, context)
@@ -50,6 +53,53 @@ struct IngestAPI {
                 nextCursor: rows.count > limit ? page.last?.vehicle : nil
             )
         )
+    }
+
+    /// One signal of one vehicle, as it came or by the hour or day.
+    private func readings(
+        _ request: Request,
+        _ context: BasicRequestContext
+    ) async throws -> Response {
+        let query = try Query(request, known: ["signal", "resolution", "from", "to"])
+        guard let path = query["signal"], services.catalogue.find(path: path) != nil else {
+            throw query.invalid("signal", "a path of the catalogue")
+        }
+        let to = try query.time("to") ?? services.clock()
+        let from = try query.time("from") ?? to - .days(Int64(30))
+        guard let name = context.parameters.get("vehicle"),
+            let vehicle = try await services.reads.vehicle(named: name)
+        else {
+            throw APIProblem(.notFound, code: "not_found", detail: "There is no such vehicle.")
+        }
+        switch query["resolution"] {
+        case nil, "raw":
+            let points = try await services.reads.readings(
+                of: vehicle,
+                path: path,
+                companion: nil,
+                from: from,
+                to: to,
+                limit: Limits.chartReadingsMax
+            )
+            return try jsonResponse(
+                ListDTO(
+                    items: points.map { ReadingDTO(at: "\($0.at)", value: $0.value) },
+                    nextCursor: nil
+                )
+            )
+        case let name?:
+            guard let resolution = Resolution(rawValue: name) else {
+                throw query.invalid("resolution", "one of: raw, hour, day")
+            }
+            let rows = try await services.reads.aggregates(
+                of: vehicle,
+                path: path,
+                resolution: resolution,
+                from: from,
+                to: to
+            )
+            return try jsonResponse(ListDTO(items: rows.map(AggregateDTO.init), nextCursor: nil))
+        }
     }
 
     // MARK: Dead letters

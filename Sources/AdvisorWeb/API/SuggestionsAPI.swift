@@ -1,4 +1,5 @@
 import CoreLoop
+import Decoding
 import Foundation
 import GatewayCore
 import HTTPTypes
@@ -219,6 +220,16 @@ struct Query {
             throw invalid("limit", "a whole number in 1…\(Limits.pageRowsMax)")
         }
         return limit
+    }
+
+    /// An RFC 3339 time with a zone, or nil when the parameter is absent.
+    func time(_ name: String) throws -> Timestamp? {
+        guard let text = values[name] else { return nil }
+        let bytes = Array(text.utf8)
+        guard let time = TimestampDecoder.decode(bytes.span, from: 0, to: bytes.count) else {
+            throw invalid(name, "a time such as 2026-11-21T10:15:30Z")
+        }
+        return time
     }
 
     /// Where the last page ended: `urgency.latest_by.id`.

@@ -79,6 +79,55 @@ extension ReadStore {
         }
     }
 
+    /// One signal by the hour or day, oldest first: what is left of old readings, and what the
+    /// others come to.
+    package func aggregates(
+        of vehicle: VehicleID,
+        path: String,
+        resolution: Resolution,
+        from: Timestamp,
+        to: Timestamp
+    ) async throws -> [Aggregate] {
+        let recent = try await readings(of: vehicle, path: path, from: from, to: to)
+        return try await store.pool.read { database in
+            var aggregates = Aggregates(resolution)
+            for reading in recent { aggregates.add(reading) }
+            guard let signal = try ReadStore.signal(path, database) else { return [] }
+            let tables = resolution == .hour ? ["hourly"] : ["hourly", "daily"]
+            for table in tables {
+                let range = Chunks.range(of: vehicle, to: to)
+                let rows = try Row.fetchCursor(
+                    database,
+                    sql: "SELECT body FROM \(table) WHERE id BETWEEN ? AND ? AND end_ms >= ?",
+                    arguments: [range.lowerBound, range.upperBound, from.milliseconds]
+                )
+                while let row = try rows.next() {
+                    try aggregates.add(encoded: Array(row["body"] as Data), signal: signal)
+                }
+            }
+            return aggregates.sorted(signal: signal).filter { $0.start >= from && $0.start <= to }
+        }
+    }
+
+    private static func signal(_ path: String, _ database: Database) throws -> UInt16? {
+        try UInt16.fetchOne(
+            database,
+            sql: "SELECT id FROM signal WHERE path = ?",
+            arguments: [path]
+        )
+    }
+
+    /// The vehicle of a name, or nil.
+    package func vehicle(named name: String) async throws -> VehicleID? {
+        try await store.pool.read { database in
+            try UInt32.fetchOne(
+                database,
+                sql: "SELECT id FROM vehicle WHERE name = ?",
+                arguments: [name]
+            ).map(VehicleID.init(index:))
+        }
+    }
+
     /// Good readings of one signal, oldest first.
     private func readings(
         of vehicle: VehicleID,
@@ -87,13 +136,7 @@ extension ReadStore {
         to: Timestamp
     ) async throws -> [StoredReading] {
         try await store.pool.read { database in
-            guard
-                let signal = try UInt16.fetchOne(
-                    database,
-                    sql: "SELECT id FROM signal WHERE path = ?",
-                    arguments: [path]
-                )
-            else { return [] }
+            guard let signal = try ReadStore.signal(path, database) else { return [] }
             return try store.readings(database, of: vehicle, signal: signal, from: from, to: to)
                 .filter { $0.quality == .good }
         }

@@ -21,6 +21,11 @@ enum Chunks {
         id & (1 << timeBits - 1) + Limits.observedAtMin.milliseconds
     }
 
+    /// The ids of a vehicle's rows that begin no later than an instant.
+    static func range(of vehicle: VehicleID, to instant: Timestamp) -> ClosedRange<Int64> {
+        id(vehicle, .min / 2)...id(vehicle, instant.milliseconds)
+    }
+
     // MARK: Looking
 
     /// A vehicle's sealed readings of one signal or all, within a range of times, unsorted.
