@@ -153,6 +153,14 @@ let package = Package(
             path: "Tests/Support",
             swiftSettings: testSettings
         ),
+        .executableTarget(
+            name: "gateway-bench",
+            dependencies: [
+                arguments, "Decoding", "GatewayApp", "GatewayCore", "Rules", "Store", "Telemetry",
+            ],
+            path: "Tests/Benchmarks/gateway-bench",
+            swiftSettings: testSettings
+        ),
         test("TelemetryTests", ["Telemetry"]),
         test("DecodingTests", ["Decoding", "Support", "Telemetry"]),
         test("RulesTests", ["Rules", "Support", "Telemetry"]),
