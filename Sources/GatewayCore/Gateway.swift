@@ -179,11 +179,9 @@ package struct Gateway: Sendable {
     }
 
     mutating func scheduleForecasts(_ vehicle: VehicleID) {
-        let rules = vehicles[Int(vehicle.index)].rules
-        for (place, slot) in rules.slotsInUse.enumerated() {
-            guard let due = rules.components[place].timerDue else { continue }
-            schedule(forecastOf: vehicle, slot: slot, due: due)
-        }
+        var due: [(slot: Int, due: Timestamp)] = []
+        vehicles[Int(vehicle.index)].rules.forEachTimer { due.append(($0, $1)) }
+        for timer in due { schedule(forecastOf: vehicle, slot: timer.slot, due: timer.due) }
     }
 
     private mutating func schedule(forecastOf vehicle: VehicleID, slot: Int, due: Timestamp) {

@@ -17,18 +17,27 @@ package struct RuleEngine: Sendable {
         var hasCompanion: Bool
     }
 
-    private enum Use: Sendable {
-        case value(slot: Int)
-        case companion(slot: Int)
-        case ambient
+    /// What a signal is to a slot; plain numbers, because every reading asks.
+    private struct Use: Sendable {
+        enum Role: UInt8, Sendable {
+            case value
+            case companion
+            case ambient
+        }
+
+        var role: Role
+        var slot: Int
     }
 
     package let rules: [Rule]
     package let slots: [Slot]
-    private let uses: [[Use]]
+    /// The uses of all signals, one after the other, and where each signal's begin.
+    private let uses: [Use]
+    private let firstUse: [Int]
     private let opensTrip: [Bool]
-    /// 0 for signals that tell of a trip, 1 for temperatures of a component, 2 for values.
-    private let rank: [Int]
+    /// The order in which readings of one instant are used, by signal: what tells of a trip first,
+    /// then temperatures of components, then values.
+    let order: [UInt32]
     /// What stands for a signal in a checkpoint, so that a new catalogue cannot mix them up.
     let signalKeys: [UInt64]
 
@@ -38,9 +47,9 @@ package struct RuleEngine: Sendable {
         var uses = [[Use]](repeating: [], count: catalogue.signals.count)
         for (ruleIndex, rule) in rules.enumerated() {
             for (index, component) in rule.components.enumerated() {
-                uses[Int(component.signal.index)].append(.value(slot: slots.count))
+                uses[Int(component.signal.index)].append(Use(role: .value, slot: slots.count))
                 if let companion = component.companion {
-                    uses[Int(companion.index)].append(.companion(slot: slots.count))
+                    uses[Int(companion.index)].append(Use(role: .companion, slot: slots.count))
                 }
                 slots.append(
                     Slot(
@@ -54,19 +63,20 @@ package struct RuleEngine: Sendable {
         }
         var opensTrip = [Bool](repeating: false, count: catalogue.signals.count)
         if let ambient = catalogue.find(path: "Vehicle.Exterior.AirTemperature") {
-            uses[Int(ambient.index)].append(.ambient)
+            uses[Int(ambient.index)].append(Use(role: .ambient, slot: 0))
             opensTrip[Int(ambient.index)] = true
         }
         if let odometer = catalogue.find(path: "Vehicle.TraveledDistance") {
             opensTrip[Int(odometer.index)] = true
         }
-        rank = zip(uses, opensTrip).map { uses, opensTrip in
-            if opensTrip { return 0 }
-            let isCompanion = uses.contains { if case .companion = $0 { true } else { false } }
-            return isCompanion ? 1 : 2
+        order = zip(uses, opensTrip).enumerated().map { index, signal in
+            let isCompanion = signal.0.contains { $0.role == .companion }
+            let rank: UInt32 = signal.1 ? 0 : isCompanion ? 1 : 2
+            return rank << 16 | UInt32(index)
         }
         self.slots = slots
-        self.uses = uses
+        self.uses = uses.flatMap(\.self)
+        firstUse = uses.reduce(into: [0]) { $0.append($0[$0.count - 1] + $1.count) }
         self.opensTrip = opensTrip
         signalKeys = catalogue.signals.map { checkpointKey($0.path) }
     }
@@ -91,7 +101,7 @@ package struct RuleEngine: Sendable {
             HeldReading(
                 observedAt: reading.observedAt,
                 value: reading.value,
-                signal: reading.signal
+                order: order[Int(reading.signal.index)]
             )
         )
         if vehicle.flushDue == nil { vehicle.flushDue = now + Limits.holdMilliseconds }
@@ -101,17 +111,18 @@ package struct RuleEngine: Sendable {
     /// Uses the readings that wait, in the order of their own times.
     package func flush(now: Timestamp, _ vehicle: inout VehicleState) -> [RuleEvent] {
         var events: [RuleEvent] = []
-        // Of one instant, what others are judged by comes first; then signal and value decide, so
-        // that the order of arrival cannot matter.
-        let readings = vehicle.held.sorted {
-            ($0.observedAt, rank[Int($0.signal.index)], $0.signal.index, $0.value)
-                < ($1.observedAt, rank[Int($1.signal.index)], $1.signal.index, $1.value)
-        }
-        vehicle.held.removeAll(keepingCapacity: true)
         vehicle.flushDue = nil
-        for reading in readings { use(reading, now: now, &vehicle, &events) }
+        var held: [HeldReading] = []
+        swap(&held, &vehicle.held)
+        if !HeldReading.areOrdered(held) { held.sort() }
+        for reading in held { use(reading, now: now, &vehicle, &events) }
+        // The room is kept for the next packet, unless a backlog made it large.
+        held.removeAll(keepingCapacity: held.count <= RuleEngine.roomKept)
+        swap(&held, &vehicle.held)
         return events
     }
+
+    private static let roomKept = 64
 
     private func use(
         _ reading: HeldReading,
@@ -119,53 +130,51 @@ package struct RuleEngine: Sendable {
         _ vehicle: inout VehicleState,
         _ events: inout [RuleEvent]
     ) {
-        vehicle.trip.note(
-            reading.observedAt,
-            opensTrip: opensTrip[Int(reading.signal.index)]
-        )
-        for use in uses[Int(reading.signal.index)] {
-            switch use {
+        let signal = reading.signal
+        vehicle.trip.note(reading.observedAt, opensTrip: opensTrip[signal])
+        for index in firstUse[signal]..<firstUse[signal + 1] {
+            let slot = uses[index].slot
+            switch uses[index].role {
             case .ambient:
                 vehicle.trip.ambient = reading.value
                 vehicle.trip.ambientAt = reading.observedAt
-            case .companion(let slot):
-                noteTemperature(reading, slot: slot, now: now, &vehicle, &events)
-            case .value(let slot):
-                noteValue(reading, slot: slot, now: now, &vehicle, &events)
+            case .companion:
+                let place = place(ofSlot: slot, in: &vehicle)
+                noteTemperature(reading, slot, now, &vehicle.parts[place], &events)
+            case .value:
+                let place = place(ofSlot: slot, in: &vehicle)
+                noteValue(reading, slot, now, vehicle.trip, &vehicle.parts[place], &events)
             }
         }
     }
 
     private func noteValue(
         _ reading: HeldReading,
-        slot: Int,
-        now: Timestamp,
-        _ vehicle: inout VehicleState,
+        _ slot: Int,
+        _ now: Timestamp,
+        _ trip: TripContext,
+        _ part: inout VehicleState.Part,
         _ events: inout [RuleEvent]
     ) {
-        let place = place(ofSlot: slot, in: &vehicle)
-        guard vehicle.components[place].isNew(reading.observedAt) else { return }
-        let rule = slots[slot].parameters
-        if rule.measure.needsFirstOfTrip,
-            vehicle.components[place].newestAt >= vehicle.trip.startedAt,
-            vehicle.trip.startedAt != .distantPast
+        guard part.component.isNew(reading.observedAt) else { return }
+        let measure = slots[slot].parameters.measure
+        if measure.needsFirstOfTrip, part.component.newestAt >= trip.startedAt,
+            trip.startedAt != .distantPast
         {
             return
         }
-        let context = vehicle.trip.context(at: reading.observedAt)
+        let context = trip.context(at: reading.observedAt)
         guard slots[slot].hasCompanion else {
-            return feed(
-                reading.observedAt,
-                rule.measure.measure(reading.value, rule: rule, context: context),
-                place: place,
-                now: now,
-                &vehicle,
-                &events
+            let measurement = measure.measure(
+                reading.value,
+                rule: slots[slot].parameters,
+                context: context
             )
+            return feed(reading.observedAt, measurement, slot, now, &part, &events)
         }
-        if let waiting = vehicle.joins[place].pending {
-            vehicle.joins[place].pending = nil
-            feedWithoutTemperature(waiting, place: place, now: now, &vehicle, &events)
+        if let waiting = part.join.pending {
+            part.join.pending = nil
+            feedWithoutTemperature(waiting, slot, now, &part, &events)
         }
         let pending = TemperatureJoin.Pending(
             observedAt: reading.observedAt,
@@ -173,78 +182,55 @@ package struct RuleEngine: Sendable {
             parkedHours: context.parkedHours,
             ambient: context.ambient
         )
-        if vehicle.joins[place].temperatureAt == reading.observedAt {
-            feed(
-                pending,
-                temperature: vehicle.joins[place].temperature,
-                place: place,
-                now: now,
-                &vehicle,
-                &events
-            )
-        } else if vehicle.joins[place].hasSensor {
-            vehicle.joins[place].pending = pending
+        if part.join.temperatureAt == reading.observedAt {
+            feed(pending, temperature: part.join.temperature, slot, now, &part, &events)
+        } else if part.join.hasSensor {
+            part.join.pending = pending
         } else {
-            feedWithoutTemperature(pending, place: place, now: now, &vehicle, &events)
+            feedWithoutTemperature(pending, slot, now, &part, &events)
         }
     }
 
     private func noteTemperature(
         _ reading: HeldReading,
-        slot: Int,
-        now: Timestamp,
-        _ vehicle: inout VehicleState,
+        _ slot: Int,
+        _ now: Timestamp,
+        _ part: inout VehicleState.Part,
         _ events: inout [RuleEvent]
     ) {
-        let place = place(ofSlot: slot, in: &vehicle)
-        vehicle.joins[place].hasSensor = true
-        vehicle.joins[place].temperatureAt = reading.observedAt
-        vehicle.joins[place].temperature = reading.value
-        if let pending = vehicle.joins[place].pending, pending.observedAt == reading.observedAt {
-            vehicle.joins[place].pending = nil
-            feed(
-                pending,
-                temperature: reading.value,
-                place: place,
-                now: now,
-                &vehicle,
-                &events
-            )
+        part.join.hasSensor = true
+        part.join.temperatureAt = reading.observedAt
+        part.join.temperature = reading.value
+        if let pending = part.join.pending, pending.observedAt == reading.observedAt {
+            part.join.pending = nil
+            feed(pending, temperature: reading.value, slot, now, &part, &events)
         }
     }
 
     private func feed(
         _ pending: TemperatureJoin.Pending,
         temperature: Double,
-        place: Int,
-        now: Timestamp,
-        _ vehicle: inout VehicleState,
+        _ slot: Int,
+        _ now: Timestamp,
+        _ part: inout VehicleState.Part,
         _ events: inout [RuleEvent]
     ) {
-        let rule = slots[vehicle.slots[place]].parameters
-        guard rule.usable.contains(pending.value) else { return }
-        let deviation = rule.estimator.readingDeviation
-        feed(
-            pending.observedAt,
-            Measurement(
-                value: Measure.coldPressure(pending.value, at: temperature),
-                variance: deviation * deviation
-            ),
-            place: place,
-            now: now,
-            &vehicle,
-            &events
+        guard slots[slot].parameters.usable.contains(pending.value) else { return }
+        let deviation = slots[slot].parameters.estimator.readingDeviation
+        let measurement = Measurement(
+            value: Measure.coldPressure(pending.value, at: temperature),
+            variance: deviation * deviation
         )
+        feed(pending.observedAt, measurement, slot, now, &part, &events)
     }
 
     private func feedWithoutTemperature(
         _ pending: TemperatureJoin.Pending,
-        place: Int,
-        now: Timestamp,
-        _ vehicle: inout VehicleState,
+        _ slot: Int,
+        _ now: Timestamp,
+        _ part: inout VehicleState.Part,
         _ events: inout [RuleEvent]
     ) {
-        let rule = slots[vehicle.slots[place]].parameters
         let context = ReadingContext(
             parkedHours: pending.parkedHours,
             sinceStartHours: 0,
@@ -252,32 +238,28 @@ package struct RuleEngine: Sendable {
             isLate: false,
             ambient: pending.ambient
         )
-        feed(
-            pending.observedAt,
-            rule.measure.measure(pending.value, rule: rule, context: context),
-            place: place,
-            now: now,
-            &vehicle,
-            &events
+        let measurement = slots[slot].parameters.measure.measure(
+            pending.value,
+            rule: slots[slot].parameters,
+            context: context
         )
+        feed(pending.observedAt, measurement, slot, now, &part, &events)
     }
 
     private func feed(
         _ observedAt: Timestamp,
         _ measurement: Measurement?,
-        place: Int,
-        now: Timestamp,
-        _ vehicle: inout VehicleState,
+        _ slot: Int,
+        _ now: Timestamp,
+        _ part: inout VehicleState.Part,
         _ events: inout [RuleEvent]
     ) {
         guard let measurement else { return }
-        let slot = vehicle.slots[place]
-        let rule = slots[slot].parameters
-        let changes = vehicle.components[place].update(
+        let changes = part.component.update(
             observedAt: observedAt,
             now: now,
             measurement: measurement,
-            rule: rule
+            rule: slots[slot].parameters
         )
         for kind in changes {
             events.append(
@@ -285,7 +267,7 @@ package struct RuleEngine: Sendable {
                     kind: kind,
                     slot: slot,
                     at: now,
-                    evidence: vehicle.components[place].evidence(now: now, rule: rule)
+                    evidence: part.component.evidence(now: now, rule: slots[slot].parameters)
                 )
             )
         }
@@ -299,16 +281,16 @@ package struct RuleEngine: Sendable {
         now: Timestamp,
         _ vehicle: inout VehicleState
     ) -> RuleEvent? {
-        guard let place = vehicle.slots.firstIndex(of: slot),
-            let due = vehicle.components[place].timerDue, due <= now,
-            !vehicle.components[place].isRaised
+        guard let place = vehicle.place(ofSlot: slot),
+            let due = vehicle.parts[place].component.timerDue, due <= now,
+            !vehicle.parts[place].component.isRaised
         else { return nil }
-        vehicle.components[place].fireTimer()
+        vehicle.parts[place].component.fireTimer()
         return RuleEvent(
             kind: .raised,
             slot: slot,
             at: now,
-            evidence: vehicle.components[place].evidence(
+            evidence: vehicle.parts[place].component.evidence(
                 now: now,
                 rule: slots[slot].parameters
             )
@@ -317,8 +299,8 @@ package struct RuleEngine: Sendable {
 
     /// Takes back a raise whose alert was closed for want of data.
     package func lower(slot: Int, _ vehicle: inout VehicleState) {
-        guard let place = vehicle.slots.firstIndex(of: slot) else { return }
-        vehicle.components[place].clear()
+        guard let place = vehicle.place(ofSlot: slot) else { return }
+        vehicle.parts[place].component.clear()
     }
 
     // MARK: Reference values
@@ -326,9 +308,9 @@ package struct RuleEngine: Sendable {
     /// Moves the limits that follow the vehicle's own reference values.
     package func refer(to reference: VehicleReference, _ vehicle: inout VehicleState) {
         vehicle.reference = reference
-        for (place, slot) in vehicle.slots.enumerated() {
+        for (place, slot) in vehicle.slotsInUse.enumerated() {
             let (limit, isAssumed) = limit(ofSlot: slot, reference)
-            vehicle.components[place].relimit(
+            vehicle.parts[place].component.relimit(
                 to: limit,
                 isAssumed: isAssumed,
                 sign: slots[slot].parameters.direction.sign
@@ -351,15 +333,14 @@ package struct RuleEngine: Sendable {
     }
 
     private func place(ofSlot slot: Int, in vehicle: inout VehicleState) -> Int {
-        if let place = vehicle.slots.firstIndex(of: slot) { return place }
+        if let place = vehicle.place(ofSlot: slot) { return place }
         let place = vehicle.slots.firstIndex { $0 > slot } ?? vehicle.slots.count
         let (limit, isAssumed) = limit(ofSlot: slot, vehicle.reference)
-        vehicle.slots.insert(slot, at: place)
-        vehicle.components.insert(
-            ComponentState(limit: limit, isLimitAssumed: isAssumed),
+        vehicle.slots.insert(UInt16(slot), at: place)
+        vehicle.parts.insert(
+            VehicleState.Part(component: ComponentState(limit: limit, isLimitAssumed: isAssumed)),
             at: place
         )
-        vehicle.joins.insert(TemperatureJoin(), at: place)
         return place
     }
 }

@@ -20,13 +20,13 @@ extension RuleEngine {
         for reading in vehicle.held {
             writer.put(reading.observedAt)
             writer.put(reading.value)
-            writer.put(signalKeys[Int(reading.signal.index)])
+            writer.put(signalKeys[reading.signal])
         }
         writer.put(vehicle.slots.count)
-        for (place, slot) in vehicle.slots.enumerated() {
+        for (place, slot) in vehicle.slotsInUse.enumerated() {
             writer.put(key(ofSlot: slot))
-            vehicle.joins[place].encode(into: &writer)
-            vehicle.components[place].encode(into: &writer)
+            vehicle.parts[place].join.encode(into: &writer)
+            vehicle.parts[place].component.encode(into: &writer)
         }
     }
 
@@ -49,23 +49,22 @@ extension RuleEngine {
                 HeldReading(
                     observedAt: observedAt,
                     value: value,
-                    signal: SignalID(index: UInt16(signal))
+                    order: order[signal]
                 )
             )
         }
-        var found: [(slot: Int, join: TemperatureJoin, component: ComponentState)] = []
+        var found: [(slot: Int, part: VehicleState.Part)] = []
         for _ in 0..<(try reader.count()) {
             let key = try reader.unsigned()
             let join = try TemperatureJoin(from: &reader)
             let component = try ComponentState(from: &reader)
             if let slot = slots.indices.first(where: { self.key(ofSlot: $0) == key }) {
-                found.append((slot, join, component))
+                found.append((slot, VehicleState.Part(component: component, join: join)))
             }
         }
         found.sort { $0.slot < $1.slot }
-        vehicle.slots = found.map(\.slot)
-        vehicle.joins = found.map(\.join)
-        vehicle.components = found.map(\.component)
+        vehicle.slots = found.map { UInt16($0.slot) }
+        vehicle.parts = found.map(\.part)
         refer(to: reference, &vehicle)
         return vehicle
     }

@@ -64,19 +64,41 @@ struct TemperatureJoin: Equatable, Sendable {
 }
 
 /// A reading that waits to be sorted.
-struct HeldReading: Equatable, Sendable {
+struct HeldReading: Equatable, Comparable, Sendable {
     var observedAt: Timestamp
     var value: Double
-    var signal: SignalID
+    /// The signal, below its rank among those of one instant.
+    var order: UInt32
+
+    var signal: Int { Int(order & 0xffff) }
+
+    /// By time, then rank and signal, then value, so that the order of arrival cannot matter.
+    static func < (left: HeldReading, right: HeldReading) -> Bool {
+        if left.observedAt != right.observedAt { return left.observedAt < right.observedAt }
+        if left.order != right.order { return left.order < right.order }
+        return left.value < right.value
+    }
+
+    static func areOrdered(_ readings: [HeldReading]) -> Bool {
+        for index in readings.indices.dropFirst() where readings[index] < readings[index - 1] {
+            return false
+        }
+        return true
+    }
 }
 
 /// Everything the rules remember of one vehicle.
 package struct VehicleState: Equatable, Sendable {
+    /// One component's state, and the temperature it is read with.
+    struct Part: Equatable, Sendable {
+        var component: ComponentState
+        var join = TemperatureJoin()
+    }
+
     var trip = TripContext()
     /// Slots of the engine that this vehicle uses, ascending, beside their states.
-    var slots: [Int] = []
-    package internal(set) var components: [ComponentState] = []
-    var joins: [TemperatureJoin] = []
+    var slots: [UInt16] = []
+    var parts: [Part] = []
     var held: [HeldReading] = []
     /// When the readings that wait are used; nil when none wait.
     package internal(set) var flushDue: Timestamp?
@@ -84,9 +106,21 @@ package struct VehicleState: Equatable, Sendable {
 
     package init() {}
 
-    package func state(ofSlot slot: Int) -> ComponentState? {
-        slots.firstIndex(of: slot).map { components[$0] }
+    func place(ofSlot slot: Int) -> Int? {
+        for place in slots.indices where Int(slots[place]) == slot { return place }
+        return nil
     }
 
-    package var slotsInUse: [Int] { slots }
+    package func state(ofSlot slot: Int) -> ComponentState? {
+        place(ofSlot: slot).map { parts[$0].component }
+    }
+
+    package var slotsInUse: [Int] { slots.map(Int.init) }
+
+    /// When each slot's alert fires if nothing arrives until then.
+    package func forEachTimer(_ body: (_ slot: Int, _ due: Timestamp) -> Void) {
+        for place in slots.indices {
+            if let due = parts[place].component.timerDue { body(Int(slots[place]), due) }
+        }
+    }
 }

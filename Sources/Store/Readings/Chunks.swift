@@ -87,7 +87,9 @@ enum Chunks {
         _ database: Database
     ) throws -> Int64? {
         var rest = readings
-        rest.sort { $0.observedAt < $1.observedAt }
+        if !zip(rest, rest.dropFirst()).allSatisfy({ $0.observedAt <= $1.observedAt }) {
+            rest.sort { $0.observedAt < $1.observedAt }
+        }
         guard let first = rest.first?.observedAt.milliseconds,
             let end = rest.last?.observedAt.milliseconds
         else { return nil }
@@ -95,7 +97,7 @@ enum Chunks {
         if let last = try Row.fetchOne(
             database.cachedStatement(
                 sql: """
-                    SELECT id, end_ms, count, body FROM chunk
+                    SELECT id, end_ms, count FROM chunk
                     WHERE id BETWEEN ? AND ? ORDER BY id DESC LIMIT 1
                     """
             ),
@@ -103,8 +105,14 @@ enum Chunks {
         ), (last["count"] as Int) + rest.count <= Limits.chunkReadings * 5 / 4 {
             let start = firstTime(last["id"])
             let reach = max(end, last["end_ms"]) - min(first, start)
-            if reach <= span {
-                rest += try ChunkCoding.decode(Array(last["body"] as Data))
+            if reach <= span,
+                let body = try Data.fetchOne(
+                    database,
+                    sql: "SELECT body FROM chunk WHERE id = ?",
+                    arguments: [last["id"] as Int64]
+                )
+            {
+                rest += try ChunkCoding.decode(Array(body))
                 rest.sort { $0.observedAt < $1.observedAt }
                 try database.cachedStatement(sql: "DELETE FROM chunk WHERE id = ?")
                     .execute(arguments: [last["id"] as Int64])
@@ -136,9 +144,31 @@ enum Chunks {
             readings += try ChunkCoding.decode(Array(same["body"] as Data))
             end = max(end, same["end_ms"])
         }
-        readings.sort { ($0.signal, $0.observedAt) < ($1.signal, $1.observedAt) }
+        readings = bySignal(readings)
         try database.cachedStatement(
             sql: "INSERT OR REPLACE INTO chunk (id, end_ms, count, body) VALUES (?, ?, ?, ?)"
         ).execute(arguments: [id, end, readings.count, Data(ChunkCoding.encode(readings))])
+    }
+
+    /// Sorted by signal, then time; sorted by time alone it came, but for a row that was there.
+    private static func bySignal(_ readings: [StoredReading]) -> [StoredReading] {
+        var places: [UInt16: Int] = [:]
+        var columns: [[StoredReading]] = []
+        for reading in readings {
+            if let place = places[reading.signal] {
+                columns[place].append(reading)
+            } else {
+                places[reading.signal] = columns.count
+                columns.append([reading])
+            }
+        }
+        columns.sort { $0[0].signal < $1[0].signal }
+        for index in columns.indices
+        where !zip(columns[index], columns[index].dropFirst()).allSatisfy({
+            $0.observedAt <= $1.observedAt
+        }) {
+            columns[index].sort { $0.observedAt < $1.observedAt }
+        }
+        return columns.flatMap(\.self)
     }
 }

@@ -112,10 +112,7 @@ enum PackedNumbers {
             guard width <= 64 else { throw cursor.failure() }
             let start = cursor.position
             try cursor.skip((number * width + 7) / 8)
-            for index in 0..<number {
-                let value = base &+ bits(cursor.bytes, start, index * width, width)
-                values.append(isDifferences ? values[values.count - 1] &+ value : value)
-            }
+            unpack(cursor.bytes, from: start, number, width, base, isDifferences, into: &values)
         }
         return values
     }
@@ -168,19 +165,41 @@ enum PackedNumbers {
         }
     }
 
-    private static func bits(_ bytes: [UInt8], _ start: Int, _ offset: Int, _ width: Int) -> Int64 {
-        var value: UInt64 = 0
-        var taken = 0
-        var position = start + offset / 8
-        var skip = offset % 8
-        while taken < width {
-            value |= (UInt64(bytes[position]) >> UInt64(skip)) << UInt64(taken)
-            taken += 8 - skip
-            skip = 0
-            position += 1
+    /// Reads numbers of one width, bit after bit, lowest first.
+    private static func unpack(
+        _ bytes: [UInt8],
+        from start: Int,
+        _ number: Int,
+        _ width: Int,
+        _ base: Int64,
+        _ isDifferences: Bool,
+        into values: inout [Int64]
+    ) {
+        let mask: UInt64 = width == 64 ? .max : 1 << UInt64(width) - 1
+        var (pending, filled, position) = (UInt64(0), 0, start)
+        var last = isDifferences ? values[values.count - 1] : 0
+        for _ in 0..<number {
+            var residual = pending
+            var taken = filled
+            while taken < width {
+                let byte = UInt64(bytes[position])
+                position += 1
+                residual |= byte << UInt64(taken)
+                // What does not fit any more begins the next number.
+                pending = byte >> UInt64(width - taken)
+                taken += 8
+            }
+            if filled >= width {
+                pending = width == 64 ? 0 : pending >> UInt64(width)
+                filled -= width
+            } else {
+                filled = taken - width
+                if filled == 0 { pending = 0 }
+            }
+            let value = base &+ Int64(bitPattern: residual & mask)
+            last = isDifferences ? last &+ value : value
+            values.append(last)
         }
-        if width < 64 { value &= (1 << UInt64(width)) - 1 }
-        return Int64(bitPattern: value)
     }
 }
 
