@@ -43,6 +43,7 @@ package final class GatewayStore: Sendable {
                     PRAGMA foreign_keys = ON;
                     PRAGMA cache_size = -65536;
                     PRAGMA secure_delete = OFF;
+                    PRAGMA wal_autocheckpoint = 8000;
                     PRAGMA temp_store = MEMORY;
                     """
             )

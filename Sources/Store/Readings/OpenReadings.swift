@@ -98,12 +98,19 @@ struct OpenReadings: Sendable {
         blocks[vehicle].bytes.append(varint: UInt64(scratchSignals.count))
         blocks[vehicle].bytes.append(contentsOf: scratch)
         blocks[vehicle].lastTime = time
-        let before = blocks[vehicle].count
-        blocks[vehicle].count += scratchSignals.count
-        if before < Limits.chunkReadings, blocks[vehicle].count >= Limits.chunkReadings {
-            due.append(first.vehicle)
-        }
+        count(scratchSignals.count, in: vehicle)
         return scratchSignals.count
+    }
+
+    private mutating func count(_ added: Int, in vehicle: Int) {
+        let before = blocks[vehicle].count
+        blocks[vehicle].count += added
+        // A fleet that starts together would otherwise seal together: the first chunks differ.
+        let isFirst = blocks[vehicle].sealedUntil ?? .min == .min
+        let size = isFirst ? Limits.chunkReadings * (vehicle % 16 + 1) / 16 : Limits.chunkReadings
+        if before < size, blocks[vehicle].count >= size {
+            due.append(VehicleID(index: UInt32(vehicle)))
+        }
     }
 
     /// The items of the last group that was taken, as they belong in the journal.
@@ -332,10 +339,6 @@ struct OpenReadings: Sendable {
         blocks[index].bytes.append(varint: UInt64(count))
         blocks[index].bytes.append(contentsOf: items)
         blocks[index].lastTime = time
-        let before = blocks[index].count
-        blocks[index].count += count
-        if before < Limits.chunkReadings, blocks[index].count >= Limits.chunkReadings {
-            due.append(vehicle)
-        }
+        self.count(count, in: index)
     }
 }

@@ -103,6 +103,8 @@ struct StoreBench: ParsableCommand {
             value: costs.reduce(0, +) / 10,
             unit: "ns CPU/reading"
         ).print()
+        let tenths = costs.map { "\(Int($0))" }.joined(separator: " ")
+        FileHandle.standardError.write(Data("ns/reading, tenth by tenth: \(tenths)\n".utf8))
         Figure(
             name: "store, last tenth",
             value: costs[9],
