@@ -184,7 +184,10 @@ let package = Package(
             "CoreLoopTests",
             [grdb, logging, "CoreLoop", "GatewayCore", "Store", "Support", "Telemetry", "Threads"]
         ),
-        test("MQTTSourceTests", [logging, "GatewayCore", "MQTTSource", "Telemetry", "Threads"]),
+        test(
+            "MQTTSourceTests",
+            [logging, "GatewayCore", "MQTTSource", "Support", "Telemetry", "Threads"]
+        ),
         test("ReplayTests", ["GatewayApp", "Support", "Telemetry"]),
         test("IntegrationTests", [grdb, "Store", "Support"]),
         test("TidyTests", ["Support"]),

@@ -92,7 +92,7 @@ package struct Doctor {
             certificateFile: settings.certificateFile,
             keyFile: settings.keyFile,
             receiveMaximum: 65_535,
-            sessionExpirySeconds: expiry
+            version5SessionSeconds: expiry
         )
     }
 

@@ -95,10 +95,7 @@ package enum Serve {
         core.start(gateway, writer: writer, registry: assembly.registry)
         let source = MQTTSource(
             address(settings),
-            subscriptions: MQTTSource.native
-                + assembly.sources.map {
-                    .init(filter: $0.topic.filter, refusesRetained: $0.refusesRetained)
-                },
+            filters: MQTTSource.native + assembly.sources.map(\.topic.filter),
             logger: logger,
             clock: clock
         )

@@ -69,7 +69,7 @@ extension Gateway {
             let name = sourceDecoder.vehicle
             return try takeTelemetry(payload, from: name.span, packet, of: batch)
         }
-        guard
+        guard !packet.isRetained || !sourceDecoder.sources[source].refusesRetained,
             try sourceDecoder.decode(
                 source,
                 topic: topic,

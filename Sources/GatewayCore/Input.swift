@@ -8,6 +8,8 @@ package struct PacketBatch: Sendable {
         package var topic: Range<Int>
         package var payload: Range<Int>
         package var receivedAt: Timestamp
+        /// Whether the broker had kept it for new subscribers, and nobody knows since when.
+        package var isRetained = false
     }
 
     package private(set) var arena: [UInt8] = []
@@ -24,7 +26,8 @@ package struct PacketBatch: Sendable {
     package mutating func append(
         topic: some Sequence<UInt8>,
         payload: some Sequence<UInt8>,
-        receivedAt: Timestamp
+        receivedAt: Timestamp,
+        isRetained: Bool = false
     ) {
         let start = arena.count
         arena.append(contentsOf: topic)
@@ -34,7 +37,8 @@ package struct PacketBatch: Sendable {
             Packet(
                 topic: start..<middle,
                 payload: middle..<arena.count,
-                receivedAt: receivedAt
+                receivedAt: receivedAt,
+                isRetained: isRetained
             )
         )
     }

@@ -14,8 +14,9 @@ package struct BrokerAddress: Sendable {
     package var keyFile: String
     package var keepaliveSeconds: Int
     package var receiveMaximum: Int
-    /// How long the broker keeps the session after a disconnect; the default is for ever.
-    package var sessionExpirySeconds: UInt32
+    /// MQTT 5, with a session that lives so long after the connection, to learn why something is
+    /// refused; nil: MQTT 3.1.1, with a session as long as the broker's settings let it live.
+    package var version5SessionSeconds: UInt32?
 
     package init(
         host: String,
@@ -28,7 +29,7 @@ package struct BrokerAddress: Sendable {
         keyFile: String = "",
         keepaliveSeconds: Int = 60,
         receiveMaximum: Int,
-        sessionExpirySeconds: UInt32 = .max
+        version5SessionSeconds: UInt32? = nil
     ) {
         self.host = host
         self.port = port
@@ -40,7 +41,7 @@ package struct BrokerAddress: Sendable {
         self.keyFile = keyFile
         self.keepaliveSeconds = keepaliveSeconds
         self.receiveMaximum = receiveMaximum
-        self.sessionExpirySeconds = sessionExpirySeconds
+        self.version5SessionSeconds = version5SessionSeconds
     }
 }
 
@@ -69,7 +70,7 @@ package struct BrokerError: Error, CustomStringConvertible {
     package let isRetained: Bool
 }
 
-/// One MQTT 5 session of libmosquitto, driven by the thread that made it.
+/// One MQTT session of libmosquitto, driven by the thread that made it.
 ///
 /// libmosquitto queues a PUBACK before it calls us and, in threaded mode without its own thread,
 /// writes nothing until `flush`: so an acknowledgement leaves only when we say so, after the
@@ -106,12 +107,16 @@ package struct BrokerError: Error, CustomStringConvertible {
             throw BrokerError(what: "no MQTT client could be made", code: 0)
         }
         unsafe self.handle = handle
-        unsafe mosquitto_int_option(handle, MOSQ_OPT_PROTOCOL_VERSION, MQTT_PROTOCOL_V5)
-        unsafe mosquitto_int_option(
-            handle,
-            MOSQ_OPT_RECEIVE_MAXIMUM,
-            Int32(address.receiveMaximum)
-        )
+        // 3.1.1 for the session that matters: libmosquitto 2.0.11 ends the process by an assertion
+        // when a broker sends a property it does not know (decision 0007).
+        if address.version5SessionSeconds != nil {
+            unsafe mosquitto_int_option(handle, MOSQ_OPT_PROTOCOL_VERSION, MQTT_PROTOCOL_V5)
+            unsafe mosquitto_int_option(
+                handle,
+                MOSQ_OPT_RECEIVE_MAXIMUM,
+                Int32(address.receiveMaximum)
+            )
+        }
         // Threaded, but without a thread: nothing is written unless we call `loop_write`.
         unsafe mosquitto_threaded_set(handle, true)
         if !address.username.isEmpty {
@@ -146,7 +151,7 @@ package struct BrokerError: Error, CustomStringConvertible {
             guard let inbox = unsafe Inbox.from(context) else { return }
             inbox.events += 1
             for index in 0..<Int(count) {
-                // MQTT 5 §3.9.3: from 0x80 on the subscription was refused.
+                // MQTT §3.9.3: from 0x80 on the subscription was refused.
                 if let code = unsafe granted?[index], code >= 0x80 { inbox.isRefused = true }
             }
         }
@@ -186,12 +191,13 @@ package struct BrokerError: Error, CustomStringConvertible {
         inbox.connectCode = nil
         inbox.isRefused = false
         var properties: OpaquePointer?
-        // By default a session that outlives every outage of ours (MQTT 5 §3.1.2.11.2).
-        unsafe mosquitto_property_add_int32(
-            &properties,
-            Int32(MQTT_PROP_SESSION_EXPIRY_INTERVAL.rawValue),
-            address.sessionExpirySeconds
-        )
+        if let seconds = address.version5SessionSeconds {
+            unsafe mosquitto_property_add_int32(
+                &properties,
+                Int32(MQTT_PROP_SESSION_EXPIRY_INTERVAL.rawValue),
+                seconds
+            )
+        }
         defer { unsafe mosquitto_property_free_all(&properties) }
         let code = unsafe mosquitto_connect_bind_v5(
             handle,
@@ -214,7 +220,11 @@ package struct BrokerError: Error, CustomStringConvertible {
         guard let code = inbox.connectCode else { return nil }
         inbox.connectCode = nil
         guard code == 0 else {
-            let reason = unsafe String(cString: mosquitto_reason_string(code))
+            let isVersion5 = address.version5SessionSeconds != nil
+            let reason =
+                unsafe isVersion5
+                ? String(cString: mosquitto_reason_string(code))
+                : String(cString: mosquitto_connack_string(code))
             throw BrokerError(what: "the broker refuses us: \(reason)", code: 0)
         }
         return inbox.isSessionPresent
@@ -233,17 +243,8 @@ package struct BrokerError: Error, CustomStringConvertible {
     /// Queues a subscription at QoS 1.
     ///
     /// QoS 2 would be acknowledged before we see the message.
-    ///
-    /// With `refusesRetained` the broker does not send what it keeps for new subscribers.
-    package func subscribe(
-        _ filter: String,
-        refusesRetained: Bool = false
-    ) throws(BrokerError) {
-        let options = refusesRetained ? Int32(MQTT_SUB_OPT_SEND_RETAIN_NEVER.rawValue) : 0
-        try check(
-            unsafe mosquitto_subscribe_v5(handle, nil, filter, 1, options, nil),
-            "subscribe to \(filter)"
-        )
+    package func subscribe(_ filter: String) throws(BrokerError) {
+        try check(unsafe mosquitto_subscribe(handle, nil, filter, 1), "subscribe to \(filter)")
     }
 
     /// Queues a publish.
@@ -263,7 +264,7 @@ package struct BrokerError: Error, CustomStringConvertible {
     }
 
     package func disconnect() {
-        _ = unsafe mosquitto_disconnect_v5(handle, 0, nil)
+        _ = unsafe mosquitto_disconnect(handle)
     }
 
     // MARK: Loop

@@ -28,24 +28,13 @@ package struct SourceStatus: Sendable, Equatable {
 ///
 /// Isolation: everything runs on the thread that calls `run`; `stop` and `status` are for others.
 package final class MQTTSource: Sendable {
-    /// A plain durable subscription: shared ones are not kept over a restart of the broker.
-    package struct Subscription: Sendable, Equatable {
-        package var filter: String
-        package var refusesRetained: Bool
-
-        package init(filter: String, refusesRetained: Bool) {
-            self.filter = filter
-            self.refusesRetained = refusesRetained
-        }
-    }
-
     /// What vehicles that speak our own format publish to.
-    package static let native = ["vehicles/+/telemetry", "vehicles/+/profile"].map {
-        Subscription(filter: $0, refusesRetained: false)
-    }
+    ///
+    /// Plain durable subscriptions: shared ones are not kept over a restart of the broker.
+    package static let native = ["vehicles/+/telemetry", "vehicles/+/profile"]
 
     private let address: BrokerAddress
-    private let subscriptions: [Subscription]
+    private let filters: [String]
     private let logger: Logger
     private let clock: @Sendable () -> Timestamp
     private let wake = WakeDescriptor()
@@ -55,12 +44,12 @@ package final class MQTTSource: Sendable {
     /// `clock` gives the time a packet is stamped with when it is read.
     package init(
         _ address: BrokerAddress,
-        subscriptions: [Subscription] = native,
+        filters: [String] = native,
         logger: Logger,
         clock: @escaping @Sendable () -> Timestamp
     ) {
         self.address = address
-        self.subscriptions = subscriptions
+        self.filters = filters
         self.logger = logger
         self.clock = clock
     }
@@ -100,7 +89,8 @@ package final class MQTTSource: Sendable {
             unsafe arena.batch.append(
                 topic: publish.topic,
                 payload: publish.payload,
-                receivedAt: clock()
+                receivedAt: clock(),
+                isRetained: publish.isRetained
             )
         }
         var backoff = Backoff()
@@ -209,12 +199,7 @@ package final class MQTTSource: Sendable {
         isSessionLost: Bool
     ) throws(BrokerError) {
         // Always: a broker that lost the session has lost the subscription too.
-        for subscription in subscriptions {
-            try session.subscribe(
-                subscription.filter,
-                refusesRetained: subscription.refusesRetained
-            )
-        }
+        for filter in filters { try session.subscribe(filter) }
         current.withLock { status in
             status.isConnected = true
             status.lastError = nil

@@ -32,7 +32,7 @@ struct AsyncAPITests {
     }
 
     @Test func theTopicsAreTheOnesSubscribedTo() throws {
-        let filters = MQTTSource.native.map(\.filter)
+        let filters = MQTTSource.native
         for channel in ["telemetry", "profile"] {
             let filter = try address(channel).replacing("{vehicle}", with: "+")
             #expect(filters.contains(filter))

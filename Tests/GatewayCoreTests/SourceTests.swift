@@ -125,10 +125,23 @@ struct SourceTests {
         )
     }
 
-    @Test func onlyValuesWithoutATimeRefuseWhatTheBrokerKept() throws {
+    /// What the broker kept for new subscribers may be of any age.
+    @Test func aValueWithoutATimeIsRefusedWhenTheBrokerKeptIt() throws {
         let sources = try Fixtures.assembly().sources
         let refusing = sources.filter(\.refusesRetained).map(\.name)
         #expect(refusing == ["ovms-v3", "rtl433-tpms", "saic-ismart", "teslamate"])
+        var gateway = try Fixtures.assembly().makeGateway()
+        var batch = PacketBatch()
+        for isRetained in [true, false] {
+            batch.append(
+                topic: "teslamate/cars/1/odometer".utf8,
+                payload: "4".utf8,
+                receivedAt: Fixtures.start,
+                isRetained: isRetained
+            )
+        }
+        let unit = gateway.step(.packets(batch), now: Fixtures.start)
+        #expect(unit.readings.count == 1 && unit.counts.ignoredPackets == 1)
     }
 
     @Test(arguments: ["", "a//b", "a/+/b", "a/{x...}/b", "a/b{x}", "a/#", "{}/a"])
