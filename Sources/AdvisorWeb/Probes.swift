@@ -81,6 +81,11 @@ struct Probes {
             "Packets of a configured source that say nothing it maps.",
             status.counts.ignoredPackets
         )
+        counter(
+            "gateway_packets_skipped_total",
+            "Numbers that never came and that their vehicles no longer have: lost readings.",
+            status.counts.skippedPackets
+        )
         counter("gateway_commits_total", "Batches and other units committed.", status.commits)
         histogram(
             "gateway_step_seconds",

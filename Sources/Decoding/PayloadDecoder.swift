@@ -14,35 +14,51 @@ package struct PacketHeader: Sendable, Equatable {
     package var boot: [UInt8] = []
     /// Sequence number within the boot, from 1; nil when the vehicle sends none.
     package var sequence: UInt64?
+    /// The oldest number the vehicle still holds: what is missing below never comes.
+    package var oldest: UInt64?
 }
 
 /// The native payload → readings and rejections.
 ///
-/// `{"v":1,"boot":"b7","seq":4182,"ts":"…Z","readings":{"<path>":231.5}}`, or `readings` as a list
+/// `{"v":1,"boot":"b7","seq":4182,"oldest":4180,"ts":"…Z","readings":{"<path>":231.5}}`, or `readings` as a list
 /// of `{"signal","value","unit"?,"ts"?}`. Fields come in any order; unknown ones are skipped.
 /// Text that is not JSON costs the packet; a single reading that cannot be used costs only itself.
 /// The buffers are kept between packets, so that a steady stream allocates nothing.
 package struct PayloadDecoder: Sendable {
-    package private(set) var readings: [DecodedReading] = []
-    /// Readings of the last packet that could not be used.
-    package private(set) var rejections: [Rejection] = []
-    /// Boot and number of the last packet, also when it was rejected but was good JSON.
-    package private(set) var header = PacketHeader()
-    /// Vehicle name and arrival of the last line (`decodeLine` only).
-    package private(set) var lineVehicle: [UInt8] = []
-    package private(set) var lineReceivedAt: Timestamp?
-    /// Where readings without a time of their own stand, until the packet's time is known.
-    private var offsets: [Int] = []
-    private var conversions: [String: [SignalID: UnitConversion]] = [:]
-    private let catalogue: Catalogue
+    package internal(set) var readings: [DecodedReading] = []
+    /// Arrival of the last line, where it names one (`decodeLine` only).
+    package internal(set) var lineReceivedAt: Timestamp?
 
-    private static let unset = Timestamp.distantFuture
+    var decoder: ReadingDecoder
+    /// The readings of this packet, until its time is known.
+    private var drafts: [Draft]
+    /// The boot met last, which is this packet's when `hasHeader`.
+    private var boot = KeptText()
+    private var sequence: UInt64?
+    private var oldest: UInt64?
+    private var hasHeader = false
+    /// The vehicle met last, which is this line's when `hasLineVehicle`.
+    var vehicle = KeptText()
+    var isVehicleGood = false
+    var hasLineVehicle = false
 
     package init(catalogue: Catalogue) {
-        self.catalogue = catalogue
+        decoder = ReadingDecoder(catalogue: catalogue)
+        drafts = [Draft](repeating: decoder.emptyDraft, count: Limits.readingsPerPacketMax)
     }
 
-    // MARK: Packets
+    /// Readings of the last packet that could not be used.
+    package var rejections: [Rejection] { decoder.rejections }
+
+    /// Boot and number of the last packet, also when it was rejected but told them before what is
+    /// wrong with it.
+    package var header: PacketHeader {
+        hasHeader
+            ? PacketHeader(boot: boot.bytes, sequence: sequence, oldest: oldest) : PacketHeader()
+    }
+
+    /// Vehicle name of the last line (`decodeLine` only).
+    package var lineVehicle: [UInt8] { hasLineVehicle ? vehicle.bytes : [] }
 
     /// Decodes a telemetry payload into `readings` and `rejections`.
     /// - Throws: a rejection that costs the whole packet; both buffers are then empty.
@@ -51,384 +67,276 @@ package struct PayloadDecoder: Sendable {
         receivedAt: Timestamp
     ) throws(Rejection) -> PacketHeader {
         reset()
-        do {
-            return try telemetry(bytes, receivedAt: receivedAt)
+        var fields = Fields(time: decoder.possible.unset)
+        do throws(Rejection) {
+            try telemetry(bytes, &fields, receivedAt: { _ in receivedAt })
         } catch {
             readings.removeAll(keepingCapacity: true)
-            rejections.removeAll(keepingCapacity: true)
+            decoder.rejections.removeAll(keepingCapacity: true)
             throw error
+        }
+        return header
+    }
+
+    /// Forgets the last packet or line, but for its readings, which the next ones overwrite.
+    mutating func reset() {
+        if !decoder.rejections.isEmpty { decoder.rejections.removeAll(keepingCapacity: true) }
+        lineReceivedAt = nil
+        hasHeader = false
+    }
+
+    /// Makes room for as many readings.
+    mutating func resizeReadings(_ count: Int) {
+        guard readings.count != count else { return }
+        readings.removeAll(keepingCapacity: true)
+        readings.append(contentsOf: repeatElement(decoder.emptyDraft.reading, count: count))
+    }
+
+    // MARK: Fields
+
+    /// The fields of a packet as they come.
+    struct Fields {
+        /// Vehicle and arrival, which only lines of a recording have.
+        var vehicle: JSONScanner.Text?
+        var arrival: Timestamp?
+        var isLine = false
+        /// The boot, when it is not the one before.
+        var boot: JSONScanner.Text?
+        var isBootKept = false
+        var sequence: UInt64?
+        var oldest: UInt64?
+        var time: Timestamp
+        var draftCount = 0
+        fileprivate var seen: Seen = []
+        /// Those behind which another began, so that nothing of them is cut off.
+        fileprivate var whole: Seen = []
+        /// The first field that is JSON but cannot be used.
+        var fault: Rejection?
+
+        var hasBoot: Bool { isBootKept || boot != nil }
+        var hasReadings: Bool { seen.contains(.readings) }
+
+        init(time: Timestamp, isLine: Bool = false) {
+            self.time = time
+            self.isLine = isLine
         }
     }
 
-    private mutating func reset() {
-        readings.removeAll(keepingCapacity: true)
-        rejections.removeAll(keepingCapacity: true)
-        offsets.removeAll(keepingCapacity: true)
-        lineReceivedAt = nil
-        header = PacketHeader()
+    fileprivate struct Seen: OptionSet {
+        let rawValue: UInt8
+        static let version = Seen(rawValue: 1)
+        static let boot = Seen(rawValue: 2)
+        static let sequence = Seen(rawValue: 4)
+        static let time = Seen(rawValue: 8)
+        static let readings = Seen(rawValue: 16)
     }
 
-    /// The fields of a packet as they come.
-    private struct Fields {
-        var header = PacketHeader()
-        var time = PayloadDecoder.unset
-        var seen: Set<String> = []
-        /// The first field that is JSON but cannot be used.
-        var fault: Rejection?
-    }
-
-    private mutating func telemetry(
+    /// Decodes a packet; `receivedAt` is asked for its arrival once its fields are known.
+    mutating func telemetry(
         _ bytes: Span<UInt8>,
-        receivedAt: Timestamp
-    ) throws(Rejection) -> PacketHeader {
+        _ fields: inout Fields,
+        receivedAt: (Fields) -> Timestamp
+    ) throws(Rejection) {
+        do throws(Rejection) {
+            try scan(bytes, &fields)
+        } catch {
+            if fields.whole.isSuperset(of: [.boot, .sequence]) { keepHeader(fields, bytes) }
+            throw error
+        }
+        keepHeader(fields, bytes)
+        if let fault = fields.fault { throw fault }
+        guard fields.seen.contains(.version) else { throw Rejection(.missingField, at: 0, "v") }
+        guard fields.seen.contains(.readings) else {
+            throw Rejection(.missingField, at: 0, "readings")
+        }
+        guard fields.hasBoot == (fields.sequence != nil) else {
+            throw Rejection(.missingField, at: 0, fields.hasBoot ? "seq" : "boot")
+        }
+        guard fields.draftCount > 0 || !rejections.isEmpty else {
+            throw Rejection(.noReadings, at: 0)
+        }
+        decoder.possible.begin(receivedAt: receivedAt(fields))
+        settle(fields.draftCount, fields.time)
+    }
+
+    private mutating func keepHeader(_ fields: Fields, _ bytes: Span<UInt8>) {
+        guard fields.hasBoot == (fields.sequence != nil) else { return }
+        if let text = fields.boot { boot.set(text, bytes) }
+        sequence = fields.sequence
+        oldest = fields.oldest
+        hasHeader = fields.hasBoot
+    }
+
+    private mutating func scan(
+        _ bytes: Span<UInt8>,
+        _ fields: inout Fields
+    ) throws(Rejection) {
         guard bytes.count <= Limits.payloadBytesMax else {
             throw Rejection(.payloadTooLarge, at: Limits.payloadBytesMax)
         }
         guard !bytes.isEmpty else { throw Rejection(.empty, at: 0) }
         var scanner = JSONScanner()
-        var fields = Fields()
         try scanner.requireObject(bytes)
         if try scanner.open(UInt8(ascii: "{"), UInt8(ascii: "}"), bytes) {
             repeat {
-                let name = try scanner.name(bytes)
-                let at = scanner.position
-                do throws(Rejection) {
-                    try take(field(name, scanner, bytes), at: at, &fields, &scanner, bytes)
-                } catch {
-                    // Read on: the packet's number may still come, and is needed to account for it.
-                    guard error.isAboutMeaning else { throw error }
-                    fields.fault = fields.fault ?? error
-                    if scanner.position == at { try scanner.skipValue(bytes) }
+                fields.whole = fields.seen
+                let field = try scanner.field(bytes)
+                let start = scanner
+                if !takePlain(field, &fields, &scanner, bytes) {
+                    scanner = try takeAny(field, &fields, start, bytes)
                 }
             } while try scanner.another(before: UInt8(ascii: "}"), bytes)
         }
         try scanner.end(bytes)
-        let hasBoot = !fields.header.boot.isEmpty
-        if hasBoot == (fields.header.sequence != nil) { header = fields.header }
-        if let fault = fields.fault { throw fault }
-        for name in ["v", "readings"] where !fields.seen.contains(name) {
-            throw Rejection(.missingField, at: 0, name)
+    }
+
+    /// Takes a value of the form that nearly all packets have.
+    ///
+    /// False, and nothing taken, for every other, which `takeAny` then takes.
+    @inline(__always)
+    private mutating func takePlain(
+        _ field: Field,
+        _ fields: inout Fields,
+        _ scanner: inout JSONScanner,
+        _ bytes: Span<UInt8>
+    ) -> Bool {
+        switch field {
+        case .version:
+            guard !fields.seen.contains(.version), scanner.takeOne(bytes) else { return false }
+            fields.seen.formUnion(.version)
+        case .boot:
+            guard !fields.seen.contains(.boot), boot.take(&scanner, bytes) else { return false }
+            fields.seen.formUnion(.boot)
+            fields.isBootKept = true
+        case .sequence:
+            guard !fields.seen.contains(.sequence), let number = scanner.shortWholeNumber(bytes)
+            else { return false }
+            fields.seen.formUnion(.sequence)
+            fields.sequence = number
+        case .time:
+            guard !fields.seen.contains(.time), let time = decoder.usualTime(&scanner, bytes)
+            else { return false }
+            fields.seen.formUnion(.time)
+            fields.time = time
+        default: return false
         }
-        guard hasBoot == (fields.header.sequence != nil) else {
-            throw Rejection(.missingField, at: 0, hasBoot ? "seq" : "boot")
+        return true
+    }
+
+    @inline(never)
+    private mutating func takeAny(
+        _ field: Field,
+        _ fields: inout Fields,
+        _ start: JSONScanner,
+        _ bytes: Span<UInt8>
+    ) throws(Rejection) -> JSONScanner {
+        var scanner = start
+        do throws(Rejection) {
+            try take(field, &fields, &scanner, bytes)
+        } catch {
+            // Read on: the packet's number may still come, and is needed to account for it.
+            guard error.isAboutMeaning else { throw error }
+            fields.fault = fields.fault ?? error
+            if scanner.position == start.position { try scanner.skipValue(bytes) }
         }
-        guard !readings.isEmpty || !rejections.isEmpty else { throw Rejection(.noReadings, at: 0) }
-        settleTimes(fields.time, receivedAt: receivedAt)
-        return fields.header
+        return scanner
     }
 
     private mutating func take(
-        _ name: String,
-        at: Int,
+        _ field: Field,
         _ fields: inout Fields,
         _ scanner: inout JSONScanner,
         _ bytes: Span<UInt8>
     ) throws(Rejection) {
-        guard ["v", "boot", "seq", "ts", "readings"].contains(name) else {
-            return try scanner.skipValue(bytes)
+        let at = scanner.position
+        func enter(_ field: Seen, _ name: String) throws(Rejection) {
+            guard fields.seen.insert(field).inserted else {
+                throw Rejection(.duplicateField, at: at, name)
+            }
         }
-        try absent(fields.seen.insert(name).inserted, name, at)
-        switch name {
-        case "v":
-            guard try scanner.requireNumber(bytes, name) == 1 else {
+        switch field {
+        case .version:
+            try enter(.version, "v")
+            guard try scanner.requireNumber(bytes, "v") == 1 else {
                 throw Rejection(.unsupportedVersion, at: at)
             }
-        case "boot":
-            let boot = scanner.unescaped(try scanner.requireText(bytes, name), bytes)
-            guard (1...Limits.bootNameBytesMax).contains(boot.count) else {
-                throw Rejection(.outOfRange, at: at, name)
+        case .boot:
+            try enter(.boot, "boot")
+            let text = try scanner.requireText(bytes, "boot")
+            guard (1...Limits.bootNameBytesMax).contains(scanner.unescapedCount(text, bytes)) else {
+                throw Rejection(.outOfRange, at: at, "boot")
             }
-            fields.header.boot = boot
-        case "seq":
-            let value = try scanner.requireNumber(bytes, name)
-            guard value >= 1, value <= 0x1p53, value == value.rounded() else {
-                throw Rejection(.outOfRange, at: at, name)
-            }
-            fields.header.sequence = UInt64(value)
-        case "ts": fields.time = try time(&scanner, bytes)
-        default: try readings(&scanner, bytes)
+            fields.boot = text
+        case .sequence:
+            try enter(.sequence, "seq")
+            fields.sequence = try number("seq", &scanner, bytes)
+        case .oldest: fields.oldest = try number("oldest", &scanner, bytes)
+        case .vehicle where fields.isLine:
+            fields.vehicle = try scanner.requireText(bytes, "vehicle")
+        case .arrival where fields.isLine:
+            fields.arrival = try decoder.time(&scanner, bytes)
+        case .time:
+            try enter(.time, "ts")
+            fields.time = try decoder.time(&scanner, bytes)
+        case .readings:
+            try enter(.readings, "readings")
+            fields.draftCount = try decoder.decode(&scanner, bytes, into: &drafts)
+        default: try scanner.skipValue(bytes)
         }
     }
 
-    /// Gives readings without a time the packet's, and takes out those whose time is impossible.
-    private mutating func settleTimes(
-        _ packetTime: Timestamp,
-        receivedAt: Timestamp
-    ) {
-        var kept = 0
-        for index in readings.indices {
-            var reading = readings[index]
-            if reading.observedAt == PayloadDecoder.unset { reading.observedAt = packetTime }
-            if reading.observedAt == PayloadDecoder.unset {
-                reject(Rejection(.missingField, at: offsets[index], "ts"))
-            } else if let reason = PayloadDecoder.impossible(reading.observedAt, receivedAt) {
-                rejections.append(Rejection(reason, at: offsets[index]))
-            } else {
-                readings[kept] = reading
-                kept += 1
-            }
-        }
-        readings.removeLast(readings.count - kept)
-    }
-
-    /// Why no reading can be of this time, if so.
-    static func impossible(
-        _ observedAt: Timestamp,
-        _ receivedAt: Timestamp
-    ) -> RejectionReason? {
-        if observedAt < Limits.observedAtMin { return .timestampTooOld }
-        if observedAt > receivedAt + Limits.futureMillisecondsMax { return .futureTimestamp }
-        return nil
-    }
-
-    private mutating func readings(
+    /// The number of a packet.
+    private func number(
+        _ name: String,
         _ scanner: inout JSONScanner,
         _ bytes: Span<UInt8>
-    ) throws(Rejection) {
-        switch try scanner.peek(bytes) {
-        case UInt8(ascii: "{"):
-            guard try scanner.open(UInt8(ascii: "{"), UInt8(ascii: "}"), bytes) else { return }
-            repeat {
-                scanner.skipSpace(bytes)
-                let at = scanner.position
-                let path = try scanner.name(bytes)
-                let value = try value(&scanner, bytes)
-                try append(
-                    path: path,
-                    value: value,
-                    unit: nil,
-                    time: PayloadDecoder.unset,
-                    at: at,
-                    scanner,
-                    bytes
-                )
-            } while try scanner.another(before: UInt8(ascii: "}"), bytes)
-        case UInt8(ascii: "["):
-            guard try scanner.open(UInt8(ascii: "["), UInt8(ascii: "]"), bytes) else { return }
-            repeat {
-                try listItem(&scanner, bytes)
-            } while try scanner.another(before: UInt8(ascii: "]"), bytes)
-        default:
-            try scanner.skipValue(bytes)
-            throw scanner.failure(.wrongType, "readings")
-        }
-    }
-
-    private mutating func listItem(
-        _ scanner: inout JSONScanner,
-        _ bytes: Span<UInt8>
-    ) throws(Rejection) {
-        _ = try scanner.peek(bytes)
+    ) throws(Rejection) -> UInt64 {
         let at = scanner.position
-        var path: JSONScanner.Text?
-        var number: Double??
-        var unit: JSONScanner.Text?
-        var observedAt = PayloadDecoder.unset
-        var fault: Rejection?
-        guard try scanner.peek(bytes) == UInt8(ascii: "{") else {
-            try scanner.skipValue(bytes)
-            return reject(Rejection(.wrongType, at: at, "object expected"))
+        let value = try scanner.requireNumber(bytes, name)
+        guard value >= 1, value <= 0x1p53, value == value.rounded() else {
+            throw Rejection(.outOfRange, at: at, name)
         }
-        if try scanner.open(UInt8(ascii: "{"), UInt8(ascii: "}"), bytes) {
-            repeat {
-                let name = try scanner.name(bytes)
-                do throws(Rejection) {
-                    switch field(name, scanner, bytes) {
-                    case "signal": path = try scanner.requireText(bytes, "signal")
-                    case "value": number = .some(try value(&scanner, bytes))
-                    case "unit": unit = try scanner.requireText(bytes, "unit")
-                    case "ts": observedAt = try time(&scanner, bytes)
-                    default: try scanner.skipValue(bytes)
-                    }
-                } catch {
-                    guard error.isAboutMeaning else { throw error }
-                    fault = fault ?? error
-                }
-            } while try scanner.another(before: UInt8(ascii: "}"), bytes)
-        }
-        if let fault { return reject(fault) }
-        guard let path else { return reject(Rejection(.missingField, at: at, "signal")) }
-        guard let number else { return reject(Rejection(.missingField, at: at, "value")) }
-        try append(
-            path: path,
-            value: number,
-            unit: unit,
-            time: observedAt,
-            at: at,
-            scanner,
-            bytes
-        )
+        return UInt64(value)
     }
 
-    // MARK: Lines of a recording
+    // MARK: Times
 
-    /// Decodes `{"vehicle","signal","ts","value"[,"unit"][,"rx"]}` into one reading.
-    ///
-    /// `rx`, where present, is the arrival time; without it the line arrived when `clock`, the
-    /// latest time seen so far, or its own time, whichever is later.
-    /// - Throws: the rejection that costs the line.
-    package mutating func decodeLine(
-        _ bytes: Span<UInt8>,
-        clock: Timestamp
-    ) throws(Rejection) -> Timestamp {
-        reset()
-        lineVehicle.removeAll(keepingCapacity: true)
-        guard bytes.count <= Limits.recordingLineBytesMax else {
-            throw Rejection(.payloadTooLarge, at: Limits.recordingLineBytesMax)
-        }
-        var scanner = JSONScanner()
-        var vehicle: JSONScanner.Text?
-        var path: JSONScanner.Text?
-        var unit: JSONScanner.Text?
-        var number: Double??
-        var observedAt: Timestamp?
-        try scanner.requireObject(bytes)
-        if try scanner.open(UInt8(ascii: "{"), UInt8(ascii: "}"), bytes) {
-            repeat {
-                let name = try scanner.name(bytes)
-                let at = scanner.position
-                switch field(name, scanner, bytes) {
-                case "vehicle":
-                    try absent(vehicle == nil, "vehicle", at)
-                    vehicle = try scanner.requireText(bytes, "vehicle")
-                case "signal":
-                    try absent(path == nil, "signal", at)
-                    path = try scanner.requireText(bytes, "signal")
-                case "value":
-                    try absent(number == nil, "value", at)
-                    number = .some(try value(&scanner, bytes))
-                case "unit": unit = try scanner.requireText(bytes, "unit")
-                case "ts":
-                    try absent(observedAt == nil, "ts", at)
-                    observedAt = try time(&scanner, bytes)
-                case "rx": lineReceivedAt = try time(&scanner, bytes)
-                default: try scanner.skipValue(bytes)
-                }
-            } while try scanner.another(before: UInt8(ascii: "}"), bytes)
-        }
-        try scanner.end(bytes)
-        guard let vehicle else { throw Rejection(.missingField, at: 0, "vehicle") }
-        guard let path else { throw Rejection(.missingField, at: 0, "signal") }
-        guard let number else { throw Rejection(.missingField, at: 0, "value") }
-        guard let observedAt else { throw Rejection(.missingField, at: 0, "ts") }
-        lineVehicle = scanner.unescaped(vehicle, bytes)
-        guard TopicParser.isVehicleName(lineVehicle.span, 0..<lineVehicle.count) else {
-            throw Rejection(.badVehicle, at: vehicle.start)
-        }
-        let receivedAt = lineReceivedAt ?? max(clock, observedAt)
-        if let reason = PayloadDecoder.impossible(observedAt, receivedAt) {
-            throw Rejection(reason, at: 0)
-        }
-        try append(
-            path: path,
-            value: number,
-            unit: unit,
-            time: observedAt,
-            at: 0,
-            scanner,
-            bytes
-        )
-        if let rejection = rejections.first { throw rejection }
-        return receivedAt
-    }
-
-    // MARK: Parts
-
-    /// A field's name as a literal to switch over; long or unknown names are all alike.
-    private func field(
-        _ name: JSONScanner.Text,
-        _ scanner: JSONScanner,
-        _ bytes: Span<UInt8>
-    ) -> String {
-        name.end - name.start <= 60 ? scanner.string(name, bytes) : ""
-    }
-
-    private func absent(_ isAbsent: Bool, _ name: String, _ at: Int) throws(Rejection) {
-        guard isAbsent else { throw Rejection(.duplicateField, at: at, name) }
-    }
-
-    private func time(
-        _ scanner: inout JSONScanner,
-        _ bytes: Span<UInt8>
-    ) throws(Rejection) -> Timestamp {
-        let text = try scanner.requireText(bytes, "ts")
-        guard !text.hasEscapes,
-            let time = TimestampDecoder.decode(bytes, from: text.start, to: text.end)
-        else { throw Rejection(.badTimestamp, at: text.start) }
-        return time
-    }
-
-    /// A number, or a boolean as 0 or 1; nil for anything else that is JSON.
-    private func value(
-        _ scanner: inout JSONScanner,
-        _ bytes: Span<UInt8>
-    ) throws(Rejection) -> Double? {
-        switch try scanner.peek(bytes) {
-        case UInt8(ascii: "-"), UInt8(ascii: "0")...UInt8(ascii: "9"):
-            return try scanner.number(bytes)
-        case UInt8(ascii: "t"):
-            try scanner.literal("true", bytes)
-            return 1
-        case UInt8(ascii: "f"):
-            try scanner.literal("false", bytes)
-            return 0
-        default:
-            try scanner.skipValue(bytes)
-            return nil
+    /// Drafts → readings: those without a time get the packet's, those whose time is impossible are
+    /// rejected.
+    private mutating func settle(_ count: Int, _ packetTime: Timestamp) {
+        resizeReadings(count)
+        let possible = decoder.possible
+        let kept = PayloadDecoder.copy(&drafts, count, packetTime, possible, to: &readings)
+        guard kept < count else { return }
+        readings.removeLast(count - kept)
+        for draft in drafts[..<count] where !possible.contains(draft.reading.observedAt) {
+            let time = draft.reading.observedAt
+            decoder.rejections.append(possible.rejection(of: time, at: draft.offset))
         }
     }
 
-    private mutating func reject(_ rejection: Rejection) {
-        rejections.append(rejection)
-    }
-
-    private mutating func append(
-        path: JSONScanner.Text,
-        value: Double?,
-        unit: JSONScanner.Text?,
-        time: Timestamp,
-        at: Int,
-        _ scanner: JSONScanner,
-        _ bytes: Span<UInt8>
-    ) throws(Rejection) {
-        guard readings.count + rejections.count < Limits.readingsPerPacketMax else {
-            throw Rejection(.tooManyReadings, at: at)
-        }
-        guard path.end - path.start <= Limits.signalPathBytesMax else {
-            return reject(Rejection(.unknownSignal, at: at))
-        }
-        let found =
-            path.hasEscapes
-            ? catalogue.find(path: scanner.unescaped(path, bytes).span)
-            : catalogue.find(path: bytes.extracting(path.start..<path.end))
-        guard let signal = found else {
-            return reject(Rejection(.unknownSignal, at: at, scanner.string(path, bytes)))
-        }
-        guard var value else {
-            return reject(Rejection(.wrongType, at: at, catalogue[signal].path))
-        }
-        if let unit {
-            let name = unit.end - unit.start <= 16 ? scanner.string(unit, bytes) : ""
-            guard let conversion = conversion(of: name, to: signal) else {
-                return reject(Rejection(.unknownUnit, at: unit.start, name))
+    /// Gives the drafts their times, and copies the readings whose time is possible.
+    /// - Returns: how many these are.
+    private static func copy(
+        _ drafts: inout [Draft],
+        _ count: Int,
+        _ packetTime: Timestamp,
+        _ possible: PossibleTimes,
+        to readings: inout [DecodedReading]
+    ) -> Int {
+        var drafts = drafts.mutableSpan
+        var slots = readings.mutableSpan
+        var kept = 0
+        for index in 0..<count {
+            var reading = drafts[index].reading
+            if reading.observedAt.milliseconds == possible.unset.milliseconds {
+                reading.observedAt = packetTime
+                drafts[index].reading.observedAt = packetTime
             }
-            value = value * conversion.factor + conversion.offset
+            guard possible.contains(reading.observedAt) else { continue }
+            slots[kept] = reading
+            kept &+= 1
         }
-        guard let quality = catalogue.quality(of: value, signal: signal) else {
-            return reject(Rejection(.outOfRange, at: at, catalogue[signal].path))
-        }
-        readings.append(
-            DecodedReading(observedAt: time, value: value, signal: signal, quality: quality)
-        )
-        offsets.append(at)
-    }
-
-    private mutating func conversion(of unit: String, to signal: SignalID) -> UnitConversion? {
-        if let known = conversions[unit]?[signal] { return known }
-        guard let found = Units.conversion(from: unit, to: catalogue[signal].unit) else {
-            return nil
-        }
-        conversions[unit, default: [:]][signal] = found
-        return found
+        return kept
     }
 }

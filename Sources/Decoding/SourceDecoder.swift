@@ -13,6 +13,8 @@ package struct SourceDecoder: Sendable {
     private let catalogue: Catalogue
     private let fields: [FieldTable]
     private var values: [JSONWalk.Value?] = []
+    private var times = TimestampDecoder()
+    private var possible = PossibleTimes()
 
     package init(sources: [Source], catalogue: Catalogue) {
         self.sources = sources
@@ -209,7 +211,7 @@ package struct SourceDecoder: Sendable {
         return value.kind == .null ? nil : value.string(payload)
     }
 
-    private func time(
+    private mutating func time(
         _ source: Int,
         _ table: FieldTable,
         _ payload: Span<UInt8>,
@@ -222,7 +224,7 @@ package struct SourceDecoder: Sendable {
         var found: Timestamp?
         switch value.kind {
         case .text:
-            found = TimestampDecoder.decode(payload, from: value.start + 1, to: value.end - 1)
+            found = times.decode(payload, from: value.start + 1, to: value.end - 1)
         // Ten digits of seconds last until 2286, and milliseconds had as few only in April 1970.
         case .number(let number) where number.magnitude < 1e15:
             found = Timestamp(milliseconds: Int64(number * (number < 1e11 ? 1_000 : 1)))
@@ -305,8 +307,9 @@ package struct SourceDecoder: Sendable {
         guard let quality = catalogue.quality(of: converted, signal: target.signal) else {
             return rejections.append(Rejection(.outOfRange, at: offset, path))
         }
-        if let reason = PayloadDecoder.impossible(observedAt, receivedAt) {
-            return rejections.append(Rejection(reason, at: offset))
+        possible.begin(receivedAt: receivedAt)
+        guard possible.contains(observedAt) else {
+            return rejections.append(possible.rejection(of: observedAt, at: offset))
         }
         readings.append(
             DecodedReading(

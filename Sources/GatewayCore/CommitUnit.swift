@@ -33,6 +33,8 @@ package struct PacketMark: Sendable, Equatable {
     package enum Kind: Sendable, Equatable {
         case numbered([UInt8], UInt64)
         case unnumbered(UInt64)
+        /// What is missing up to this number the vehicle no longer has.
+        case skipped([UInt8], UInt64)
     }
 
     package var vehicle: VehicleID
@@ -69,6 +71,8 @@ package struct StepCounts: Sendable, Equatable {
     package var packets = 0
     /// Packets of a configured source that say nothing the source maps.
     package var ignoredPackets = 0
+    /// Numbers that never came and that their vehicles say they no longer have.
+    package var skippedPackets = 0
     package var received = 0
     package var accepted = 0
     package var late = 0
@@ -85,6 +89,7 @@ package struct StepCounts: Sendable, Equatable {
     package static func += (left: inout StepCounts, right: StepCounts) {
         left.packets += right.packets
         left.ignoredPackets += right.ignoredPackets
+        left.skippedPackets += right.skippedPackets
         left.received += right.received
         left.accepted += right.accepted
         left.late += right.late

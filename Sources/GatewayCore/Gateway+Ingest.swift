@@ -104,9 +104,11 @@ extension Gateway {
             let name = decoder.lineVehicle
             let vehicle = try vehicle(named: name.span)
             hear(vehicle)
+            let isRepeat = !isReingesting && !noteSequence(decoder.header, of: vehicle)
             for reading in decoder.readings {
-                accept(reading, from: vehicle, receivedAt, isRepeat: false)
+                accept(reading, from: vehicle, receivedAt, isRepeat: isRepeat)
             }
+            reject(decoder.rejections, packet, of: batch)
         } catch {
             reject([error], packet, of: batch)
         }
@@ -221,6 +223,10 @@ extension Gateway {
         let mark = PacketMark(vehicle: vehicle, kind: .numbered(header.boot, sequence))
         let isNew = note(mark)
         if isNew { unit.marks.append(mark) }
+        if let oldest = header.oldest, oldest > 1 {
+            let skip = PacketMark(vehicle: vehicle, kind: .skipped(header.boot, oldest - 1))
+            if note(skip) { unit.marks.append(skip) }
+        }
         if let window = vehicles[Int(vehicle.index)].windows.last { confirm(vehicle, window) }
         return isNew
     }
@@ -236,6 +242,15 @@ extension Gateway {
             }
             vehicles[index].recentPackets.append(hash)
             return true
+        case .skipped(let boot, let last):
+            guard let place = vehicles[index].windows.firstIndex(where: { $0.boot == boot }) else {
+                return false
+            }
+            missingPackets -= vehicles[index].windows[place].missing
+            defer { missingPackets += vehicles[index].windows[place].missing }
+            let skipped = vehicles[index].windows[place].skip(to: last)
+            unit.counts.skippedPackets += skipped
+            return skipped > 0
         case .numbered(let boot, let sequence):
             // The boot heard last is kept longest.
             if let known = vehicles[index].windows.firstIndex(where: { $0.boot == boot }) {

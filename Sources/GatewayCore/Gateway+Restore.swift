@@ -118,6 +118,8 @@ extension Gateway {
     /// own time.
     package mutating func resume() {
         checkpointRows.removeAll()
+        // What was counted then is not counted now.
+        unit.counts = StepCounts()
         for index in vehicles.indices {
             let vehicle = VehicleID(index: UInt32(index))
             if let due = vehicles[index].rules.flushDue {

@@ -46,6 +46,20 @@ package struct SequenceWindow: Sendable, Equatable {
         return true
     }
 
+    /// Counts everything up to `number` as settled, because what is missing never comes.
+    /// - Returns: how many numbers were missing.
+    package mutating func skip(to number: UInt64) -> Int {
+        guard number > contiguous else { return 0 }
+        var missing = number - contiguous
+        while let first = runs.first, first.lowerBound <= number + 1 {
+            missing -= min(first.upperBound, number) - min(first.lowerBound - 1, number)
+            contiguous = max(number, first.upperBound)
+            runs.removeFirst()
+        }
+        contiguous = max(contiguous, number)
+        return Int(clamping: missing)
+    }
+
     package func encode(into writer: inout ByteWriter) {
         writer.put(boot)
         writer.put(contiguous)

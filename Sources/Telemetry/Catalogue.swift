@@ -96,6 +96,9 @@ package enum Units {
         )
     }
 
+    /// All known units, in no order.
+    package static var names: some Collection<String> { table.keys }
+
     package static func isKnown(_ unit: String) -> Bool { table[unit] != nil }
 }
 
@@ -105,6 +108,8 @@ package enum Units {
 package struct Catalogue: Sendable {
     package let version: String
     package let signals: [SignalDefinition]
+    /// What the signals' values may be.
+    package let ranges: SignalRanges
     private var paths = InternTable()
     private var signalOfPath: [SignalID] = []
 
@@ -113,6 +118,7 @@ package struct Catalogue: Sendable {
         precondition(signals.count <= Int(UInt16.max), "A catalogue has at most 65,535 signals.")
         self.version = version
         self.signals = signals
+        ranges = SignalRanges(signals)
         for (index, signal) in signals.enumerated() {
             for name in [signal.path] + signal.aliases {
                 let number = paths.intern(Array(name.utf8).span)
@@ -132,16 +138,8 @@ package struct Catalogue: Sendable {
         find(path: Array(path.utf8).span)
     }
 
-    /// Such values are written with two decimals, and change in the last one when converted.
-    private static let noReadingTolerance = 0.005
-
     /// What a value in the signal's own unit is worth, or nil when it lies outside the range.
     package func quality(of value: Double, signal: SignalID) -> Quality? {
-        let definition = signals[Int(signal.index)]
-        for absent in definition.noReading where abs(value - absent) < Catalogue.noReadingTolerance
-        {
-            return .noReading
-        }
-        return value >= definition.minimum && value <= definition.maximum ? .good : nil
+        ranges.quality(of: value, signal: signal)
     }
 }

@@ -67,6 +67,66 @@ struct FeedTests {
         #expect(gateway.statuses(after: nil, troubledOnly: true, limit: 1).isEmpty)
     }
 
+    private func numbered(_ sequence: Int, oldest: Int? = nil) -> PacketBatch {
+        let hint = oldest.map { "\"oldest\":\($0)," } ?? ""
+        let text =
+            "{\"v\":1,\"boot\":\"b1\",\"seq\":\(sequence),\(hint)\"ts\":\"\(Fixtures.start)\","
+            + "\"readings\":{\"Vehicle.Speed\":\(sequence)}}"
+        return Fixtures.batch([("vehicles/a/telemetry", text, Fixtures.start)])
+    }
+
+    /// What a vehicle no longer has is not waited for.
+    @Test func aVehicleThatDroppedPacketsSaysSoAndIsConfirmedAgain() throws {
+        var gateway = try makeGateway()
+        for sequence in [1, 2, 6, 7] {
+            _ = gateway.step(.packets(numbered(sequence)), now: Fixtures.start)
+        }
+        #expect(gateway.confirmations.map(\.sequence) == [2])
+        let unit = gateway.step(.packets(numbered(9, oldest: 7)), now: Fixtures.start)
+        #expect(unit.confirmations.map(\.sequence) == [7])
+        #expect(unit.counts.skippedPackets == 3)
+        #expect(gateway.missingPackets == 1)
+        let last = gateway.step(.packets(numbered(10, oldest: 10)), now: Fixtures.start)
+        #expect(last.confirmations.map(\.sequence) == [10])
+        #expect(last.counts.skippedPackets == 1 && gateway.missingPackets == 0)
+    }
+
+    /// A packet cut short is kept, and its number, which stands before the damage, is accounted
+    /// for.
+    @Test func aPacketCutShortDoesNotHoldUpTheOthers() throws {
+        var gateway = try makeGateway()
+        let cut = "{\"v\":1,\"boot\":\"b1\",\"seq\":1,\"ts\":\"2026-03-01T00:00:00Z\",\"readi"
+        let unit = gateway.step(
+            .packets(Fixtures.batch([("vehicles/a/telemetry", cut, Fixtures.start)])),
+            now: Fixtures.start
+        )
+        #expect(unit.deadLetters.map(\.rejection.reason) == [.notJSON])
+        #expect(unit.confirmations.map(\.sequence) == [1])
+    }
+
+    /// A recording may hold whole packets.
+    @Test func aLineMayBeAPacket() throws {
+        var gateway = try makeGateway()
+        var batch = PacketBatch()
+        for line in [
+            "{\"vehicle\":\"v\",\"v\":1,\"boot\":\"b\",\"seq\":1,\"rx\":\"2026-03-01T00:00:09Z\","
+                + "\"ts\":\"2026-03-01T00:00:05Z\",\"readings\":{\"Vehicle.Speed\":1,"
+                + "\"Vehicle.Warp\":2,\"Vehicle.TraveledDistance\":3}}",
+            "{\"vehicle\":\"v\",\"v\":1,\"ts\":\"2026-03-01T00:01:05Z\","
+                + "\"readings\":[{\"signal\":\"Vehicle.Speed\",\"value\":4}]}",
+            "{\"v\":1,\"ts\":\"2026-03-01T00:01:05Z\",\"readings\":{\"Vehicle.Speed\":4}}",
+            "{\"vehicle\":\"v\",\"signal\":\"Vehicle.Speed\",\"ts\":\"2026-03-01T00:02:00Z\","
+                + "\"value\":5}",
+        ] {
+            batch.append(topic: [], payload: line.utf8, receivedAt: gateway.now)
+        }
+        let unit = gateway.step(.lines(batch), now: gateway.now)
+        #expect(unit.readings.map(\.value) == [1, 3, 4, 5])
+        #expect(unit.readings.first?.receivedAt == Fixtures.start + .seconds(9))
+        #expect(unit.deadLetters.map(\.rejection.reason) == [.unknownSignal, .missingField])
+        #expect(gateway.now == Fixtures.start + .minutes(2))
+    }
+
     // MARK: A second chance
 
     /// A packet that came before its sensor was in the table gives, taken in again, what it would

@@ -226,7 +226,8 @@ struct Query {
     func time(_ name: String) throws -> Timestamp? {
         guard let text = values[name] else { return nil }
         let bytes = Array(text.utf8)
-        guard let time = TimestampDecoder.decode(bytes.span, from: 0, to: bytes.count) else {
+        var decoder = TimestampDecoder()
+        guard let time = decoder.decode(bytes.span, from: 0, to: bytes.count) else {
             throw invalid(name, "a time such as 2026-11-21T10:15:30Z")
         }
         return time

@@ -11,6 +11,7 @@ struct JournalBody {
     private static let numbered: UInt8 = 2
     private static let unnumbered: UInt8 = 3
     private static let seal: UInt8 = 4
+    private static let skipped: UInt8 = 5
 
     private(set) var bytes: [UInt8] = []
     private let base: Int64
@@ -46,11 +47,9 @@ struct JournalBody {
         entries += 1
         switch mark.kind {
         case .numbered(let boot, let sequence):
-            bytes.append(JournalBody.numbered)
-            bytes.append(varint: UInt64(mark.vehicle.index))
-            bytes.append(varint: UInt64(boot.count))
-            bytes.append(contentsOf: boot)
-            bytes.append(varint: sequence)
+            append(JournalBody.numbered, mark.vehicle, boot, sequence)
+        case .skipped(let boot, let sequence):
+            append(JournalBody.skipped, mark.vehicle, boot, sequence)
         case .unnumbered(let hash):
             bytes.append(JournalBody.unnumbered)
             bytes.append(varint: UInt64(mark.vehicle.index))
@@ -58,6 +57,19 @@ struct JournalBody {
                 bytes.append(UInt8(truncatingIfNeeded: hash >> shift))
             }
         }
+    }
+
+    private mutating func append(
+        _ tag: UInt8,
+        _ vehicle: VehicleID,
+        _ boot: [UInt8],
+        _ sequence: UInt64
+    ) {
+        bytes.append(tag)
+        bytes.append(varint: UInt64(vehicle.index))
+        bytes.append(varint: UInt64(boot.count))
+        bytes.append(contentsOf: boot)
+        bytes.append(varint: sequence)
     }
 
     mutating func append(sealOf vehicle: VehicleID) {
@@ -108,13 +120,15 @@ struct JournalBody {
                         items: start..<cursor.position
                     )
                 )
-            case numbered:
+            case numbered, skipped:
                 let length = try cursor.count()
                 let start = cursor.position
                 try cursor.skip(length)
                 let boot = Array(bytes[start..<cursor.position])
                 let sequence = try cursor.varint()
-                try body(.mark(PacketMark(vehicle: vehicle, kind: .numbered(boot, sequence))))
+                let kind: PacketMark.Kind =
+                    tag == numbered ? .numbered(boot, sequence) : .skipped(boot, sequence)
+                try body(.mark(PacketMark(vehicle: vehicle, kind: kind)))
             case unnumbered:
                 var hash: UInt64 = 0
                 for shift in stride(from: UInt64(0), to: 64, by: 8) {
