@@ -19,8 +19,8 @@ extension PayloadDecoder {
                 throw Rejection(.payloadTooLarge, at: Limits.recordingLineBytesMax)
             }
             if let receivedAt = plainLine(bytes, clock: clock) { return receivedAt }
-            if let receivedAt = try packetLine(bytes, clock: clock) { return receivedAt }
-            return try anyLine(bytes, clock: clock)
+            if let receivedAt = try anyLine(bytes, clock: clock) { return receivedAt }
+            return try packetLine(bytes, clock: clock)
         } catch {
             readings.removeAll(keepingCapacity: true)
             throw error
@@ -51,11 +51,12 @@ extension PayloadDecoder {
         return receivedAt
     }
 
-    /// Decodes a line that is a packet; nil when it has no `readings`, and is none.
+    /// Decodes a line that is a packet.
     private mutating func packetLine(
         _ bytes: Span<UInt8>,
         clock: Timestamp
-    ) throws(Rejection) -> Timestamp? {
+    ) throws(Rejection) -> Timestamp {
+        reset()
         var fields = Fields(time: decoder.possible.unset, isLine: true)
         let unset = decoder.possible.unset
         var receivedAt = clock
@@ -66,10 +67,6 @@ extension PayloadDecoder {
                 return receivedAt
             }
         } catch {
-            guard fields.hasReadings else {
-                reset()
-                return nil
-            }
             decoder.rejections.removeAll(keepingCapacity: true)
             throw error
         }
@@ -81,11 +78,12 @@ extension PayloadDecoder {
         return receivedAt
     }
 
+    /// Decodes one reading; nil when the line is a packet.
     @inline(never)
     private mutating func anyLine(
         _ bytes: Span<UInt8>,
         clock: Timestamp
-    ) throws(Rejection) -> Timestamp {
+    ) throws(Rejection) -> Timestamp? {
         var scanner = JSONScanner()
         var vehicle: JSONScanner.Text?
         var path: SignalPath?
@@ -112,6 +110,7 @@ extension PayloadDecoder {
                     try absent(observedAt == nil, "ts", at)
                     observedAt = try decoder.time(&scanner, bytes)
                 case .arrival: lineReceivedAt = try decoder.time(&scanner, bytes)
+                case .readings: return nil
                 default: try scanner.skipValue(bytes)
                 }
             } while try scanner.another(before: UInt8(ascii: "}"), bytes)

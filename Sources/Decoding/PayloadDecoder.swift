@@ -114,7 +114,6 @@ package struct PayloadDecoder: Sendable {
         var fault: Rejection?
 
         var hasBoot: Bool { isBootKept || boot != nil }
-        var hasReadings: Bool { seen.contains(.readings) }
 
         init(time: Timestamp, isLine: Bool = false) {
             self.time = time
