@@ -40,7 +40,7 @@ package enum SourceFile {
 
     private static let keys = [
         "name", "enabled", "topic", "payload", "vehicle", "vehicles", "where", "sensor", "time",
-        "dots_are_levels", "signals", "examples",
+        "dots_are_levels", "signals", "units", "examples",
     ]
 
     private static func load(
@@ -92,6 +92,12 @@ package enum SourceFile {
         }
         if source.mappings.isEmpty, shape == .scalar || shape == .object {
             throw map.value.failure("the key 'signals' is missing or empty")
+        }
+        if let units = map[optional: "units"] {
+            guard shape == .native else {
+                throw units.failure("belongs to payload: native; elsewhere each signal has its own")
+            }
+            source.units = try self.units(units, catalogue)
         }
         let examples = try map[optional: "examples"]?.list().map {
             try example($0, catalogue)
@@ -218,6 +224,24 @@ package enum SourceFile {
             targets: targets,
             words: Dictionary(words, uniquingKeysWith: { $1 })
         )
+    }
+
+    private static func units(
+        _ value: YAMLValue,
+        _ catalogue: Catalogue
+    ) throws -> [SignalID: String] {
+        var units: [SignalID: String] = [:]
+        for (path, unit) in try value.entries(keys: nil) {
+            guard let signal = catalogue.find(path: path) else {
+                throw value.failure("'\(path)' is not in the catalogue")
+            }
+            let name = try unit.string()
+            guard Units.conversion(from: name, to: catalogue[signal].unit) != nil else {
+                throw unit.failure("'\(name)' does not convert to '\(catalogue[signal].unit)'")
+            }
+            units[signal] = name
+        }
+        return units
     }
 
     private static func pointer(_ value: YAMLValue) throws -> String {

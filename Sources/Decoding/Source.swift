@@ -98,6 +98,9 @@ package struct Source: Sendable, Equatable {
     /// Whether a dot in the rest of the topic separates levels, as a slash does.
     package var dotsAreLevels = false
     package var mappings: [Mapping] = []
+    /// Of our own packets: signals whose bare values are in another unit than the catalogue's, as
+    /// in older releases of VSS.
+    package var units: [SignalID: String] = [:]
 
     package init(name: String, topic: TopicPattern, shape: Shape, naming: Naming) {
         self.name = name

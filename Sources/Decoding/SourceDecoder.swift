@@ -91,6 +91,7 @@ package struct SourceDecoder: Sendable {
             }
             let (first, last) = trimmed(payload, from, to)
             if first < last {
+                try requireRoom(at: first)
                 if element >= mapping.targets.count {
                     rejections.append(Rejection(.wrongType, at: first, "more values than mapped"))
                 } else {
@@ -179,6 +180,7 @@ package struct SourceDecoder: Sendable {
         let observedAt = try time(source, table, payload, receivedAt)
         for (place, field) in mapped {
             guard let value = values[field] else { continue }
+            try requireRoom(at: value.start)
             let mapping = sources[source].mappings[place]
             let target = wheel.map { mapping.targets[$0] } ?? mapping.targets[0]
             append(
@@ -251,6 +253,7 @@ package struct SourceDecoder: Sendable {
         let records = try SenMLPack.records(payload)
         for record in records {
             guard let value = record.value else { continue }
+            try requireRoom(at: record.start)
             let (owner, path) = SenMLPack.split(record.name)
             if !isNamed {
                 vehicle = try name(source, topic, body: owner, at: record.start)
@@ -289,6 +292,12 @@ package struct SourceDecoder: Sendable {
 
     // MARK: Parts
 
+    private func requireRoom(at offset: Int) throws(Rejection) {
+        guard readings.count + rejections.count < Limits.readingsPerPacketMax else {
+            throw Rejection(.tooManyReadings, at: offset)
+        }
+    }
+
     private mutating func append(
         _ value: Double?,
         _ target: Source.Target,
@@ -296,9 +305,6 @@ package struct SourceDecoder: Sendable {
         receivedAt: Timestamp,
         at offset: Int
     ) {
-        guard readings.count + rejections.count < Limits.readingsPerPacketMax else {
-            return rejections.append(Rejection(.tooManyReadings, at: offset))
-        }
         let path = catalogue[target.signal].path
         guard let value, value.isFinite else {
             return rejections.append(Rejection(.wrongType, at: offset, path))

@@ -35,7 +35,8 @@ extension Gateway {
         _ payload: Span<UInt8>,
         from name: Span<UInt8>,
         _ packet: PacketBatch.Packet,
-        of batch: PacketBatch
+        of batch: PacketBatch,
+        _ conversions: [SignalID: UnitConversion] = [:]
     ) throws(Rejection) {
         let header: PacketHeader
         do throws(Rejection) {
@@ -51,7 +52,10 @@ extension Gateway {
         hear(vehicle)
         // What is taken in again from the dead letters was numbered when it came first.
         let isRepeat = !isReingesting && isRepeat(header, payload, of: vehicle)
-        for reading in decoder.readings {
+        for var reading in decoder.readings {
+            if !conversions.isEmpty, let conversion = conversions[reading.signal] {
+                reading.value = reading.value * conversion.factor + conversion.offset
+            }
             accept(reading, from: vehicle, packet.receivedAt, isRepeat: isRepeat)
         }
         reject(decoder.rejections, packet, of: batch)
@@ -67,7 +71,21 @@ extension Gateway {
         guard sourceDecoder.sources[source].shape != .native else {
             try sourceDecoder.nameVehicle(source, topic: topic)
             let name = sourceDecoder.vehicle
-            return try takeTelemetry(payload, from: name.span, packet, of: batch)
+            guard var variant = variants[source] else {
+                return try takeTelemetry(payload, from: name.span, packet, of: batch)
+            }
+            swap(&decoder, &variant.decoder)
+            defer {
+                swap(&decoder, &variant.decoder)
+                variants[source]?.decoder = variant.decoder
+            }
+            return try takeTelemetry(
+                payload,
+                from: name.span,
+                packet,
+                of: batch,
+                variant.conversions
+            )
         }
         guard !packet.isRetained || !sourceDecoder.sources[source].refusesRetained,
             try sourceDecoder.decode(
@@ -159,6 +177,12 @@ extension Gateway {
         guard decoded.quality == .good else {
             unit.counts.noReading += 1
             return
+        }
+        if let axle = placardSignals.firstIndex(of: reading.signal) {
+            var profile = VehicleProfile()
+            if axle == 0 { profile.placardFrontKilopascals = reading.value }
+            if axle == 1 { profile.placardRearKilopascals = reading.value }
+            update(vehicle, with: profile)
         }
         // A repeated packet goes to the store, which knows best what it has, but not to the rules.
         guard !isRepeat else { return }

@@ -41,8 +41,12 @@ package struct Gateway: Sendable {
     let catalogue: Catalogue
     /// How long a vehicle may say nothing before that is put on record; nil: for ever.
     let silentAfter: Milliseconds?
+    /// Signals that tell a vehicle's own reference values: placard pressures, front and rear.
+    let placardSignals: [SignalID?]
     var decoder: PayloadDecoder
     var sourceDecoder: SourceDecoder
+    /// Decoders of sources whose own packets are in other units, and what brings them to ours.
+    var variants: [Int: (decoder: PayloadDecoder, conversions: [SignalID: UnitConversion])] = [:]
 
     package private(set) var now = Timestamp.distantPast
     var names = InternTable()
@@ -78,10 +82,25 @@ package struct Gateway: Sendable {
         precondition(!stations.isEmpty, "The gateway books visits, so it needs a station.")
         self.catalogue = catalogue
         self.silentAfter = silentAfter
+        placardSignals = ["Row1", "Row2"].map {
+            catalogue.find(path: "Private.Chassis.Axle.\($0).Tire.PlacardPressure")
+        }
         engine = RuleEngine(rules: rules, catalogue: catalogue)
         planner = VisitPlanner(catalogue: jobs)
         decoder = PayloadDecoder(catalogue: catalogue)
         sourceDecoder = SourceDecoder(sources: sources, catalogue: catalogue)
+        for (place, source) in sources.enumerated() where !source.units.isEmpty {
+            variants[place] = (
+                PayloadDecoder(catalogue: catalogue.measured(in: source.units)),
+                Dictionary(
+                    uniqueKeysWithValues: source.units.compactMap { signal, unit in
+                        Units.conversion(from: unit, to: catalogue[signal].unit).map {
+                            (signal, $0)
+                        }
+                    }
+                )
+            )
+        }
         self.stations = stations
         calendars = stations.map { StationCalendar(bays: $0.bays.count) }
     }

@@ -130,6 +130,29 @@ package struct Catalogue: Sendable {
 
     package subscript(_ id: SignalID) -> SignalDefinition { signals[Int(id.index)] }
 
+    /// The same signals, some in other units; ranges and values of no reading with them.
+    /// - Precondition: each unit measures what its signal's own does.
+    package func measured(in units: [SignalID: String]) -> Catalogue {
+        var definitions = signals
+        for (signal, unit) in units {
+            let index = Int(signal.index)
+            guard let change = Units.conversion(from: definitions[index].unit, to: unit) else {
+                preconditionFailure("\(unit) does not measure \(definitions[index].path).")
+            }
+            func convert(_ value: Double) -> Double { value * change.factor + change.offset }
+            definitions[index] = SignalDefinition(
+                path: definitions[index].path,
+                datatype: definitions[index].datatype,
+                unit: unit,
+                minimum: convert(definitions[index].minimum),
+                maximum: convert(definitions[index].maximum),
+                noReading: definitions[index].noReading.map(convert),
+                aliases: definitions[index].aliases
+            )
+        }
+        return Catalogue(version: version, signals: definitions)
+    }
+
     package func find(path: Span<UInt8>) -> SignalID? {
         paths.find(path).map { signalOfPath[$0] }
     }

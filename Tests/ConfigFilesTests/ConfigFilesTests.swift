@@ -208,7 +208,7 @@ struct ConfigFilesTests {
             "'Vehicle.Warp' is not in the catalogue"
         ),
         ("topic: a/{vehicle}/{r...}\nsignals: []", "the key 'signals' is missing or empty"),
-        ("topic: a/{vehicle}/{r...}\nunits: []", "unknown key 'units'"),
+        ("topic: a/{vehicle}/{r...}\nmeasures: []", "unknown key 'measures'"),
     ])
     func aSourceThatCannotWorkIsRefusedWithItsLine(text: String, expected: String) throws {
         let catalogue = try CatalogueFile.load(

@@ -34,12 +34,16 @@ private func sources() -> [Source] {
             naming: .topic([.capture(0)])
         )
         let target = Source.Target(signal: speed, conversion: same)
-        source.mappings = [Source.Mapping(from: from, targets: [target, target], words: ["yes": 1])]
+        source.mappings = [
+            Source.Mapping(from: from, targets: [target, target], words: ["yes": 1])
+        ]
         return source
     }
     var object = source("o/{vehicle}", .object, "/a/b")
     object.timePointer = "/ts"
-    return [source("s/{vehicle}/{rest...}", .scalar, "x"), object, source("m/{vehicle}", .senml, "x")]
+    return [
+        source("s/{vehicle}/{rest...}", .scalar, "x"), object, source("m/{vehicle}", .senml, "x"),
+    ]
 }
 
 /// Kept between inputs, as between packets: what one leaves behind must not harm the next.
@@ -55,6 +59,7 @@ private func check(_ readings: [DecodedReading], _ rejections: [Rejection], _ co
     for rejection in rejections { precondition((0...count).contains(rejection.byteOffset)) }
 }
 
+/// One input: every decoder takes it, and its promises are checked.
 @_cdecl("LLVMFuzzerTestOneInput")
 public func fuzz(_ start: UnsafePointer<UInt8>, _ count: Int) -> CInt {
     let bytes = Array(UnsafeBufferPointer(start: start, count: count))

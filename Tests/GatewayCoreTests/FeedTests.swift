@@ -127,6 +127,19 @@ struct FeedTests {
         #expect(gateway.now == Fixtures.start + .minutes(2))
     }
 
+    /// A vehicle may tell its placard pressure as a reading, too.
+    @Test func aPlacardPressureMovesTheLimit() throws {
+        var gateway = try makeGateway()
+        let packet = Fixtures.packet(
+            "v",
+            at: Fixtures.start,
+            ["Private.Chassis.Axle.Row2.Tire.PlacardPressure": 290]
+        )
+        let unit = gateway.step(.packets(Fixtures.batch([packet])), now: Fixtures.start)
+        #expect(unit.vehicles.last?.profile.placardRearKilopascals == 290)
+        #expect(unit.vehicles.last?.profile.placardFrontKilopascals == nil)
+    }
+
     // MARK: A second chance
 
     /// A packet that came before its sensor was in the table gives, taken in again, what it would

@@ -95,6 +95,7 @@ struct SourceTests {
         ("senml/v", "[{\"n\":\"Vehicle.Warp\",\"v\":1}]", .unknownSignal),
         ("senml/v", "[{\"n\":\"Vehicle.Speed\",\"u\":\"furlong\",\"v\":1}]", .unknownUnit),
         ("senml/v", "[]", .noReadings),
+        ("ovms/u/v/metric/v/t/temp", String(repeating: "1,", count: 2_000), .tooManyReadings),
         ("teslamate/cars/1/odometer", "far", .wrongType),
         ("teslamate/cars/1/tpms_pressure_fl", "29", .outOfRange),
         ("unknown/topic", "1", .badTopic),
