@@ -14,14 +14,7 @@ struct HostileInputTests {
 
     private func cases(_ name: String) throws -> [(id: String, bytes: [UInt8])] {
         let url = try #require(Repository.shared("data/bad-input/\(name).jsonl.gz"))
-        let unzip = Process()
-        unzip.executableURL = URL(fileURLWithPath: "/bin/gzip")
-        unzip.arguments = ["-dc", url.path]
-        let pipe = Pipe()
-        unzip.standardOutput = pipe
-        try unzip.run()
-        let data = pipe.fileHandleForReading.readDataToEndOfFile()
-        return try data.split(separator: UInt8(ascii: "\n")).map { line in
+        return try Repository.lines(of: url).map { line in
             let item = try JSONDecoder().decode(Case.self, from: line)
             return (item.id, Array(Data(base64Encoded: item.payload) ?? Data()))
         }

@@ -27,16 +27,9 @@ struct HostileBrokerTests {
 
     private func sequences() throws -> [Sequence] {
         let url = try #require(Repository.shared("data/bad-input/mqtt-packets.jsonl.gz"))
-        let unzip = Process()
-        unzip.executableURL = URL(fileURLWithPath: "/bin/gzip")
-        unzip.arguments = ["-dc", url.path]
-        let pipe = Pipe()
-        unzip.standardOutput = pipe
-        try unzip.run()
-        let data = pipe.fileHandleForReading.readDataToEndOfFile()
         let decoder = JSONDecoder()
         decoder.keyDecodingStrategy = .convertFromSnakeCase
-        return try data.split(separator: UInt8(ascii: "\n")).map {
+        return try Repository.lines(of: url).map {
             try decoder.decode(Sequence.self, from: $0)
         }
     }

@@ -12,6 +12,18 @@ package enum Repository {
         return FileManager.default.fileExists(atPath: url.path) ? url : nil
     }
 
+    /// The lines of a gzip file of the provided material.
+    package static func lines(of url: URL) throws -> [Data] {
+        let unzip = Process()
+        unzip.executableURL = URL(fileURLWithPath: "/bin/gzip")
+        unzip.arguments = ["-dc", url.path]
+        let pipe = Pipe()
+        unzip.standardOutput = pipe
+        try unzip.run()
+        let data = pipe.fileHandleForReading.readDataToEndOfFile()
+        return data.split(separator: UInt8(ascii: "\n"))
+    }
+
     /// A product of this build, beside the test bundle.
     package static func product(_ name: String) -> URL {
         URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()

@@ -128,30 +128,6 @@ extension ReadStore {
         }
     }
 
-    /// How many good readings of one signal there are, read on the caller's thread.
-    package func measure(
-        of vehicle: VehicleID,
-        path: String,
-        from: Timestamp,
-        to: Timestamp
-    ) throws -> Int {
-        try store.pool.read { database in
-            try good(database, of: vehicle, path: path, from: from, to: to).count
-        }
-    }
-
-    private func good(
-        _ database: Database,
-        of vehicle: VehicleID,
-        path: String,
-        from: Timestamp,
-        to: Timestamp
-    ) throws -> [StoredReading] {
-        guard let signal = try ReadStore.signal(path, database) else { return [] }
-        return try store.readings(database, of: vehicle, signal: signal, from: from, to: to)
-            .filter { $0.quality == .good }
-    }
-
     /// Good readings of one signal, oldest first.
     private func readings(
         of vehicle: VehicleID,
@@ -160,7 +136,9 @@ extension ReadStore {
         to: Timestamp
     ) async throws -> [StoredReading] {
         try await store.pool.read { database in
-            try good(database, of: vehicle, path: path, from: from, to: to)
+            guard let signal = try ReadStore.signal(path, database) else { return [] }
+            return try store.readings(database, of: vehicle, signal: signal, from: from, to: to)
+                .filter { $0.quality == .good }
         }
     }
 

@@ -89,11 +89,7 @@ enum ChunkCoding {
         if isDecimal {
             PackedNumbers.encode(mantissas, into: &body)
         } else {
-            for reading in readings {
-                for shift in stride(from: UInt64(0), to: 64, by: 8) {
-                    body.append(UInt8(truncatingIfNeeded: reading.value.bitPattern >> shift))
-                }
-            }
+            for reading in readings { body.append(word: reading.value.bitPattern) }
         }
         return body
     }
@@ -157,11 +153,7 @@ enum ChunkCoding {
             if scale <= ScaledDecimal.scaleMax {
                 value = ScaledDecimal.value(mantissas[index], scale: scale)
             } else {
-                var pattern: UInt64 = 0
-                for shift in stride(from: UInt64(0), to: 64, by: 8) {
-                    pattern |= UInt64(try cursor.byte()) << shift
-                }
-                value = Double(bitPattern: pattern)
+                value = Double(bitPattern: try cursor.word())
             }
             readings.append(
                 StoredReading(

@@ -53,9 +53,7 @@ struct JournalBody {
         case .unnumbered(let hash):
             bytes.append(JournalBody.unnumbered)
             bytes.append(varint: UInt64(mark.vehicle.index))
-            for shift in stride(from: UInt64(0), to: 64, by: 8) {
-                bytes.append(UInt8(truncatingIfNeeded: hash >> shift))
-            }
+            bytes.append(word: hash)
         }
     }
 
@@ -130,11 +128,8 @@ struct JournalBody {
                     tag == numbered ? .numbered(boot, sequence) : .skipped(boot, sequence)
                 try body(.mark(PacketMark(vehicle: vehicle, kind: kind)))
             case unnumbered:
-                var hash: UInt64 = 0
-                for shift in stride(from: UInt64(0), to: 64, by: 8) {
-                    hash |= UInt64(try cursor.byte()) << shift
-                }
-                try body(.mark(PacketMark(vehicle: vehicle, kind: .unnumbered(hash))))
+                let kind = PacketMark.Kind.unnumbered(try cursor.word())
+                try body(.mark(PacketMark(vehicle: vehicle, kind: kind)))
             case seal: try body(.seal(vehicle))
             default: throw cursor.failure()
             }

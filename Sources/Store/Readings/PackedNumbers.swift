@@ -11,6 +11,13 @@ extension [UInt8] {
         append(UInt8(truncatingIfNeeded: rest))
     }
 
+    /// Eight bytes, lowest first.
+    mutating func append(word: UInt64) {
+        for shift in stride(from: UInt64(0), to: 64, by: 8) {
+            append(UInt8(truncatingIfNeeded: word >> shift))
+        }
+    }
+
     /// Small numbers of either sign in few bytes: 0, -1, 1, -2 … become 0, 1, 2, 3 ….
     mutating func append(signed value: Int64) {
         append(varint: UInt64(bitPattern: (value << 1) ^ (value >> 63)))
@@ -45,6 +52,14 @@ struct ByteCursor {
             shift += 7
             guard shift < 70 else { throw failure() }
         }
+    }
+
+    mutating func word() throws(CheckpointError) -> UInt64 {
+        var word: UInt64 = 0
+        for shift in stride(from: UInt64(0), to: 64, by: 8) {
+            word |= UInt64(try byte()) << shift
+        }
+        return word
     }
 
     mutating func signed() throws(CheckpointError) -> Int64 {
@@ -152,9 +167,7 @@ enum PackedNumbers {
                 pending |= residual << UInt64(filled)
                 filled += width
                 guard filled >= 64 else { continue }
-                for shift in stride(from: UInt64(0), to: 64, by: 8) {
-                    bytes.append(UInt8(truncatingIfNeeded: pending >> shift))
-                }
+                bytes.append(word: pending)
                 filled -= 64
                 pending = filled == 0 ? 0 : residual >> UInt64(width - filled)
             }

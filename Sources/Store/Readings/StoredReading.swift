@@ -38,9 +38,7 @@ enum ItemCoding {
             return
         }
         bytes.append(varint: head | double)
-        for shift in stride(from: UInt64(0), to: 64, by: 8) {
-            bytes.append(UInt8(truncatingIfNeeded: value.bitPattern >> shift))
-        }
+        bytes.append(word: value.bitPattern)
     }
 
     static func decode(
@@ -50,11 +48,7 @@ enum ItemCoding {
         let head = try cursor.varint()
         let value: Double
         if head & 15 == double {
-            var pattern: UInt64 = 0
-            for shift in stride(from: UInt64(0), to: 64, by: 8) {
-                pattern |= UInt64(try cursor.byte()) << shift
-            }
-            value = Double(bitPattern: pattern)
+            value = Double(bitPattern: try cursor.word())
         } else {
             guard head & 15 <= UInt64(ScaledDecimal.scaleMax) else { throw cursor.failure() }
             value = ScaledDecimal.value(try cursor.signed(), scale: Int(head & 15))

@@ -4,7 +4,7 @@ import GatewayApp
 
 /// `gateway-bench`: one figure per line of JSON, each beside its floor in the same run.
 @main
-struct Bench: ParsableCommand {
+struct Bench: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "gateway-bench",
         abstract: "Measures decoding, rules, store and memory; Tests/Benchmarks/run calls it.",

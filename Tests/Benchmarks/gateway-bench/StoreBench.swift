@@ -5,7 +5,7 @@ import Store
 import Telemetry
 
 /// Commits of a thousand packets, until the file is old: cost, growth and reading back.
-struct StoreBench: ParsableCommand {
+struct StoreBench: AsyncParsableCommand {
     static let configuration = CommandConfiguration(commandName: "store")
 
     @OptionGroup var settings: ConfigOption
@@ -19,7 +19,7 @@ struct StoreBench: ParsableCommand {
     @Option(help: "Folder of the database; it should be on the disk that is measured.")
     var folder = FileManager.default.temporaryDirectory.path
 
-    func run() throws {
+    func run() async throws {
         let assembly = try settings.assembly()
         let path = "\(folder)/gateway-bench-\(getpid()).sqlite"
         defer {
@@ -121,7 +121,7 @@ struct StoreBench: ParsableCommand {
         )
         .print()
         Figure(name: "store, written", value: written / total, unit: "B/reading").print()
-        try query(store, start, round)
+        try await query(store, start, round)
         try store.close()
         let size = try FileManager.default.attributesOfItem(atPath: path)[.size] as? Int ?? 0
         Figure(name: "store, kept with journal", value: Double(size) / total, unit: "B/reading")
@@ -129,7 +129,11 @@ struct StoreBench: ParsableCommand {
     }
 
     /// 30 days of one signal of vehicles chosen at random.
-    private func query(_ store: GatewayStore, _ start: Timestamp, _ round: Int64) throws {
+    private func query(
+        _ store: GatewayStore,
+        _ start: Timestamp,
+        _ round: Int64
+    ) async throws {
         let reads = ReadStore(store)
         let end = start + .minutes(round * 10)
         var generator = Generator(state: 9)
@@ -142,12 +146,14 @@ struct StoreBench: ParsableCommand {
             )
             for isWarm in [false, true] {
                 let clock = ContinuousClock.now
-                rows = try reads.measure(
+                rows = try await reads.readings(
                     of: vehicle,
                     path: Packet.signals[4].path,
+                    companion: nil,
                     from: end - .days(Int64(30)),
-                    to: end
-                )
+                    to: end,
+                    limit: .max / 2
+                ).count
                 let passed = Double((ContinuousClock.now - clock).components.attoseconds) / 1e12
                 if isWarm { warm.append(passed) } else { cold.append(passed) }
             }
