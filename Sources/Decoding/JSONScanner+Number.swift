@@ -21,7 +21,7 @@ extension JSONScanner {
     mutating func shortNumber(_ bytes: Span<UInt8>) -> Double? {
         let isNegative = bytes.byte(at: position) == UInt8(ascii: "-")
         let start = isNegative ? position &+ 1 : position
-        guard let word = bytes.word(at: start) else { return nil }
+        guard let word = bytes.paddedWord(at: start) else { return nil }
         let block = DigitBlock(word)
         let whole = block.digits
         guard whole > 0, whole < 8, !block.startsWithZero || whole == 1 else { return nil }

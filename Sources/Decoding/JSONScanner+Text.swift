@@ -19,7 +19,7 @@ extension JSONScanner {
         guard bytes.byte(at: position) == UInt8(ascii: "\"") else { return nil }
         let start = position &+ 1
         var end = start
-        while let word = bytes.word(at: end) {
+        while let word = bytes.paddedWord(at: end) {
             let found = JSONScanner.firstSpecial(in: word)
             end &+= found
             guard found < 8 else { continue }

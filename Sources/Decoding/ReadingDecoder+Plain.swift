@@ -18,7 +18,7 @@ struct PlainRecord {
 /// Nil, and nothing taken, for everything else: these paths never have to say what is wrong.
 extension ReadingDecoder {
     /// Takes the member of `readings` that is expected, with a value that needs no closer look.
-    @inline(__always)
+    @inline(always)
     mutating func plainMember(
         _ scanner: inout JSONScanner,
         _ bytes: Span<UInt8>

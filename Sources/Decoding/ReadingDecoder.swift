@@ -11,7 +11,8 @@ struct Draft: Sendable {
 /// Each form has two ways through: a plain one for what nearly all senders write, which declines
 /// whatever is unusual without a word, and one for all that JSON allows, which then begins again
 /// and knows what is wrong. Methods of the plain way are `mutating` also where they change nothing:
-/// they are passed the decoder by reference, and not a copy.
+/// they are passed the decoder by reference, and not a copy. `@inline(always)` stands where the
+/// compiler, left to judge, no longer inlined into the loops.
 struct ReadingDecoder: Sendable {
     /// Readings that could not be used.
     var rejections: [Rejection] = []

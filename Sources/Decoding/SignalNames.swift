@@ -18,6 +18,7 @@ struct SignalNames: Sendable {
     /// A name as it stands in a payload, quotes included.
     private struct Name {
         var signal: SignalID
+        /// Its bytes; 0 when it is never expected.
         var count: Int
         /// Its part of `blocks`.
         var firstBlock: Int
@@ -61,10 +62,14 @@ struct SignalNames: Sendable {
         } else {
             blocks.append(SignalNames.shortBlock(quoted.span, at: 0, quoted.count) ?? .zero)
         }
+        // Bytes that JSON has no room for as they are: such a name only comes with escapes.
+        let isPlain = text.utf8.allSatisfy { byte in
+            byte >= 0x20 && byte != UInt8(ascii: "\"") && byte != UInt8(ascii: "\\")
+        }
         names.append(
             Name(
                 signal: signal,
-                count: quoted.count,
+                count: isPlain ? quoted.count : 0,
                 firstBlock: firstBlock,
                 lastBlock: blocks.count - 1,
                 successor: names.count
@@ -79,7 +84,7 @@ struct SignalNames: Sendable {
 
     /// Moves the scanner behind the path that is expected, when it stands there; `takeNext` then
     /// says that it was used.
-    @inline(__always)
+    @inline(always)
     mutating func expected(_ scanner: inout JSONScanner, _ bytes: Span<UInt8>) -> SignalID? {
         let name = names[names[last].successor]
         guard stands(name, bytes, at: scanner.position) else { return nil }
@@ -107,7 +112,7 @@ struct SignalNames: Sendable {
         return SignalPath(start: start, signal: find(text, bytes))
     }
 
-    @inline(__always)
+    @inline(always)
     private func stands(_ name: Name, _ bytes: Span<UInt8>, at start: Int) -> Bool {
         var block = name.firstBlock
         guard name.count >= 32 else {

@@ -7,10 +7,10 @@ package import Telemetry
 ///
 /// The day read last is remembered by its bytes, because nearly every time is of that day.
 package struct TimestampDecoder: Sendable {
-    /// `2026-11-` as a word; zero, which no text is, before a day was read.
-    private var yearAndMonth: UInt64 = 0
-    /// `21T` as the low three bytes of a word.
-    private var dayAndLetter: UInt64 = 0
+    /// `1970-01-` as a word; there is always a day, as bytes that are no text could equal none.
+    private var yearAndMonth: UInt64 = 0x2d31_302d_3037_3931
+    /// `01T` as the low three bytes of a word.
+    private var dayAndLetter: UInt64 = 0x54_3130
     private var dayStart: Int64 = 0
 
     package init() {}
@@ -23,39 +23,44 @@ package struct TimestampDecoder: Sendable {
     /// Nil, and nothing taken, for every other text: this path never has to say what is wrong.
     @inline(__always)
     func takeUsual(_ scanner: inout JSONScanner, _ bytes: Span<UInt8>) -> Timestamp? {
-        let position = scanner.position
-        guard let date = bytes.word(at: position &+ 1), date == yearAndMonth,
-            let middle = bytes.word(at: position &+ 9), middle & 0xff_ffff == dayAndLetter,
-            let rest = bytes.word(at: position &+ 18),
-            bytes[position] == UInt8(ascii: "\""), bytes[position &+ 17] == UInt8(ascii: ":"),
+        let start = scanner.position
+        guard start >= 0, start <= bytes.count &- 22 else { return nil }
+        let text = bytes.extracting(start..<(start &+ 22))
+        guard text[0] == UInt8(ascii: "\""), text.word(at: 1) == yearAndMonth,
+            let middle = text.word(at: 9), middle & 0xff_ffff == dayAndLetter,
             let clock = TimestampDecoder.digits(
                 middle &>> 24,
                 like: 0x30_303a_3030,
                 separators: 0xff_0000
             )
         else { return nil }
-        let isWhole = UInt8(truncatingIfNeeded: rest &>> 16) == UInt8(ascii: "Z")
-        guard
-            let fraction = isWhole
-                ? TimestampDecoder.digits(
-                    rest & 0xffff_ffff,
-                    like: 0x225a_3030,
-                    separators: 0xffff_0000
+        let seconds: UInt64
+        if text[20] == UInt8(ascii: "Z") {
+            guard let end = text.word(at: 14),
+                let digits = TimestampDecoder.digits(
+                    end &>> 24,
+                    like: 0x22_5a30_303a,
+                    separators: 0xff_ff00_00ff
                 )
-                : TimestampDecoder.digits(
-                    rest,
+            else { return nil }
+            seconds = digits &>> 8
+        } else {
+            guard text[17] == UInt8(ascii: ":"), let end = bytes.word(at: start &+ 18),
+                let digits = TimestampDecoder.digits(
+                    end,
                     like: 0x225a_3030_302e_3030,
                     separators: 0xffff_0000_00ff_0000
                 )
-        else { return nil }
+            else { return nil }
+            seconds = digits
+        }
         let hour = TimestampDecoder.pair(clock)
         let minute = TimestampDecoder.pair(clock &>> 24)
-        let second = TimestampDecoder.pair(fraction)
+        let second = TimestampDecoder.pair(seconds)
         guard hour <= 23, minute <= 59, second <= 60 else { return nil }
-        let milliseconds =
-            TimestampDecoder.pair(fraction &>> 24) &* 10 &+ (fraction &>> 40) & 0xf
-        scanner.position = position &+ (isWhole ? 22 : 26)
-        let ofDay = ((hour &* 60 &+ minute) &* 60 &+ second) &* 1_000 &+ milliseconds
+        let thousandths = TimestampDecoder.pair(seconds &>> 24) &* 10 &+ (seconds &>> 40) & 0xf
+        let ofDay = ((hour &* 60 &+ minute) &* 60 &+ second) &* 1_000 &+ thousandths
+        scanner.position = start &+ (text[20] == UInt8(ascii: "Z") ? 22 : 26)
         return Timestamp(milliseconds: dayStart &+ Int64(truncatingIfNeeded: ofDay))
     }
 

@@ -20,6 +20,16 @@ extension Span<UInt8> {
         return extracting(offset..<(offset &+ 8)).joined(0)
     }
 
+    /// The same with zeros for what lies behind the end; nil when nothing is left, or the whole text
+    /// is shorter than a word.
+    @inlinable
+    @inline(__always)
+    package func paddedWord(at offset: Int) -> UInt64? {
+        if let word = word(at: offset) { return word }
+        guard offset >= 0, offset < count, let last = word(at: count &- 8) else { return nil }
+        return last &>> UInt64(truncatingIfNeeded: 8 &* (offset &- (count &- 8)))
+    }
+
     /// The 32 bytes from `offset` on, as four such words.
     @inlinable
     @inline(__always)

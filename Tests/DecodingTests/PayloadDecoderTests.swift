@@ -97,6 +97,20 @@ struct PayloadDecoderTests {
         #expect(decoder.rejections.map(\.reason) == [.missingField])
     }
 
+    /// A decoder that has read no date yet knows none either.
+    @Test func aTimeOfNothingIsNoTime() throws {
+        var decoder = try decoder
+        for text in [
+            "\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}10:15:30Z",
+            "1970-01-0110:15:30Z",
+        ] {
+            let packet = "{\"v\":1,\"ts\":\"\(text)\",\"readings\":{\"\(speed)\":1}}"
+            #expect(throws: Rejection.self) {
+                try decoder.decodeTelemetry(Array(packet.utf8).span, receivedAt: now)
+            }
+        }
+    }
+
     /// A packet that is good JSON tells its number even when it is refused, wherever that stands.
     @Test func aRefusedPacketStillTellsItsNumber() throws {
         var decoder = try decoder
