@@ -92,7 +92,12 @@ extension GatewayStore {
             to: min(to, Limits.observedAtEnd).milliseconds
         )
         readings += open.filter { $0.observedAt >= from && $0.observedAt <= to }
-        readings.sort { ($0.observedAt, $0.signal) < ($1.observedAt, $1.signal) }
+        // One signal mostly comes in order already: chunk after chunk, then what is open.
+        for index in readings.indices.dropFirst()
+        where readings[index].isBefore(readings[index - 1]) {
+            readings.sort { $0.isBefore($1) }
+            break
+        }
         var kept: [StoredReading] = []
         kept.reserveCapacity(readings.count)
         for reading in readings {

@@ -19,6 +19,13 @@ package struct StoredReading: Sendable, Equatable {
     }
 }
 
+extension StoredReading {
+    /// By time, then signal.
+    func isBefore(_ other: StoredReading) -> Bool {
+        observedAt == other.observedAt ? signal < other.signal : observedAt < other.observedAt
+    }
+}
+
 /// One reading in a journal: signal, quality and value in about four bytes.
 enum ItemCoding {
     /// Codes up to `ScaledDecimal.scaleMax` are scales.
