@@ -204,11 +204,17 @@ package final class CoreLoop: Sendable {
         return unit
     }
 
-    /// A small step between two commits; a failure is the disk's, and the next commit tells it.
+    /// A small step between two commits; what fails is tried again, and said once.
     private func makeRoom(_ writer: Writer) {
         do throws(StoreError) {
-            _ = try writer.makeRoom(now: clock())
+            guard try writer.makeRoom(now: clock()) else { return }
+            current.withLock { $0.retentionError = nil }
         } catch {
+            let isNew = current.withLock { status in
+                defer { status.retentionError = error.description }
+                return status.retentionError != error.description
+            }
+            guard isNew else { return }
             logger.warning("old readings cannot be moved", metadata: ["error": "\(error)"])
         }
     }

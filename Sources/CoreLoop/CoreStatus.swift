@@ -36,6 +36,8 @@ package struct CoreStatus: Sendable {
     package var liveSuggestions = 0
     /// The core's time at the last step.
     package var now = Timestamp(milliseconds: 0)
+    /// Why old readings cannot be moved; nil while they can.
+    package var retentionError: String?
     /// Why the store does not take commits; nil while it does.
     package var storeError: String?
 

@@ -20,7 +20,7 @@ package struct Finding: Sendable {
 
 /// A running broker, examined for the traps that lose or delay readings.
 ///
-/// It publishes only below `vehicles/gateway-doctor-…` and leaves nothing behind but a session
+/// It publishes only to `vehicles/gateway-doctor-…/doctor`, which no gateway takes in, and leaves nothing behind but a session
 /// that expires in a minute.
 package struct Doctor {
     /// Messages put into a queue nobody reads: past the default of 1,000, in a few megabytes.
@@ -115,7 +115,7 @@ package struct Doctor {
     }
 
     private mutating func checkQueueAndWindow() throws(BrokerError) {
-        let topic = "vehicles/\(name)/telemetry"
+        let topic = "vehicles/\(name)/doctor"
         let away = try BrokerProbe(address("queue", expiry: 60))
         add(.good, "connection", "\(settings.brokerHost):\(settings.brokerPort) takes us in")
         guard try away.subscribe(topic) else {
@@ -168,7 +168,7 @@ package struct Doctor {
     }
 
     private mutating func checkSize() throws(BrokerError) {
-        let topic = "vehicles/\(name)/telemetry"
+        let topic = "vehicles/\(name)/doctor"
         let probe = try BrokerProbe(address("size"))
         guard try probe.subscribe(topic) else { return }
         let most = [UInt8](repeating: UInt8(ascii: " "), count: Limits.payloadBytesMax - 256)
@@ -223,7 +223,7 @@ package struct Doctor {
     }
 
     private mutating func checkAccess() {
-        let topic = "vehicles/\(name)/telemetry"
+        let topic = "vehicles/\(name)/doctor"
         let isLoopback = ["127.0.0.1", "::1", "localhost"].contains(settings.brokerHost)
         if let stranger = try? BrokerProbe(address("stranger", username: "")) {
             let codes = (try? stranger.publish(topic, Array("{}".utf8))) ?? []

@@ -2,6 +2,7 @@ package import Telemetry
 
 /// How a vehicle's feed is doing.
 package struct VehicleStatus: Sendable, Equatable {
+    package var number: Int
     package var vehicle: String
     package var firstSeenAt: Timestamp
     package var lastHeardAt: Timestamp
@@ -12,31 +13,32 @@ package struct VehicleStatus: Sendable, Equatable {
 
 /// Silence and gaps: noticed by the clock and by the numbers, vehicle by vehicle.
 extension Gateway {
-    /// The status of vehicles by name from `after` on; those with silence or gaps only, if asked.
+    /// The status of vehicles in order of first sight, from number `first` on; those with silence
+    /// or gaps only, if asked.
+    ///
+    /// A page costs a page, not the fleet: the core waits while somebody looks.
     package func statuses(
-        after: String?,
+        from first: Int,
         troubledOnly: Bool,
         limit: Int
     ) -> [VehicleStatus] {
         var statuses: [VehicleStatus] = []
-        for index in vehicles.indices {
-            let entry = vehicles[index]
-            let missing = entry.windows.reduce(0) { $0 + $1.missing }
-            guard !troubledOnly || entry.isSilent || missing > 0 else { continue }
-            let name = names.name(index)
-            if let after, name <= after { continue }
+        for index in vehicles.indices.dropFirst(max(0, first)) {
+            let missing = vehicles[index].windows.reduce(0) { $0 + $1.missing }
+            guard !troubledOnly || vehicles[index].isSilent || missing > 0 else { continue }
             statuses.append(
                 VehicleStatus(
-                    vehicle: name,
-                    firstSeenAt: entry.firstSeenAt,
-                    lastHeardAt: entry.lastHeardAt,
-                    isSilent: entry.isSilent,
+                    number: index,
+                    vehicle: names.name(index),
+                    firstSeenAt: vehicles[index].firstSeenAt,
+                    lastHeardAt: vehicles[index].lastHeardAt,
+                    isSilent: vehicles[index].isSilent,
                     missingPackets: missing
                 )
             )
+            if statuses.count == limit { break }
         }
-        statuses.sort { $0.vehicle < $1.vehicle }
-        return Array(statuses.prefix(limit))
+        return statuses
     }
 
     /// A packet of the vehicle has come.

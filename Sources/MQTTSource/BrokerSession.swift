@@ -116,6 +116,12 @@ package struct BrokerError: Error, CustomStringConvertible {
                 MOSQ_OPT_RECEIVE_MAXIMUM,
                 Int32(address.receiveMaximum)
             )
+            // Only who asks why takes the answers; for others they would pile up.
+            unsafe mosquitto_publish_v5_callback_set(handle) { _, context, _, code, _ in
+                guard let inbox = unsafe Inbox.from(context) else { return }
+                inbox.events += 1
+                inbox.publishCodes.append(code)
+            }
         }
         // Threaded, but without a thread: nothing is written unless we call `loop_write`.
         unsafe mosquitto_threaded_set(handle, true)
@@ -141,11 +147,6 @@ package struct BrokerError: Error, CustomStringConvertible {
             inbox.events += 1
             inbox.connectCode = code
             inbox.isSessionPresent = flags & 1 == 1
-        }
-        unsafe mosquitto_publish_v5_callback_set(handle) { _, context, _, code, _ in
-            guard let inbox = unsafe Inbox.from(context) else { return }
-            inbox.events += 1
-            inbox.publishCodes.append(code)
         }
         unsafe mosquitto_subscribe_v5_callback_set(handle) { _, context, _, count, granted, _ in
             guard let inbox = unsafe Inbox.from(context) else { return }
@@ -231,7 +232,7 @@ package struct BrokerError: Error, CustomStringConvertible {
     }
 
     /// What the broker answered to our publishes since the last look: 0 taken, 0x10 taken but
-    /// nobody listens, from 0x80 on refused (MQTT 5 §3.4.2.1).
+    /// nobody listens, from 0x80 on refused (MQTT 5 §3.4.2.1); empty in a session of 3.1.1.
     package func takePublishCodes() -> [Int32] {
         defer { inbox.publishCodes.removeAll() }
         return inbox.publishCodes

@@ -40,13 +40,24 @@ struct FeedTests {
         let unit = gateway.step(.tick, now: start + .hours(Int64(30)))
         #expect(unit.transitions.map(\.event) == ["silent_too_long"])
         #expect(unit.transitions.map(\.at) == [start + .hours(Int64(24))])
-        #expect(gateway.statuses(after: nil, troubledOnly: true, limit: 9).map(\.vehicle) == ["a"])
+        #expect(gateway.statuses(from: 0, troubledOnly: true, limit: 9).map(\.vehicle) == ["a"])
         let back = start + .hours(Int64(31))
         let heard = gateway.step(.packets(speed("a", at: back)), now: back)
         #expect(heard.transitions.map(\.event) == ["heard"])
         #expect(gateway.silentCount == 0)
         let again = gateway.step(.tick, now: back + .days(Int64(2)))
         #expect(again.transitions.map(\.event) == ["silent_too_long", "silent_too_long"])
+    }
+
+    @Test func statusesComeInPages() throws {
+        var gateway = try makeGateway()
+        for name in ["c", "a", "b"] {
+            _ = gateway.step(.packets(speed(name, at: Fixtures.start)), now: Fixtures.start)
+        }
+        let first = gateway.statuses(from: 0, troubledOnly: false, limit: 2)
+        #expect(first.map(\.vehicle) == ["c", "a"])
+        #expect(gateway.statuses(from: 2, troubledOnly: false, limit: 2).map(\.vehicle) == ["b"])
+        #expect(gateway.statuses(from: 99, troubledOnly: false, limit: 2).isEmpty)
     }
 
     // MARK: Gaps
@@ -58,13 +69,13 @@ struct FeedTests {
             _ = gateway.step(.packets(speed("a", sequence, at: time)), now: time)
         }
         #expect(gateway.missingPackets == 4)
-        let status = try #require(gateway.statuses(after: nil, troubledOnly: true, limit: 1).first)
+        let status = try #require(gateway.statuses(from: 0, troubledOnly: true, limit: 1).first)
         #expect(status.missingPackets == 4)
         for sequence in [3, 4, 6, 8] {
             _ = gateway.step(.packets(speed("a", sequence, at: Fixtures.start)), now: gateway.now)
         }
         #expect(gateway.missingPackets == 0)
-        #expect(gateway.statuses(after: nil, troubledOnly: true, limit: 1).isEmpty)
+        #expect(gateway.statuses(from: 0, troubledOnly: true, limit: 1).isEmpty)
     }
 
     private func numbered(_ sequence: Int, oldest: Int? = nil) -> PacketBatch {

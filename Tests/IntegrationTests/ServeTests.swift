@@ -232,6 +232,8 @@ struct ServeTests {
         ) { $0.contains("queue:") }
         #expect(well.contains("ok       queue: kept 5000 messages"))
         #expect(!well.contains("PROBLEM"), "\(well)")
+        // What it tries the broker with is nothing to the gateway.
+        #expect(await gateway.metric("gateway_packets_total") == 0)
         gateway.process.signal(SIGTERM)
         #expect(try await gateway.process.exit() == 0)
     }

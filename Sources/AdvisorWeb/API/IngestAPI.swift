@@ -41,16 +41,23 @@ struct IngestAPI {
         default: throw query.invalid("troubled", "true or false")
         }
         let limit = try query.limit()
-        let after = query["cursor"]
+        var first = 0
+        if let cursor = query["cursor"] {
+            guard let number = Int(cursor), number >= 0 else {
+                throw query.invalid("cursor", "the next_cursor of an earlier answer")
+            }
+            first = number
+        }
+        let from = first
         let rows = await services.core.ask {
-            $0.statuses(after: after, troubledOnly: troubledOnly, limit: limit + 1)
+            $0.statuses(from: from, troubledOnly: troubledOnly, limit: limit + 1)
         }
         guard let rows else { throw APIProblem(Problem(.overloaded)) }
         let page = rows.prefix(limit)
         return try jsonResponse(
             ListDTO(
                 items: page.map(VehicleStatusDTO.init),
-                nextCursor: rows.count > limit ? page.last?.vehicle : nil
+                nextCursor: rows.count > limit ? rows.last.map { "\($0.number)" } : nil
             )
         )
     }
