@@ -150,7 +150,7 @@ package enum RuleFile {
     }
 
     private static func estimator(_ item: YAMLValue) throws -> EstimatorConstants {
-        let fields: [(String, WritableKeyPath<EstimatorConstants, Double>)] = [
+        let fields: [(String, WritableKeyPath<EstimatorConstants, Float>)] = [
             ("slope", \.slope), ("slope_deviation", \.slopeDeviation),
             ("level_noise", \.levelNoise), ("slope_noise", \.slopeNoise),
             ("reading_deviation", \.readingDeviation),
@@ -165,7 +165,7 @@ package enum RuleFile {
         for (name, path) in fields {
             if name == "ambient_reading_deviation", map[optional: name] == nil { continue }
             let range = name == "slope" ? -1e9...1e9 : 0...1e12
-            constants[keyPath: path] = try map.require(name).double(in: range)
+            constants[keyPath: path] = Float(try map.require(name).double(in: range))
         }
         guard constants.readingDeviation > 0, constants.slopeDeviation > 0 else {
             throw item.failure("reading_deviation and slope_deviation must be above 0")

@@ -238,7 +238,7 @@ extension Gateway {
 
     func scheduledDue(_ alert: Alert) -> TimerQueue.Entry? {
         alert.due.map {
-            TimerQueue.Entry(due: $0, kind: .alertDue, record: alert.id.rawValue, detail: 0)
+            TimerQueue.Entry(due: $0, kind: .alertDue, record: alert.id.rawValue)
         }
     }
 

@@ -196,8 +196,7 @@ extension Gateway {
                 TimerQueue.Entry(
                     due: due,
                     kind: .flush,
-                    record: Int64(vehicle.index),
-                    detail: 0
+                    record: Int64(vehicle.index)
                 )
             )
         }

@@ -124,7 +124,7 @@ extension Gateway {
             let vehicle = VehicleID(index: UInt32(index))
             if let due = vehicles[index].rules.flushDue {
                 timers.insert(
-                    TimerQueue.Entry(due: due, kind: .flush, record: Int64(index), detail: 0)
+                    TimerQueue.Entry(due: due, kind: .flush, record: Int64(index))
                 )
             }
             scheduleForecasts(vehicle)
@@ -167,8 +167,7 @@ extension Gateway {
                     TimerQueue.Entry(
                         due: until,
                         kind: .holdEnd,
-                        record: suggestion.id.rawValue,
-                        detail: 0
+                        record: suggestion.id.rawValue
                     )
                 )
             }

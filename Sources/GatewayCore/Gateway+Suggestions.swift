@@ -110,8 +110,7 @@ extension Gateway {
             TimerQueue.Entry(
                 due: until,
                 kind: .holdEnd,
-                record: suggestion.id.rawValue,
-                detail: 0
+                record: suggestion.id.rawValue
             )
         )
     }
@@ -161,8 +160,7 @@ extension Gateway {
             TimerQueue.Entry(
                 due: lapseDue(suggestion),
                 kind: .lapse,
-                record: suggestion.id.rawValue,
-                detail: 0
+                record: suggestion.id.rawValue
             )
         )
     }
@@ -188,8 +186,7 @@ extension Gateway {
             TimerQueue.Entry(
                 due: $0.slot.interval.end + Gateway.visitWindow,
                 kind: .visitPast,
-                record: suggestion.id.rawValue,
-                detail: 0
+                record: suggestion.id.rawValue
             )
         }
     }

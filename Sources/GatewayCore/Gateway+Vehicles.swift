@@ -61,8 +61,7 @@ extension Gateway {
             TimerQueue.Entry(
                 due: vehicles[Int(vehicle.index)].lastHeardAt + silentAfter,
                 kind: .silence,
-                record: Int64(vehicle.index),
-                detail: 0
+                record: Int64(vehicle.index)
             )
         )
     }

@@ -30,6 +30,8 @@ package struct Gateway: Sendable {
         /// Whether nothing was heard for longer than `silentAfter`, and that is on record.
         var isSilent = false
         var isTouched = false
+        /// When the queue's forecast timer for this vehicle fires; `distantFuture` for none.
+        var forecastDue = Timestamp.distantFuture
     }
 
     /// How late a forecast's timer may be: nothing against a lead of days.
@@ -61,8 +63,6 @@ package struct Gateway: Sendable {
     var suggestions: [SuggestionID: Suggestion] = [:]
     package var calendars: [StationCalendar]
     var timers = TimerQueue()
-    /// The earliest forecast timer in the queue per vehicle and slot.
-    var scheduledForecasts: [UInt64: Timestamp] = [:]
     /// While dead letters are taken in: their times of arrival are past, and the clock stays.
     var isReingesting = false
     var nextAlert: Int64 = 1
@@ -197,46 +197,32 @@ package struct Gateway: Sendable {
         apply(events, to: vehicle)
     }
 
+    /// Plans the next moment at which a forecast of the vehicle's may come true by itself.
     mutating func scheduleForecasts(_ vehicle: VehicleID) {
-        var due: [(slot: Int, due: Timestamp)] = []
-        vehicles[Int(vehicle.index)].rules.forEachTimer { due.append(($0, $1)) }
-        for timer in due { schedule(forecastOf: vehicle, slot: timer.slot, due: timer.due) }
-    }
-
-    private mutating func schedule(forecastOf vehicle: VehicleID, slot: Int, due: Timestamp) {
-        let key = UInt64(vehicle.index) << 32 | UInt64(slot)
+        let index = Int(vehicle.index)
         // An entry that comes a little later serves too: forecasts move with every reading.
-        if let scheduled = scheduledForecasts[key], scheduled <= due + Gateway.timerSlack { return }
-        scheduledForecasts[key] = due
-        timers.insert(
-            TimerQueue.Entry(
-                due: due,
-                kind: .forecast,
-                record: Int64(vehicle.index),
-                detail: slot
-            )
-        )
+        guard let due = vehicles[index].rules.nextTimer,
+            vehicles[index].forecastDue > due + Gateway.timerSlack
+        else { return }
+        vehicles[index].forecastDue = due
+        timers.insert(TimerQueue.Entry(due: due, kind: .forecast, record: Int64(index)))
     }
 
     private mutating func fireForecast(_ timer: TimerQueue.Entry) {
-        let vehicle = VehicleID(index: UInt32(timer.record))
-        let key = UInt64(vehicle.index) << 32 | UInt64(timer.detail)
-        guard scheduledForecasts[key] == timer.due else { return }
-        scheduledForecasts[key] = nil
-        let state = vehicles[Int(timer.record)].rules.state(ofSlot: timer.detail)
-        guard let due = state?.timerDue else { return }
-        guard due <= now else {
-            return schedule(forecastOf: vehicle, slot: timer.detail, due: due)
+        let index = Int(timer.record)
+        guard vehicles[index].forecastDue == timer.due else { return }
+        vehicles[index].forecastDue = .distantFuture
+        var events: [RuleEvent] = []
+        for slot in vehicles[index].rules.slotsInUse {
+            if let event = engine.fireTimer(slot: slot, now: now, &vehicles[index].rules) {
+                events.append(event)
+            }
         }
-        let event = engine.fireTimer(
-            slot: timer.detail,
-            now: now,
-            &vehicles[Int(timer.record)].rules
-        )
-        if let event {
-            touch(vehicle)
-            apply([event], to: vehicle)
-        }
+        let vehicle = VehicleID(index: UInt32(index))
+        scheduleForecasts(vehicle)
+        guard !events.isEmpty else { return }
+        touch(vehicle)
+        apply(events, to: vehicle)
     }
 
     mutating func touch(_ vehicle: VehicleID) {

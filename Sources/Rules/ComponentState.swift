@@ -1,33 +1,50 @@
 package import Telemetry
 
-/// Everything the engine remembers of one component of one vehicle under one rule.
+/// What the engine remembers of one component of one vehicle under one rule, always.
 ///
-/// Invariant: constant size; nothing here grows with the number of readings.
+/// Invariant: 88 bytes, without references; nothing here grows with the number of readings. What
+/// matters only while something goes on is in `Attention`, which few components have.
 package struct ComponentState: Sendable, Equatable {
     /// A reading the explanation can point to.
     struct Anchor: Sendable, Equatable {
-        var at: Timestamp
-        var value: Double
-        /// Readings since, this one included.
-        var readings: Int
+        private var at = CompactInstant.never
+        var value: Float = 0
+        /// Readings since, this one included, above the milliseconds of `time`; they stop at four
+        /// million, which nobody reads out.
+        private var countAndMilliseconds: UInt32 = 0
+
+        init() {}
+
+        init(at time: Timestamp, value: Float) {
+            at = CompactInstant(time)
+            self.value = value
+            countAndMilliseconds = ComponentState.milliseconds(of: time)
+        }
+
+        init(from reader: inout ByteReader) throws(CheckpointError) {
+            at = try CompactInstant(from: &reader)
+            value = try reader.float()
+            countAndMilliseconds = try reader.word()
+        }
+
+        func encode(into writer: inout ByteWriter) {
+            at.encode(into: &writer)
+            writer.put(value)
+            writer.put(countAndMilliseconds)
+        }
+
+        var time: Timestamp { at.timestamp + Milliseconds(Int64(countAndMilliseconds & 0x3ff)) }
+        var readings: Int { Int(countAndMilliseconds >> 10) }
+
+        mutating func count() {
+            if countAndMilliseconds < UInt32.max - 0x3ff { countAndMilliseconds += 0x400 }
+        }
     }
 
-    /// How many readings in a row agreed, counting those close together once.
-    struct RunCount: Sendable, Equatable {
-        var count = 0
-        var countedAt = Timestamp.distantPast
-
-        mutating func note(_ agrees: Bool, at observedAt: Timestamp, _ near: NearCondition) {
-            guard agrees else {
-                count = 0
-                return
-            }
-            guard count == 0 || (observedAt - countedAt).minutes >= near.spacingMinutes else {
-                return
-            }
-            count += 1
-            countedAt = observedAt
-        }
+    /// Flags, and the milliseconds of the newest reading in the lowest ten bits.
+    private enum Bit {
+        static let attention: UInt32 = 1 << 10
+        static let temperatureSensor: UInt32 = 1 << 11
     }
 
     /// A raised alert's numbers are brought up to date this often, so that what an advisor reads
@@ -37,82 +54,61 @@ package struct ComponentState: Sendable, Equatable {
     private static let anchorSpan = Milliseconds.days(Int64(14))
 
     var filter = TrendFilter()
-    var limit: Double
-    var isLimitAssumed: Bool
-    var older: Anchor
-    var newer: Anchor
-    package internal(set) var newestAt: Timestamp
-    var newestValue = 0.0
-    /// Observation times of the last readings, against repeats (`prediction.md` §5.0).
-    var seen: (Timestamp, Timestamp, Timestamp, Timestamp) = (
-        .distantPast, .distantPast, .distantPast, .distantPast
-    )
-    var seenNext = 0
+    var older = Anchor()
+    var newer = Anchor()
+    var newestValue: Float = 0
+    /// Observation times of the last readings, against repeats (`prediction.md` §5.0): the low half
+    /// of the milliseconds, which repeats only after 49 days and 17 hours.
+    private var seen: (UInt32, UInt32, UInt32, UInt32) = (0, 0, 0, 0)
+    private var timer = CompactInstant.never
+    private var bits: UInt32 = 0
 
-    package internal(set) var isRaised = false
-    var isCrossed = false
-    var near = RunCount()
-    var crossed = RunCount()
-    var recovered = RunCount()
-    var minimum = Double.infinity
-    var clearSince: Timestamp?
-    /// The date last told, in days.
-    var published: Double?
-    var publishedDeviation = 0.0
-    /// When the numbers behind the alert were last told.
-    var toldAt = Timestamp.distantPast
-    /// When the alert fires if nothing arrives until then.
-    package internal(set) var timerDue: Timestamp?
-
-    init(limit: Double, isLimitAssumed: Bool) {
-        self.limit = limit
-        self.isLimitAssumed = isLimitAssumed
-        let nothing = Anchor(at: .distantPast, value: 0, readings: 0)
-        older = nothing
-        newer = nothing
-        newestAt = .distantPast
-    }
+    init() {}
 
     package static func == (left: ComponentState, right: ComponentState) -> Bool {
-        left.filter == right.filter && left.limit == right.limit
-            && left.isLimitAssumed == right.isLimitAssumed && left.older == right.older
-            && left.newer == right.newer && left.newestAt == right.newestAt
+        left.filter == right.filter && left.older == right.older && left.newer == right.newer
             && left.newestValue == right.newestValue && left.seen == right.seen
-            && left.seenNext == right.seenNext && left.isRaised == right.isRaised
-            && left.isCrossed == right.isCrossed && left.near == right.near
-            && left.crossed == right.crossed && left.recovered == right.recovered
-            && left.minimum == right.minimum
-            && left.clearSince == right.clearSince && left.published == right.published
-            && left.publishedDeviation == right.publishedDeviation
-            && left.toldAt == right.toldAt
-            && left.timerDue == right.timerDue
+            && left.timer == right.timer && left.bits == right.bits
+    }
+
+    /// Whether the vehicle keeps an `Attention` for this component.
+    var hasAttention: Bool {
+        get { bits & Bit.attention != 0 }
+        set { bits = newValue ? bits | Bit.attention : bits & ~Bit.attention }
+    }
+
+    /// Whether readings of this component come with a temperature of their own.
+    var hasTemperatureSensor: Bool {
+        get { bits & Bit.temperatureSensor != 0 }
+        set { bits = newValue ? bits | Bit.temperatureSensor : bits & ~Bit.temperatureSensor }
+    }
+
+    /// Time of the newest reading used; `distantPast` before the first.
+    package var newestAt: Timestamp {
+        guard filter.isStarted else { return .distantPast }
+        return filter.time.timestamp + Milliseconds(Int64(bits & 0x3ff))
+    }
+
+    /// When the alert fires if nothing arrives until then.
+    package internal(set) var timerDue: Timestamp? {
+        get { timer == .never ? nil : timer.timestamp }
+        set { timer = newValue.map { CompactInstant(roundingUp: $0) } ?? .never }
+    }
+
+    private static func milliseconds(of time: Timestamp) -> UInt32 {
+        UInt32(clamping: time.milliseconds % 1_000)
     }
 
     /// False for a repeat of one of the last four observation times.
     mutating func isNew(_ observedAt: Timestamp) -> Bool {
-        if seen.0 == observedAt || seen.1 == observedAt || seen.2 == observedAt
-            || seen.3 == observedAt
-        {
-            return false
+        let time = UInt32(truncatingIfNeeded: observedAt.milliseconds)
+        guard seen != (0, 0, 0, 0) else {
+            seen = (time, time, time, time)
+            return true
         }
-        switch seenNext {
-        case 0: seen.0 = observedAt
-        case 1: seen.1 = observedAt
-        case 2: seen.2 = observedAt
-        default: seen.3 = observedAt
-        }
-        seenNext = (seenNext + 1) & 3
+        if seen.0 == time || seen.1 == time || seen.2 == time || seen.3 == time { return false }
+        seen = (time, seen.0, seen.1, seen.2)
         return true
-    }
-
-    /// Moves the limit without losing what was learnt: the margin shifts, the slope stays.
-    mutating func relimit(to newLimit: Double, isAssumed: Bool, sign: Double) {
-        let shift = sign * (limit - newLimit)
-        filter.level += shift
-        filter.pendingLevel += shift
-        minimum += shift
-        limit = newLimit
-        isLimitAssumed = isAssumed
     }
 
     // MARK: One measurement
@@ -124,198 +120,251 @@ package struct ComponentState: Sendable, Equatable {
         observedAt: Timestamp,
         now: Timestamp,
         measurement: Measurement,
-        rule: RuleParameters
+        limit: Double,
+        rule: RuleParameters,
+        _ attention: inout Attention
     ) -> [RuleEvent.Kind] {
         var changes: [RuleEvent.Kind] = []
-        let margin = rule.direction.sign * (measurement.value - limit)
-        if isRaised {
-            minimum = min(minimum, margin)
-            // Recovered is measured from the lowest reading, which may have been an outlier; a limit
-            // that is still met has not recovered in any case.
-            let recovery = minimum + rule.clear.recovery
-            recovered.note(
-                margin > (isCrossed ? max(0, recovery) : recovery),
-                at: observedAt,
-                rule.near
-            )
-            if recovered.count >= rule.clear.recoveryReadings {
-                clear()
-                changes.append(.cleared)
-            }
+        let margin = Float(rule.direction.sign * (measurement.value - limit))
+        if attention.isRaised, attention.hasRecovered(margin: margin, at: observedAt, rule) {
+            attention.clear()
+            changes.append(.cleared)
         }
-        noteReading(observedAt, measurement.value)
+        let value = Float(measurement.value)
+        noteReading(observedAt, value)
         let step = filter.update(
-            at: observedAt.days,
+            at: CompactInstant(observedAt),
             margin: margin,
-            variance: measurement.variance,
-            rule.estimator
+            variance: Float(measurement.variance),
+            rule.estimator,
+            &attention.service
         )
         if step == .restarted {
-            published = nil
-            older = Anchor(at: observedAt, value: measurement.value, readings: 1)
+            attention.published = nil
+            older = Anchor(at: observedAt, value: value)
+            older.count()
             newer = older
         }
         // What runs down by itself, such as a date, is known from its first reading.
         let hasForecast = step == .moved || (step == .started && rule.near.warmUpDays == 0)
-        if hasForecast, let change = forecast(observedAt, now: now, rule: rule) {
+        if hasForecast, let change = forecast(observedAt, now: now, rule, &attention) {
             changes.append(change)
         }
-        if let change = compareWithLimit(observedAt, margin: margin, now: now, rule: rule) {
+        if let change = compareWithLimit(observedAt, margin: margin, now: now, rule, &attention) {
             changes.append(change)
         }
         if !changes.isEmpty {
-            toldAt = now
-        } else if isRaised, step == .moved, now - toldAt >= ComponentState.refreshSpan {
-            toldAt = now
+            attention.toldAt = CompactInstant(now)
+        } else if attention.isRaised, step == .moved,
+            now - attention.toldAt.timestamp >= ComponentState.refreshSpan
+        {
+            attention.toldAt = CompactInstant(now)
             changes.append(.refreshed)
         }
         return changes
     }
 
-    private mutating func noteReading(_ observedAt: Timestamp, _ value: Double) {
+    private mutating func noteReading(_ observedAt: Timestamp, _ value: Float) {
         if older.readings == 0 {
-            older = Anchor(at: observedAt, value: value, readings: 0)
+            older = Anchor(at: observedAt, value: value)
             newer = older
         }
-        if observedAt - newer.at > ComponentState.anchorSpan {
+        if observedAt - newer.time > ComponentState.anchorSpan {
             older = newer
-            newer = Anchor(at: observedAt, value: value, readings: 0)
+            newer = Anchor(at: observedAt, value: value)
         }
-        older.readings += 1
-        newer.readings += 1
+        older.count()
+        newer.count()
         if observedAt >= newestAt {
-            newestAt = observedAt
+            bits = bits & ~0x3ff | ComponentState.milliseconds(of: observedAt)
             newestValue = value
         }
     }
 
-    /// Moves the published date and decides whether the limit is near.
+    /// Decides whether the limit is near, and moves the date of a raised alert.
     private mutating func forecast(
         _ observedAt: Timestamp,
         now: Timestamp,
-        rule: RuleParameters
+        _ rule: RuleParameters,
+        _ attention: inout Attention
     ) -> RuleEvent.Kind? {
-        let nowDays = now.days
-        let days = filter.daysToCrossing(now: nowDays)
-        var change: RuleEvent.Kind?
-        if let days {
-            let deviation = filter.crossingDeviation(days: days, rule.estimator)
-            // A date that moves with every reading cannot be told to a customer.
-            // One that has come stays what it was.
-            let moves = published.map {
-                days == 0
-                    ? $0 > nowDays
-                    : abs(nowDays + days - $0) > max(2, 0.5 * deviation) || $0 < nowDays
-            }
-            if moves ?? true {
-                if isRaised, published != nil { change = .moved }
-                published = nowDays + days
-            }
-            publishedDeviation = deviation
-        } else {
-            published = nil
+        let isWarm = filter.time - filter.firstTime >= Float(rule.near.warmUpDays)
+        if attention.isRaised {
+            let days = filter.daysToCrossing(ahead: ahead(now))
+            let change = publish(days, now: now, rule, &attention)
+            guard isWarm else { return change }
+            return attention.settle(days: days, now: now, rule) ? .cleared : change
         }
-        guard filter.time - filter.firstTime >= rule.near.warmUpDays else { return change }
-
-        let lead = rule.near.leadDays
-        let isLikely = filter.isCrossed(
-            within: 2 * lead + nowDays - filter.time,
-            quantile: rule.near.gateQuantile,
-            rule.estimator
-        )
-        if isRaised {
-            return settle(days: days, now: now, rule: rule) ?? change
-        }
-        let isNear = isLikely && (days ?? .infinity) <= lead
-        near.note(isNear, at: observedAt, rule.near)
-        if near.count >= rule.near.sustainReadings {
-            raise(margin: filter.level)
-            return .raised
-        }
-        let wait = (days ?? .infinity) - lead
-        timerDue = isLikely && wait > 0 && wait < rule.near.timerDays ? now + .days(wait) : nil
-        return change
-    }
-
-    /// Clears an alert whose crossing has moved out of sight for long enough.
-    private mutating func settle(
-        days: Double?,
-        now: Timestamp,
-        rule: RuleParameters
-    ) -> RuleEvent.Kind? {
-        guard (days ?? .infinity) > rule.clear.leadFactor * rule.near.leadDays else {
-            clearSince = nil
+        timerDue = nil
+        guard isWarm else { return nil }
+        let lead = Float(rule.near.leadDays)
+        let horizon = lead + Float(rule.near.timerDays)
+        let days = filter.daysToCrossing(ahead: ahead(now), horizon: horizon)
+        guard let days, isLikely(now: now, rule) else {
+            attention.near.note(false, at: observedAt, rule.near)
             return nil
         }
-        let since = clearSince ?? now
-        clearSince = since
-        guard (now - since).hours >= rule.clear.hours else { return nil }
-        clear()
-        return .cleared
+        attention.near.note(days <= lead, at: observedAt, rule.near)
+        if attention.near.count >= rule.near.sustainReadings {
+            raise(margin: filter.level, now: now, rule, &attention)
+            return .raised
+        }
+        if days > lead { timerDue = now + .days(Double(days - lead)) }
+        return nil
+    }
+
+    /// Whether the limit is crossed within twice the lead, as probably as the rule asks.
+    private func isLikely(now: Timestamp, _ rule: RuleParameters) -> Bool {
+        filter.isCrossed(
+            within: 2 * Float(rule.near.leadDays) + ahead(now),
+            quantile: Float(rule.near.gateQuantile),
+            rule.estimator
+        )
+    }
+
+    /// Days from the level's time to `now`.
+    private func ahead(_ now: Timestamp) -> Float {
+        Float((now - filter.time.timestamp).days)
+    }
+
+    /// Moves the date last told where the forecast has left it far enough.
+    ///
+    /// A date that moves with every reading cannot be told to a customer. One that has come stays
+    /// what it was.
+    private func publish(
+        _ days: Float?,
+        now: Timestamp,
+        _ rule: RuleParameters,
+        _ attention: inout Attention
+    ) -> RuleEvent.Kind? {
+        guard let days else {
+            attention.published = nil
+            return nil
+        }
+        let deviation = filter.crossingDeviation(days: days, rule.estimator)
+        attention.publishedDeviation = deviation
+        let date = now + .days(Double(days))
+        guard let published = attention.published else {
+            attention.published = date
+            return nil
+        }
+        let moves =
+            days == 0
+            ? published > now
+            : published < now
+                || abs((date - published).days) > max(2, 0.5 * Double(deviation))
+        guard moves else { return nil }
+        attention.published = date
+        return .moved
     }
 
     /// The limit itself: met is met, with or without a trend.
     private mutating func compareWithLimit(
         _ observedAt: Timestamp,
-        margin: Double,
+        margin: Float,
         now: Timestamp,
-        rule: RuleParameters
+        _ rule: RuleParameters,
+        _ attention: inout Attention
     ) -> RuleEvent.Kind? {
-        crossed.note(margin <= 0, at: observedAt, rule.near)
-        guard crossed.count >= rule.near.crossedReadings, !isCrossed else { return nil }
-        let wasRaised = isRaised
-        if !wasRaised { raise(margin: margin) }
-        isCrossed = true
-        if published ?? .infinity > now.days { published = now.days }
+        attention.crossed.note(margin <= 0, at: observedAt, rule.near)
+        guard attention.crossed.count >= rule.near.crossedReadings, !attention.isCrossed else {
+            return nil
+        }
+        let wasRaised = attention.isRaised
+        if !wasRaised { raise(margin: margin, now: now, rule, &attention) }
+        attention.isCrossed = true
+        if attention.published ?? .distantFuture > now { attention.published = now }
         return wasRaised ? .moved : .raised
     }
 
-    // MARK: Phase
-
     /// Fires the timer: the alert the forecast promised while nothing arrived.
-    mutating func fireTimer() {
-        raise(margin: .infinity)
+    mutating func fireTimer(
+        now: Timestamp,
+        _ rule: RuleParameters,
+        _ attention: inout Attention
+    ) {
+        raise(margin: .infinity, now: now, rule, &attention)
     }
 
-    private mutating func raise(margin: Double) {
-        isRaised = true
-        isCrossed = false
-        minimum = margin
-        recovered = RunCount()
-        clearSince = nil
-        near = RunCount()
+    private mutating func raise(
+        margin: Float,
+        now: Timestamp,
+        _ rule: RuleParameters,
+        _ attention: inout Attention
+    ) {
         timerDue = nil
+        attention.raise(margin: margin)
+        _ = publish(filter.daysToCrossing(ahead: ahead(now)), now: now, rule, &attention)
     }
 
-    mutating func clear() {
-        isRaised = false
-        isCrossed = false
-        crossed = RunCount()
-        near = RunCount()
+    // MARK: Limits
+
+    /// Moves the limit without losing what was learnt: the margin shifts, the slope stays.
+    mutating func shiftMargin(by shift: Double, _ attention: inout Attention) {
+        filter.level += Float(shift)
+        attention.service.level += Float(shift)
+        attention.minimum += Float(shift)
     }
 
     // MARK: Explanation
 
-    func evidence(now: Timestamp, rule: RuleParameters) -> Evidence {
+    func evidence(
+        now: Timestamp,
+        limit: Double,
+        isLimitAssumed: Bool,
+        rule: RuleParameters,
+        _ attention: Attention
+    ) -> Evidence {
         let sign = rule.direction.sign
         let halfWidth = Milliseconds.days(
-            1.282 * rule.estimator.kappa * publishedDeviation
+            1.282 * Double(rule.estimator.kappa * attention.publishedDeviation)
         )
-        let middle = published.map(Timestamp.init(days:))
+        let middle = attention.published
+        let level = filter.level + filter.slope * max(0, ahead(now))
         return Evidence(
             limit: limit,
             isLimitAssumed: isLimitAssumed,
-            level: limit + sign * (filter.level + filter.slope * max(0, now.days - filter.time)),
-            slopePerDay: sign * filter.slope,
-            firstAt: older.at,
-            firstValue: older.value,
+            level: limit + sign * decimal(level),
+            slopePerDay: sign * decimal(filter.slope),
+            firstAt: older.time,
+            firstValue: decimal(older.value),
             newestAt: newestAt,
-            newestValue: newestValue,
+            newestValue: decimal(newestValue),
             readings: older.readings,
             early: middle.map { max(min($0, now), $0 - halfWidth) },
             middle: middle,
             late: middle.map { $0 + halfWidth },
-            isCrossed: isCrossed
+            isCrossed: attention.isCrossed
         )
     }
+
+    // MARK: Checkpoint
+
+    func encode(into writer: inout ByteWriter) {
+        filter.encode(into: &writer)
+        older.encode(into: &writer)
+        newer.encode(into: &writer)
+        for word in [newestValue.bitPattern, seen.0, seen.1, seen.2, seen.3, timer.seconds, bits] {
+            writer.put(word)
+        }
+    }
+
+    init(from reader: inout ByteReader) throws(CheckpointError) {
+        filter = try TrendFilter(from: &reader)
+        older = try Anchor(from: &reader)
+        newer = try Anchor(from: &reader)
+        newestValue = try reader.float()
+        seen.0 = try reader.word()
+        seen.1 = try reader.word()
+        seen.2 = try reader.word()
+        seen.3 = try reader.word()
+        timer = try CompactInstant(from: &reader)
+        bits = try reader.word()
+    }
+}
+
+/// The shortest decimal that is this number in single precision: what a vehicle wrote as 212.3
+/// reads 212.3 again.
+func decimal(_ value: Float) -> Double {
+    Double(value.description) ?? Double(value)
 }

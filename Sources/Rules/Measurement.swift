@@ -11,10 +11,10 @@ struct ReadingContext {
     /// Hours parked before the trip the reading opens; 0 within a trip; nil when unknown or late.
     var parkedHours: Double?
     /// Hours since the trip began.
-    var sinceStartHours: Double
+    var sinceStartHours = 0.0
     /// Hours parked before the current trip, whatever the reading's place in it.
     var lastParkHours: Double?
-    var isLate: Bool
+    var isLate = false
     /// Ambient temperature within 18 minutes, °C.
     var ambient: Double?
 }
@@ -23,6 +23,9 @@ extension Measure {
     /// Whether only the first usable reading of a trip counts: a moment later the battery carries
     /// the load of the car, or the charger works.
     var needsFirstOfTrip: Bool { self == .batteryRest || self == .batteryCrank }
+
+    /// Whether it matters what the vehicle was doing.
+    var needsContext: Bool { self != .asRead }
 
     /// Ambient temperature where none is known, °C: a mild annual mean.
     private static let assumedAmbient = 15.0
@@ -36,7 +39,7 @@ extension Measure {
     func measure(_ value: Double, rule: RuleParameters, context: ReadingContext) -> Measurement? {
         guard rule.usable.contains(value) else { return nil }
         let constants = rule.estimator
-        let variance = constants.readingDeviation * constants.readingDeviation
+        let variance = Double(constants.readingDeviation * constants.readingDeviation)
         let ambient = context.ambient ?? Measure.assumedAmbient
         let parked = context.parkedHours ?? 0
         switch self {
@@ -46,7 +49,9 @@ extension Measure {
             guard let ambient = context.ambient, parked >= 3 else { return nil }
             return Measurement(
                 value: Measure.coldPressure(value, at: ambient),
-                variance: constants.ambientReadingDeviation * constants.ambientReadingDeviation
+                variance: Double(
+                    constants.ambientReadingDeviation * constants.ambientReadingDeviation
+                )
             )
         case .batteryRest:
             guard parked >= 4 else { return nil }

@@ -46,22 +46,22 @@ package enum LimitDefinition: Sendable, Equatable {
 /// Source: `prediction.md` §5, tuned there on simulated fleets; each rule file states its own.
 package struct EstimatorConstants: Sendable, Equatable {
     /// Expected slope per day and its standard deviation.
-    package var slope = 0.0
-    package var slopeDeviation = 0.0
+    package var slope: Float = 0
+    package var slopeDeviation: Float = 0
     /// Variance per day by which level and slope wander.
-    package var levelNoise = 0.0
-    package var slopeNoise = 0.0
+    package var levelNoise: Float = 0
+    package var slopeNoise: Float = 0
     /// Standard deviation of a measurement, and of one compensated by ambient temperature only.
-    package var readingDeviation = 0.0
-    package var ambientReadingDeviation = 0.0
+    package var readingDeviation: Float = 0
+    package var ambientReadingDeviation: Float = 0
     /// CUSUM limit in standard deviations, 0 for none, and the slope deviation after it fires.
-    package var changeLimit = 0.0
-    package var changeSlopeDeviation = 0.0
+    package var changeLimit: Float = 0
+    package var changeSlopeDeviation: Float = 0
     /// A rise of the margin of at least this much is a service, and the slope deviation after it.
-    package var serviceJump = 0.0
-    package var serviceSlopeDeviation = 0.0
+    package var serviceJump: Float = 0
+    package var serviceSlopeDeviation: Float = 0
     /// Widens the 80 % range so that it covers 80 %.
-    package var kappa = 1.0
+    package var kappa: Float = 1
 
     package init() {}
 }

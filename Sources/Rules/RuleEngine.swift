@@ -15,6 +15,8 @@ package struct RuleEngine: Sendable {
         package var component: Int
         var parameters: RuleParameters
         var hasCompanion: Bool
+        var limit: LimitDefinition
+        var axle: PlacardAxle?
     }
 
     /// What a signal is to a slot; plain numbers, because every reading asks.
@@ -40,6 +42,8 @@ package struct RuleEngine: Sendable {
     let order: [UInt32]
     /// What stands for a signal in a checkpoint, so that a new catalogue cannot mix them up.
     let signalKeys: [UInt64]
+    /// What stands for a slot: rule and component, so that a rule file may reorder them.
+    let slotKeys: [UInt64]
 
     package init(rules: [Rule], catalogue: Catalogue) {
         self.rules = rules
@@ -56,7 +60,9 @@ package struct RuleEngine: Sendable {
                         rule: ruleIndex,
                         component: index,
                         parameters: RuleParameters(rule),
-                        hasCompanion: component.companion != nil
+                        hasCompanion: component.companion != nil,
+                        limit: rule.limit,
+                        axle: component.axle
                     )
                 )
             }
@@ -73,6 +79,9 @@ package struct RuleEngine: Sendable {
             let isCompanion = signal.0.contains { $0.role == .companion }
             let rank: UInt32 = signal.1 ? 0 : isCompanion ? 1 : 2
             return rank << 16 | UInt32(index)
+        }
+        slotKeys = slots.map {
+            checkpointKey("\(rules[$0.rule].id)/\(rules[$0.rule].components[$0.component].name)")
         }
         self.slots = slots
         self.uses = uses.flatMap(\.self)
@@ -100,7 +109,7 @@ package struct RuleEngine: Sendable {
         vehicle.held.append(
             HeldReading(
                 observedAt: reading.observedAt,
-                value: reading.value,
+                value: Float(reading.value),
                 order: order[Int(reading.signal.index)]
             )
         )
@@ -108,169 +117,252 @@ package struct RuleEngine: Sendable {
         return vehicle.held.count >= Limits.heldReadingsMax
     }
 
+    /// What one flush works with beside the parts themselves.
+    private struct Moment {
+        var now: Timestamp
+        var reference: VehicleReference
+        var trip: TripContext
+        var attentions: AttentionList
+        var events: [RuleEvent] = []
+        /// Where the next slot is looked for first: readings come in the order of the slots.
+        var place = 0
+    }
+
     /// Uses the readings that wait, in the order of their own times.
     package func flush(now: Timestamp, _ vehicle: inout VehicleState) -> [RuleEvent] {
-        var events: [RuleEvent] = []
         vehicle.flushDue = nil
         var held: [HeldReading] = []
         swap(&held, &vehicle.held)
-        if !HeldReading.areOrdered(held) { held.sort() }
-        for reading in held { use(reading, now: now, &vehicle, &events) }
-        // The room is kept for the next packet, unless a backlog made it large.
-        held.removeAll(keepingCapacity: held.count <= RuleEngine.roomKept)
-        swap(&held, &vehicle.held)
-        return events
-    }
-
-    private static let roomKept = 64
-
-    private func use(
-        _ reading: HeldReading,
-        now: Timestamp,
-        _ vehicle: inout VehicleState,
-        _ events: inout [RuleEvent]
-    ) {
-        let signal = reading.signal
-        vehicle.trip.note(reading.observedAt, opensTrip: opensTrip[signal])
-        for index in firstUse[signal]..<firstUse[signal + 1] {
-            let slot = uses[index].slot
-            switch uses[index].role {
-            case .ambient:
-                vehicle.trip.ambient = reading.value
-                vehicle.trip.ambientAt = reading.observedAt
-            case .companion:
-                let place = place(ofSlot: slot, in: &vehicle)
-                noteTemperature(reading, slot, now, &vehicle.parts[place], &events)
-            case .value:
-                let place = place(ofSlot: slot, in: &vehicle)
-                noteValue(reading, slot, now, vehicle.trip, &vehicle.parts[place], &events)
+        HeldReading.sort(&held)
+        var moment = Moment(
+            now: now,
+            reference: vehicle.reference,
+            trip: vehicle.trip,
+            attentions: vehicle.attentions
+        )
+        vehicle.attentions = AttentionList()
+        var next = 0
+        while true {
+            next = use(held.span, from: next, vehicle.slots, vehicle.parts.mutableSpan, &moment)
+            guard next < held.count else { break }
+            let signal = held[next].signal
+            for place in firstUse[signal]..<firstUse[signal + 1] where uses[place].role != .ambient
+            {
+                vehicle.add(slot: uses[place].slot)
             }
         }
+        vehicle.trip = moment.trip
+        vehicle.attentions = moment.attentions
+        return moment.events
+    }
+
+    /// Uses readings from `first` on, up to one that tells of a component for the first time;
+    /// returns the place where it stopped.
+    private func use(
+        _ readings: Span<HeldReading>,
+        from first: Int,
+        _ slots: [UInt16],
+        _ parts: consuming MutableSpan<VehicleState.Part>,
+        _ moment: inout Moment
+    ) -> Int {
+        for index in first..<readings.count {
+            let reading = readings[index]
+            let signal = reading.signal
+            for place in firstUse[signal]..<firstUse[signal + 1] where uses[place].role != .ambient
+            {
+                guard find(uses[place].slot, slots, &moment) else { return index }
+            }
+            moment.trip.note(CompactInstant(reading.observedAt), opensTrip: opensTrip[signal])
+            for place in firstUse[signal]..<firstUse[signal + 1] {
+                let use = uses[place]
+                switch use.role {
+                case .ambient:
+                    moment.trip.ambient = reading.value
+                    moment.trip.ambientAt = CompactInstant(reading.observedAt)
+                case .companion:
+                    _ = find(use.slot, slots, &moment)
+                    noteTemperature(reading, use.slot, &parts[moment.place], &moment)
+                case .value:
+                    _ = find(use.slot, slots, &moment)
+                    noteValue(reading, use.slot, &parts[moment.place], &moment)
+                }
+            }
+        }
+        return readings.count
+    }
+
+    /// Sets the moment's place to that of a slot; false where the vehicle has none.
+    private func find(_ slot: Int, _ slots: [UInt16], _ moment: inout Moment) -> Bool {
+        if moment.place < slots.count, Int(slots[moment.place]) == slot { return true }
+        for place in slots.indices where Int(slots[place]) == slot {
+            moment.place = place
+            return true
+        }
+        return false
     }
 
     private func noteValue(
         _ reading: HeldReading,
         _ slot: Int,
-        _ now: Timestamp,
-        _ trip: TripContext,
         _ part: inout VehicleState.Part,
-        _ events: inout [RuleEvent]
+        _ moment: inout Moment
     ) {
-        guard part.component.isNew(reading.observedAt) else { return }
+        let observedAt = reading.observedAt
+        guard part.component.isNew(observedAt) else { return }
         let measure = slots[slot].parameters.measure
-        if measure.needsFirstOfTrip, part.component.newestAt >= trip.startedAt,
-            trip.startedAt != .distantPast
+        if measure.needsFirstOfTrip, moment.trip.startedAt != .never,
+            part.component.filter.time >= moment.trip.startedAt
         {
             return
         }
-        let context = trip.context(at: reading.observedAt)
+        let value = Double(reading.value)
         guard slots[slot].hasCompanion else {
             let measurement = measure.measure(
-                reading.value,
+                value,
                 rule: slots[slot].parameters,
-                context: context
+                context: measure.needsContext
+                    ? moment.trip.context(at: CompactInstant(observedAt)) : ReadingContext()
             )
-            return feed(reading.observedAt, measurement, slot, now, &part, &events)
+            return feed(observedAt, measurement, slot, &part, &moment)
         }
-        if let waiting = part.join.pending {
-            part.join.pending = nil
-            feedWithoutTemperature(waiting, slot, now, &part, &events)
+        if let waiting = takeUnjoined(slot, &part, &moment) {
+            feedWithoutTemperature(waiting, slot, &part, &moment)
         }
-        let pending = TemperatureJoin.Pending(
-            observedAt: reading.observedAt,
-            value: reading.value,
+        if part.component.hasTemperatureSensor,
+            part.join.at == UInt32(truncatingIfNeeded: observedAt.milliseconds)
+        {
+            let celsius = part.join.celsius
+            return feed(observedAt, value, at: celsius, slot, &part, &moment)
+        }
+        let context = moment.trip.context(at: CompactInstant(observedAt))
+        let pending = Attention.Unjoined(
+            observedAt: observedAt,
+            value: value,
             parkedHours: context.parkedHours,
             ambient: context.ambient
         )
-        if part.join.temperatureAt == reading.observedAt {
-            feed(pending, temperature: part.join.temperature, slot, now, &part, &events)
-        } else if part.join.hasSensor {
-            part.join.pending = pending
-        } else {
-            feedWithoutTemperature(pending, slot, now, &part, &events)
+        guard part.component.hasTemperatureSensor else {
+            return feedWithoutTemperature(pending, slot, &part, &moment)
         }
+        var attention = moment.attentions[slot]
+        attention.unjoined = pending
+        part.component.hasAttention = moment.attentions.keep(attention, ofSlot: slot)
     }
 
     private func noteTemperature(
         _ reading: HeldReading,
         _ slot: Int,
-        _ now: Timestamp,
         _ part: inout VehicleState.Part,
-        _ events: inout [RuleEvent]
+        _ moment: inout Moment
     ) {
-        part.join.hasSensor = true
-        part.join.temperatureAt = reading.observedAt
-        part.join.temperature = reading.value
-        if let pending = part.join.pending, pending.observedAt == reading.observedAt {
-            part.join.pending = nil
-            feed(pending, temperature: reading.value, slot, now, &part, &events)
-        }
+        part.component.hasTemperatureSensor = true
+        part.join = TemperatureJoin(
+            at: UInt32(truncatingIfNeeded: reading.observedAt.milliseconds),
+            celsius: reading.value
+        )
+        guard part.component.hasAttention,
+            moment.attentions[slot].unjoined?.observedAt == reading.observedAt,
+            let waiting = takeUnjoined(slot, &part, &moment)
+        else { return }
+        feed(waiting.observedAt, waiting.value, at: reading.value, slot, &part, &moment)
+    }
+
+    private func takeUnjoined(
+        _ slot: Int,
+        _ part: inout VehicleState.Part,
+        _ moment: inout Moment
+    ) -> Attention.Unjoined? {
+        guard part.component.hasAttention else { return nil }
+        var attention = moment.attentions[slot]
+        guard let waiting = attention.unjoined else { return nil }
+        attention.unjoined = nil
+        part.component.hasAttention = moment.attentions.keep(attention, ofSlot: slot)
+        return waiting
     }
 
     private func feed(
-        _ pending: TemperatureJoin.Pending,
-        temperature: Double,
+        _ observedAt: Timestamp,
+        _ gauge: Double,
+        at celsius: Float,
         _ slot: Int,
-        _ now: Timestamp,
         _ part: inout VehicleState.Part,
-        _ events: inout [RuleEvent]
+        _ moment: inout Moment
     ) {
-        guard slots[slot].parameters.usable.contains(pending.value) else { return }
-        let deviation = slots[slot].parameters.estimator.readingDeviation
+        guard slots[slot].parameters.usable.contains(gauge) else { return }
+        let deviation = Double(slots[slot].parameters.estimator.readingDeviation)
         let measurement = Measurement(
-            value: Measure.coldPressure(pending.value, at: temperature),
+            value: Measure.coldPressure(gauge, at: Double(celsius)),
             variance: deviation * deviation
         )
-        feed(pending.observedAt, measurement, slot, now, &part, &events)
+        feed(observedAt, measurement, slot, &part, &moment)
     }
 
     private func feedWithoutTemperature(
-        _ pending: TemperatureJoin.Pending,
+        _ pending: Attention.Unjoined,
         _ slot: Int,
-        _ now: Timestamp,
         _ part: inout VehicleState.Part,
-        _ events: inout [RuleEvent]
+        _ moment: inout Moment
     ) {
-        let context = ReadingContext(
-            parkedHours: pending.parkedHours,
-            sinceStartHours: 0,
-            lastParkHours: nil,
-            isLate: false,
-            ambient: pending.ambient
-        )
+        var context = ReadingContext()
+        context.parkedHours = pending.parkedHours
+        context.ambient = pending.ambient
         let measurement = slots[slot].parameters.measure.measure(
             pending.value,
             rule: slots[slot].parameters,
             context: context
         )
-        feed(pending.observedAt, measurement, slot, now, &part, &events)
+        feed(pending.observedAt, measurement, slot, &part, &moment)
     }
 
     private func feed(
         _ observedAt: Timestamp,
         _ measurement: Measurement?,
         _ slot: Int,
-        _ now: Timestamp,
         _ part: inout VehicleState.Part,
-        _ events: inout [RuleEvent]
+        _ moment: inout Moment
     ) {
         guard let measurement else { return }
+        let hadAttention = part.component.hasAttention
+        var attention = hadAttention ? moment.attentions[slot] : Attention()
         let changes = part.component.update(
             observedAt: observedAt,
-            now: now,
+            now: moment.now,
             measurement: measurement,
-            rule: slots[slot].parameters
+            limit: limit(ofSlot: slot, moment.reference).limit,
+            rule: slots[slot].parameters,
+            &attention
         )
         for kind in changes {
-            events.append(
-                RuleEvent(
-                    kind: kind,
-                    slot: slot,
-                    at: now,
-                    evidence: part.component.evidence(now: now, rule: slots[slot].parameters)
-                )
+            moment.events.append(
+                event(kind, slot, moment.now, part, moment.reference, attention)
             )
         }
+        if hadAttention || !attention.isIdle {
+            part.component.hasAttention = moment.attentions.keep(attention, ofSlot: slot)
+        }
+    }
+
+    private func event(
+        _ kind: RuleEvent.Kind,
+        _ slot: Int,
+        _ now: Timestamp,
+        _ part: VehicleState.Part,
+        _ reference: VehicleReference,
+        _ attention: Attention
+    ) -> RuleEvent {
+        let (limit, isAssumed) = limit(ofSlot: slot, reference)
+        return RuleEvent(
+            kind: kind,
+            slot: slot,
+            at: now,
+            evidence: part.component.evidence(
+                now: now,
+                limit: limit,
+                isLimitAssumed: isAssumed,
+                rule: slots[slot].parameters,
+                attention
+            )
+        )
     }
 
     // MARK: Silence
@@ -282,65 +374,56 @@ package struct RuleEngine: Sendable {
         _ vehicle: inout VehicleState
     ) -> RuleEvent? {
         guard let place = vehicle.place(ofSlot: slot),
-            let due = vehicle.parts[place].component.timerDue, due <= now,
-            !vehicle.parts[place].component.isRaised
+            let due = vehicle.parts[place].component.timerDue, due <= now
         else { return nil }
-        vehicle.parts[place].component.fireTimer()
-        return RuleEvent(
-            kind: .raised,
-            slot: slot,
-            at: now,
-            evidence: vehicle.parts[place].component.evidence(
-                now: now,
-                rule: slots[slot].parameters
-            )
+        var attention = vehicle.attentions[slot]
+        vehicle.parts[place].component.fireTimer(
+            now: now,
+            slots[slot].parameters,
+            &attention
         )
+        vehicle.keep(attention, at: place)
+        return event(.raised, slot, now, vehicle.parts[place], vehicle.reference, attention)
     }
 
     /// Takes back a raise whose alert was closed for want of data.
     package func lower(slot: Int, _ vehicle: inout VehicleState) {
         guard let place = vehicle.place(ofSlot: slot) else { return }
-        vehicle.parts[place].component.clear()
+        var attention = vehicle.attentions[slot]
+        attention.clear()
+        vehicle.keep(attention, at: place)
     }
 
     // MARK: Reference values
 
     /// Moves the limits that follow the vehicle's own reference values.
     package func refer(to reference: VehicleReference, _ vehicle: inout VehicleState) {
-        vehicle.reference = reference
+        guard reference != vehicle.reference else { return }
         for (place, slot) in vehicle.slotsInUse.enumerated() {
-            let (limit, isAssumed) = limit(ofSlot: slot, reference)
-            vehicle.parts[place].component.relimit(
-                to: limit,
-                isAssumed: isAssumed,
-                sign: slots[slot].parameters.direction.sign
+            let old = limit(ofSlot: slot, vehicle.reference).limit
+            let new = limit(ofSlot: slot, reference).limit
+            guard old != new else { continue }
+            var attention = vehicle.attentions[slot]
+            vehicle.parts[place].component.shiftMargin(
+                by: slots[slot].parameters.direction.sign * (old - new),
+                &attention
             )
+            vehicle.keep(attention, at: place)
         }
+        vehicle.reference = reference
     }
 
-    private func limit(
+    func limit(
         ofSlot slot: Int,
         _ reference: VehicleReference
     ) -> (limit: Double, isAssumed: Bool) {
-        switch rule(ofSlot: slot).limit {
+        switch slots[slot].limit {
         case .absolute(let value): return (value, false)
         case .fractionOfPlacard(let fraction, let assumed):
             let placard =
-                component(ofSlot: slot).axle == .rear
+                slots[slot].axle == .rear
                 ? reference.placardRearKilopascals : reference.placardFrontKilopascals
             return (fraction * (placard ?? assumed), placard == nil)
         }
-    }
-
-    private func place(ofSlot slot: Int, in vehicle: inout VehicleState) -> Int {
-        if let place = vehicle.place(ofSlot: slot) { return place }
-        let place = vehicle.slots.firstIndex { $0 > slot } ?? vehicle.slots.count
-        let (limit, isAssumed) = limit(ofSlot: slot, vehicle.reference)
-        vehicle.slots.insert(UInt16(slot), at: place)
-        vehicle.parts.insert(
-            VehicleState.Part(component: ComponentState(limit: limit, isLimitAssumed: isAssumed)),
-            at: place
-        )
-        return place
     }
 }

@@ -1,9 +1,10 @@
 /// Level and slope of a margin that runs down, as a Kalman filter in constant memory.
 ///
 /// The margin is the distance to the limit: healthy above zero, crossed at zero, in the signal's
-/// unit; times are days. The slope is nearly constant until a CUSUM of falling innovations
+/// unit; spans are days. The slope is nearly constant until a CUSUM of falling innovations
 /// re-opens it; outliers weigh little (Huber); the noise level adapts slowly; a sustained jump
 /// upwards is a service and starts afresh; a late reading corrects the level it belongs to.
+/// Single precision: the results are those of double, at half the memory (`prediction.md` §1).
 /// Left out on purpose: acceleration and regression on distance, which gained nothing
 /// (`prediction.md` §4).
 ///
@@ -20,59 +21,65 @@ struct TrendFilter: Equatable, Sendable {
         case restarted
     }
 
-    /// Shared constants of `prediction.md` §5.
-    private enum Constant {
-        static let huber = 2.5
-        static let outlier = 12.0
-        static let outlierWeight = 0.02
-        static let spacingDays = 0.1
-        static let adaptation = 0.005
-        static let changeDrift = 0.5
-        static let lateDaysMax = 4.0
-        static let serviceGapDays = 0.15
+    /// A jump upwards that another reading must confirm.
+    struct PendingService: Equatable, Sendable {
+        var level: Float = 0
+        var at = CompactInstant.never
+        var count: UInt32 = 0
     }
 
-    var level = 0.0
-    var slope = 0.0
-    var p00 = 0.0
-    var p01 = 0.0
-    var p11 = 0.0
-    var cusum = 0.0
-    var noiseScale = 1.0
-    /// Time of the level, of the first and of the newest measurement.
-    var time = 0.0
-    var firstTime = 0.0
-    var newestTime = 0.0
-    var pendingLevel = 0.0
-    var pendingTime = 0.0
-    var pendingCount = 0
-    var isStarted = false
+    /// Shared constants of `prediction.md` §5.
+    private enum Constant {
+        static let huber: Float = 2.5
+        static let outlier: Float = 12
+        static let outlierWeight: Float = 0.02
+        static let spacingDays: Float = 0.1
+        static let adaptation: Float = 0.005
+        static let changeDrift: Float = 0.5
+        static let lateDaysMax: Float = 4
+        static let serviceGapDays: Float = 0.15
+    }
+
+    var level: Float = 0
+    var slope: Float = 0
+    var p00: Float = 0
+    var p01: Float = 0
+    var p11: Float = 0
+    var cusum: Float = 0
+    var noiseScale: Float = 1
+    /// Time of the level and of the newest measurement; never before the first.
+    var time = CompactInstant.never
+    var firstTime = CompactInstant.never
+
+    var isStarted: Bool { time != .never }
 
     mutating func update(
-        at measured: Double,
-        margin: Double,
-        variance: Double,
-        _ constants: EstimatorConstants
+        at measured: CompactInstant,
+        margin: Float,
+        variance: Float,
+        _ constants: EstimatorConstants,
+        _ pending: inout PendingService
     ) -> Step {
         guard isStarted else {
             restart(level: margin, variance: variance, deviation: constants.slopeDeviation)
             slope = constants.slope
             time = measured
             firstTime = measured
-            newestTime = measured
-            isStarted = true
             return .started
         }
-        let gapToLevel = measured - time
-        guard gapToLevel >= -Constant.lateDaysMax else { return .withheld }
-        let lateness = min(gapToLevel, 0)
-        if gapToLevel >= 0 { predict(days: gapToLevel, constants) }
+        let gap = measured - time
+        guard gap >= -Constant.lateDaysMax else { return .withheld }
+        let lateness = min(gap, 0)
+        if gap >= 0 {
+            predict(days: gap, constants)
+            time = measured
+        }
         var noise = variance * noiseScale
-        let gap = abs(measured - newestTime)
         // Readings close together share their error, so they must not count as independent.
-        if gap < Constant.spacingDays { noise *= min(8, Constant.spacingDays / max(gap, 0.02)) }
-        newestTime = max(newestTime, measured)
-
+        let distance = abs(gap)
+        if distance < Constant.spacingDays {
+            noise *= min(8, Constant.spacingDays / max(distance, 0.02))
+        }
         let innovation = margin - (level + slope * lateness)
         let c0 = p00 + lateness * p01
         let c1 = p01 + lateness * p11
@@ -80,9 +87,9 @@ struct TrendFilter: Equatable, Sendable {
         let normalised = innovation / expected.squareRoot()
         if lateness == 0 {
             if innovation > constants.serviceJump, normalised > 4 {
-                return service(at: measured, margin: margin, noise: noise, constants)
+                return service(at: measured, margin: margin, noise: noise, constants, &pending)
             }
-            pendingCount = 0
+            pending.count = 0
         }
         correct(
             innovation,
@@ -91,7 +98,6 @@ struct TrendFilter: Equatable, Sendable {
             noise: noise,
             c0,
             c1,
-            variance: variance,
             isLate: lateness < 0
         )
         if constants.changeLimit > 0, lateness == 0 {
@@ -100,7 +106,7 @@ struct TrendFilter: Equatable, Sendable {
         return .moved
     }
 
-    private mutating func predict(days: Double, _ constants: EstimatorConstants) {
+    private mutating func predict(days: Float, _ constants: EstimatorConstants) {
         let noise = constants.slopeNoise
         level += slope * days
         p00 +=
@@ -108,50 +114,47 @@ struct TrendFilter: Equatable, Sendable {
             + noise * days * days * days / 3
         p01 += days * p11 + noise * days * days / 2
         p11 += noise * days
-        time += days
     }
 
     private mutating func service(
-        at measured: Double,
-        margin: Double,
-        noise: Double,
-        _ constants: EstimatorConstants
+        at measured: CompactInstant,
+        margin: Float,
+        noise: Float,
+        _ constants: EstimatorConstants,
+        _ pending: inout PendingService
     ) -> Step {
         let tolerance = max(0.6 * constants.serviceJump, 3 * noise.squareRoot())
-        guard pendingCount > 0, abs(margin - pendingLevel) < tolerance else {
-            pendingCount = 1
-            pendingLevel = margin
-            pendingTime = measured
+        guard pending.count > 0, abs(margin - pending.level) < tolerance else {
+            pending = PendingService(level: margin, at: measured, count: 1)
             return .withheld
         }
-        pendingCount += 1
-        let mean = 0.5 * (margin + pendingLevel)
-        guard pendingCount >= 3 || measured - pendingTime > Constant.serviceGapDays else {
-            pendingLevel = mean
+        pending.count += 1
+        let mean = 0.5 * (margin + pending.level)
+        guard pending.count >= 3 || measured - pending.at > Constant.serviceGapDays else {
+            pending.level = mean
             return .withheld
         }
         restart(level: mean, variance: noise, deviation: constants.serviceSlopeDeviation)
         slope = constants.slope
+        pending.count = 0
         return .restarted
     }
 
-    private mutating func restart(level: Double, variance: Double, deviation: Double) {
+    private mutating func restart(level: Float, variance: Float, deviation: Float) {
         self.level = level
         p00 = variance
         p01 = 0
         p11 = deviation * deviation
         cusum = 0
-        pendingCount = 0
     }
 
     private mutating func correct(
-        _ innovation: Double,
-        normalised: Double,
-        expected: Double,
-        noise: Double,
-        _ c0: Double,
-        _ c1: Double,
-        variance: Double,
+        _ innovation: Float,
+        normalised: Float,
+        expected: Float,
+        noise: Float,
+        _ c0: Float,
+        _ c1: Float,
         isLate: Bool
     ) {
         let size = abs(normalised)
@@ -174,8 +177,8 @@ struct TrendFilter: Equatable, Sendable {
     }
 
     private mutating func detectChange(
-        _ normalised: Double,
-        noise: Double,
+        _ normalised: Float,
+        noise: Float,
         _ constants: EstimatorConstants
     ) {
         cusum = max(0, cusum - max(min(normalised, 3), -3) - Constant.changeDrift)
@@ -187,17 +190,18 @@ struct TrendFilter: Equatable, Sendable {
 
     // MARK: Forecast
 
-    /// Days from `now` until the median crossing: 0 when crossed, nil when none is in sight.
-    func daysToCrossing(now: Double) -> Double? {
-        let margin = level + slope * (now - time)
+    /// Days until the median crossing, `ahead` days after the level's time: 0 when crossed, nil
+    /// when none is in sight within `horizon`.
+    func daysToCrossing(ahead: Float, horizon: Float = 1e5) -> Float? {
+        let margin = level + slope * ahead
         if margin <= 0 { return 0 }
-        guard slope < -1e-9 else { return nil }
-        let days = margin / -slope
-        return days < 1e5 ? days : nil
+        // Multiplied, not divided: most components are healthy and end here.
+        guard slope < -1e-9, margin < -slope * horizon else { return nil }
+        return margin / -slope
     }
 
     /// Standard deviation, in days, of a crossing `days` ahead.
-    func crossingDeviation(days: Double, _ constants: EstimatorConstants) -> Double {
+    func crossingDeviation(days: Float, _ constants: EstimatorConstants) -> Float {
         let variance =
             p00 + 2 * days * p01 + days * days * p11 + constants.levelNoise * days
         return max(variance, 0).squareRoot() / max(-slope, 1e-9)
@@ -206,8 +210,8 @@ struct TrendFilter: Equatable, Sendable {
     /// Whether the margin will be used up `days` after the level's time with the probability of
     /// `quantile`.
     func isCrossed(
-        within days: Double,
-        quantile: Double,
+        within days: Float,
+        quantile: Float,
         _ constants: EstimatorConstants
     ) -> Bool {
         let variance =

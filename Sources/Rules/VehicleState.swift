@@ -11,62 +11,55 @@ package struct VehicleReference: Sendable, Equatable {
     }
 }
 
-/// When the vehicle last drove and parked, from the times of its readings alone.
+/// When the vehicle last drove and parked, from the times of its readings alone; 24 bytes.
 struct TripContext: Equatable, Sendable {
-    var activeAt = Timestamp.distantPast
-    var startedAt = Timestamp.distantPast
-    var parkedHours: Double?
-    var ambient: Double?
-    var ambientAt = Timestamp.distantPast
+    var activeAt = CompactInstant.never
+    var startedAt = CompactInstant.never
+    var parkedHours: Float?
+    var ambient: Float = 0
+    var ambientAt = CompactInstant.never
 
     /// Source: `prediction.md` §6: a gap of over 6 minutes before an odometer or ambient reading,
     /// or of over 45 minutes before any, is a parking.
-    mutating func note(_ observedAt: Timestamp, opensTrip: Bool) {
+    mutating func note(_ observedAt: CompactInstant, opensTrip: Bool) {
         guard observedAt > activeAt else { return }
-        let gap = observedAt - activeAt
-        if activeAt != .distantPast, gap > .minutes(6), opensTrip || gap > .minutes(45) {
-            parkedHours = gap.hours
+        let gap = observedAt.seconds - activeAt.seconds
+        if gap > 6 * 60, activeAt != .never, opensTrip || gap > 45 * 60 {
+            parkedHours = Float(gap) / 3_600
             startedAt = observedAt
         }
         activeAt = observedAt
     }
 
-    func context(at observedAt: Timestamp) -> ReadingContext {
-        let isKnown = startedAt != .distantPast
-        let isLate = isKnown && observedAt < startedAt - .minutes(3)
-        let since = isKnown ? (observedAt - startedAt).hours : .infinity
-        let isAmbientFresh =
-            ambientAt != .distantPast
-            && abs((observedAt - ambientAt).rawValue) < Milliseconds.minutes(18).rawValue
-        return ReadingContext(
-            parkedHours: isLate ? nil : parkedHours.map { since < 0.1 ? $0 : 0 },
-            sinceStartHours: since,
-            lastParkHours: parkedHours,
-            isLate: isLate,
-            ambient: isAmbientFresh ? ambient : nil
-        )
+    func context(at observedAt: CompactInstant) -> ReadingContext {
+        var context = ReadingContext()
+        context.sinceStartHours =
+            startedAt == .never ? .infinity : Double(observedAt - startedAt) * 24
+        context.isLate = context.sinceStartHours < -0.05
+        context.lastParkHours = parkedHours.map(Double.init)
+        if !context.isLate {
+            context.parkedHours = context.lastParkHours.map {
+                context.sinceStartHours < 0.1 ? $0 : 0
+            }
+        }
+        if ambientAt != .never, abs(observedAt - ambientAt) * 1_440 < 18 {
+            context.ambient = Double(ambient)
+        }
+        return context
     }
 }
 
-/// Joins a tyre's pressure with its temperature of the same instant, whichever comes first.
+/// The newest temperature that came with a component, for the reading of the same instant.
 struct TemperatureJoin: Equatable, Sendable {
-    struct Pending: Equatable, Sendable {
-        var observedAt: Timestamp
-        var value: Double
-        var parkedHours: Double?
-        var ambient: Double?
-    }
-
-    var hasSensor = false
-    var temperatureAt = Timestamp.distantPast
-    var temperature = 0.0
-    var pending: Pending?
+    /// The low half of the instant's milliseconds.
+    var at: UInt32 = 0
+    var celsius: Float = 0
 }
 
 /// A reading that waits to be sorted.
 struct HeldReading: Equatable, Comparable, Sendable {
     var observedAt: Timestamp
-    var value: Double
+    var value: Float
     /// The signal, below its rank among those of one instant.
     var order: UInt32
 
@@ -79,11 +72,50 @@ struct HeldReading: Equatable, Comparable, Sendable {
         return left.value < right.value
     }
 
-    static func areOrdered(_ readings: [HeldReading]) -> Bool {
-        for index in readings.indices.dropFirst() where readings[index] < readings[index - 1] {
-            return false
+    /// Sorts in place; a packet, which most waiting readings come from, is nearly in order.
+    static func sort(_ readings: inout [HeldReading]) {
+        guard readings.count <= 32 else { return readings.sort() }
+        var span = readings.mutableSpan
+        for index in 1..<max(1, span.count) {
+            let reading = span[index]
+            var place = index
+            while place > 0, reading < span[place - 1] {
+                span[place] = span[place - 1]
+                place -= 1
+            }
+            if place < index { span[place] = reading }
         }
-        return true
+    }
+}
+
+/// The few components of a vehicle with which something goes on, ascending by slot.
+struct AttentionList: Equatable, Sendable {
+    private struct Entry: Equatable, Sendable {
+        var slot: Int
+        var attention: Attention
+    }
+
+    private var entries: [Entry] = []
+
+    init() {}
+
+    subscript(slot: Int) -> Attention {
+        for entry in entries where entry.slot == slot { return entry.attention }
+        return Attention()
+    }
+
+    /// Keeps what goes on with a component, or forgets it where nothing does; false for the latter.
+    mutating func keep(_ attention: Attention, ofSlot slot: Int) -> Bool {
+        let place = entries.firstIndex { $0.slot >= slot } ?? entries.count
+        let isKnown = place < entries.count && entries[place].slot == slot
+        switch (isKnown, attention.isIdle) {
+        case (true, true): entries.remove(at: place)
+        case (true, false): entries[place].attention = attention
+        case (false, false):
+            entries.insert(Entry(slot: slot, attention: attention), at: place)
+        case (false, true): break
+        }
+        return !attention.isIdle
     }
 }
 
@@ -91,7 +123,7 @@ struct HeldReading: Equatable, Comparable, Sendable {
 package struct VehicleState: Equatable, Sendable {
     /// One component's state, and the temperature it is read with.
     struct Part: Equatable, Sendable {
-        var component: ComponentState
+        var component = ComponentState()
         var join = TemperatureJoin()
     }
 
@@ -99,16 +131,38 @@ package struct VehicleState: Equatable, Sendable {
     /// Slots of the engine that this vehicle uses, ascending, beside their states.
     var slots: [UInt16] = []
     var parts: [Part] = []
+    var attentions = AttentionList()
     var held: [HeldReading] = []
-    /// When the readings that wait are used; nil when none wait.
-    package internal(set) var flushDue: Timestamp?
+    private var flushAt = Timestamp.distantFuture
     package var reference = VehicleReference()
 
     package init() {}
 
+    /// When the readings that wait are used; nil when none wait.
+    package internal(set) var flushDue: Timestamp? {
+        get { flushAt == .distantFuture ? nil : flushAt }
+        set { flushAt = newValue ?? .distantFuture }
+    }
+
     func place(ofSlot slot: Int) -> Int? {
         for place in slots.indices where Int(slots[place]) == slot { return place }
         return nil
+    }
+
+    /// Makes room for slots of which the vehicle had told nothing.
+    mutating func add(slot: Int) {
+        guard place(ofSlot: slot) == nil else { return }
+        let place = slots.firstIndex { $0 > slot } ?? slots.count
+        slots.insert(UInt16(slot), at: place)
+        parts.insert(Part(), at: place)
+    }
+
+    /// Keeps what goes on with the component at a place.
+    mutating func keep(_ attention: Attention, at place: Int) {
+        parts[place].component.hasAttention = attentions.keep(
+            attention,
+            ofSlot: Int(slots[place])
+        )
     }
 
     package func state(ofSlot slot: Int) -> ComponentState? {
@@ -117,10 +171,13 @@ package struct VehicleState: Equatable, Sendable {
 
     package var slotsInUse: [Int] { slots.map(Int.init) }
 
-    /// When each slot's alert fires if nothing arrives until then.
-    package func forEachTimer(_ body: (_ slot: Int, _ due: Timestamp) -> Void) {
-        for place in slots.indices {
-            if let due = parts[place].component.timerDue { body(Int(slots[place]), due) }
+    /// When the first alert fires if nothing arrives until then.
+    package var nextTimer: Timestamp? {
+        var next: Timestamp?
+        for place in parts.indices {
+            guard let due = parts[place].component.timerDue else { continue }
+            next = next.map { min($0, due) } ?? due
         }
+        return next
     }
 }

@@ -12,6 +12,13 @@ package struct ByteWriter: Sendable {
         }
     }
 
+    package mutating func put(_ value: UInt32) {
+        for shift in stride(from: UInt32(0), to: 32, by: 8) {
+            bytes.append(UInt8(truncatingIfNeeded: value >> shift))
+        }
+    }
+
+    package mutating func put(_ value: Float) { put(value.bitPattern) }
     package mutating func put(_ value: Int64) { put(UInt64(bitPattern: value)) }
     package mutating func put(_ value: Int) { put(Int64(value)) }
     package mutating func put(_ value: Double) { put(value.bitPattern) }
@@ -61,9 +68,19 @@ package struct ByteReader: Sendable {
     }
 
     package mutating func unsigned() throws(CheckpointError) -> UInt64 {
-        var value: UInt64 = 0
-        for shift in stride(from: UInt64(0), to: 64, by: 8) { value |= UInt64(try byte()) << shift }
+        guard let value = bytes.span.word(at: position) else { throw failure() }
+        position += 8
         return value
+    }
+
+    package mutating func word() throws(CheckpointError) -> UInt32 {
+        var value: UInt32 = 0
+        for shift in stride(from: UInt32(0), to: 32, by: 8) { value |= UInt32(try byte()) << shift }
+        return value
+    }
+
+    package mutating func float() throws(CheckpointError) -> Float {
+        Float(bitPattern: try word())
     }
 
     package mutating func integer() throws(CheckpointError) -> Int64 {

@@ -99,8 +99,18 @@ enum Packet {
             / scale
     }
 
-    static func json(sequence: Int, time: String, _ generator: inout Generator) -> String {
-        let readings = signals.indices.map { "\"\(signals[$0].path)\":\(value($0, &generator))" }
+    /// A healthy vehicle's value: its own place in the upper half of the range, and a little noise.
+    static func steady(_ index: Int, of vehicle: Int, _ generator: inout Generator) -> Double {
+        let signal = signals[index]
+        let place = 0.5 + Double((vehicle &* 2_654_435_761 &+ index) & 0xff) / 1_024
+        let noise = Double.random(in: -0.01...0.01, using: &generator)
+        let scale = pow(10, Double(signal.decimals))
+        let value = signal.low + (place + noise) * (signal.high - signal.low)
+        return (value * scale).rounded() / scale
+    }
+
+    static func json(sequence: Int, time: String, _ values: [Double]) -> String {
+        let readings = signals.indices.map { "\"\(signals[$0].path)\":\(values[$0])" }
         return "{\"v\":1,\"boot\":\"b7\",\"seq\":\(sequence),\"ts\":\"\(time)\",\"readings\":{"
             + readings.joined(separator: ",") + "}}"
     }

@@ -27,7 +27,7 @@ struct DecodeBench: ParsableCommand {
                 Packet.json(
                     sequence: index + 1,
                     time: "\(start + .seconds(Int64(index)))",
-                    &generator
+                    Packet.signals.indices.map { Packet.value($0, &generator) }
                 ).utf8
             )
         }

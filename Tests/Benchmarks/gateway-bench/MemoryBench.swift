@@ -48,7 +48,9 @@ struct MemoryBench: ParsableCommand {
                         payload: Packet.json(
                             sequence: round + 1,
                             time: "\(time)",
-                            &generator
+                            Packet.signals.indices.map {
+                                Packet.steady($0, of: vehicle, &generator)
+                            }
                         ).utf8,
                         receivedAt: time
                     )

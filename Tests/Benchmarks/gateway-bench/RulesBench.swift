@@ -24,6 +24,9 @@ struct RulesBench: ParsableCommand {
         for round in 0..<rounds {
             let order = (0..<vehicles).shuffled(using: &generator)
             let time = Timestamp(milliseconds: 1_772_323_200_000) + .hours(Int64(round * 9))
+            let values = (0..<vehicles * 8).map {
+                Packet.steady($0 % 8, of: $0 / 8, &generator)
+            }
             let begun = processorSeconds()
             for vehicle in order {
                 for (index, signal) in signals.enumerated() {
@@ -34,7 +37,7 @@ struct RulesBench: ParsableCommand {
                             signal: signal,
                             observedAt: time,
                             receivedAt: time,
-                            value: 100 + Double(index),
+                            value: values[vehicle * 8 + index],
                             quality: .good
                         ),
                         now: time,

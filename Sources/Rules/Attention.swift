@@ -1,0 +1,164 @@
+import Telemetry
+
+/// What is remembered of a component only while something goes on with it: an alert, readings in
+/// a row that may become one, a service to be confirmed, a pressure that waits for its temperature.
+struct Attention: Equatable, Sendable {
+    /// How many readings in a row agreed, counting those close together once.
+    struct RunCount: Equatable, Sendable {
+        private(set) var count = 0
+        private var countedAt = CompactInstant.never
+
+        init() {}
+
+        mutating func note(_ agrees: Bool, at observedAt: Timestamp, _ near: NearCondition) {
+            guard agrees else {
+                count = 0
+                return
+            }
+            let isSpaced = (observedAt - countedAt.timestamp).minutes >= near.spacingMinutes
+            guard count == 0 || isSpaced else { return }
+            count += 1
+            countedAt = CompactInstant(observedAt)
+        }
+
+        func encode(into writer: inout ByteWriter) {
+            writer.put(UInt32(clamping: count))
+            countedAt.encode(into: &writer)
+        }
+
+        init(from reader: inout ByteReader) throws(CheckpointError) {
+            count = Int(try reader.word())
+            countedAt = try CompactInstant(from: &reader)
+        }
+    }
+
+    /// A pressure whose temperature has not arrived.
+    struct Unjoined: Equatable, Sendable {
+        var observedAt: Timestamp
+        var value: Double
+        var parkedHours: Double?
+        var ambient: Double?
+    }
+
+    var isRaised = false
+    var isCrossed = false
+    var near = RunCount()
+    var crossed = RunCount()
+    var recovered = RunCount()
+    var service = TrendFilter.PendingService()
+    /// Lowest margin since the raise.
+    var minimum: Float = .infinity
+    /// Since when the crossing has been out of sight.
+    var clearSince: Timestamp?
+    /// The date last told.
+    var published: Timestamp?
+    var publishedDeviation: Float = 0
+    /// When the numbers behind the alert were last told.
+    var toldAt = CompactInstant.never
+    var unjoined: Unjoined?
+
+    init() {}
+
+    /// Whether there is nothing to remember.
+    var isIdle: Bool {
+        !isRaised && near.count == 0 && crossed.count == 0 && service.count == 0 && unjoined == nil
+    }
+
+    mutating func raise(margin: Float) {
+        isRaised = true
+        isCrossed = false
+        minimum = margin
+        recovered = RunCount()
+        clearSince = nil
+        published = nil
+        near = RunCount()
+    }
+
+    mutating func clear() {
+        isRaised = false
+        isCrossed = false
+        crossed = RunCount()
+        near = RunCount()
+    }
+
+    /// Whether readings in a row say that the component is well again.
+    ///
+    /// Recovered is measured from the lowest reading, which may have been an outlier; a limit
+    /// that is still met has not recovered in any case.
+    mutating func hasRecovered(
+        margin: Float,
+        at observedAt: Timestamp,
+        _ rule: RuleParameters
+    ) -> Bool {
+        minimum = min(minimum, margin)
+        let recovery = minimum + Float(rule.clear.recovery)
+        recovered.note(
+            margin > (isCrossed ? max(0, recovery) : recovery),
+            at: observedAt,
+            rule.near
+        )
+        return recovered.count >= rule.clear.recoveryReadings
+    }
+
+    /// Clears an alert whose crossing has moved out of sight for long enough; true when it did.
+    mutating func settle(days: Float?, now: Timestamp, _ rule: RuleParameters) -> Bool {
+        guard Double(days ?? .infinity) > rule.clear.leadFactor * rule.near.leadDays else {
+            clearSince = nil
+            return false
+        }
+        let since = clearSince ?? now
+        clearSince = since
+        guard (now - since).hours >= rule.clear.hours else { return false }
+        clear()
+        return true
+    }
+
+    // MARK: Checkpoint
+
+    func encode(into writer: inout ByteWriter) {
+        writer.put(isRaised)
+        writer.put(isCrossed)
+        for run in [near, crossed, recovered] { run.encode(into: &writer) }
+        writer.put(service.level)
+        service.at.encode(into: &writer)
+        writer.put(service.count)
+        writer.put(minimum)
+        writer.put(clearSince)
+        writer.put(published)
+        writer.put(publishedDeviation)
+        toldAt.encode(into: &writer)
+        writer.put(unjoined != nil)
+        if let unjoined {
+            writer.put(unjoined.observedAt)
+            writer.put(unjoined.value)
+            writer.put(unjoined.parkedHours)
+            writer.put(unjoined.ambient)
+        }
+    }
+
+    init(from reader: inout ByteReader) throws(CheckpointError) {
+        isRaised = try reader.flag()
+        isCrossed = try reader.flag()
+        near = try RunCount(from: &reader)
+        crossed = try RunCount(from: &reader)
+        recovered = try RunCount(from: &reader)
+        service.level = try reader.float()
+        service.at = try CompactInstant(from: &reader)
+        service.count = try reader.word()
+        minimum = try reader.float()
+        clearSince = try reader.optionalTimestamp()
+        published = try reader.optionalTimestamp()
+        publishedDeviation = try reader.float()
+        toldAt = try CompactInstant(from: &reader)
+        guard try reader.flag() else { return }
+        let observedAt = try reader.timestamp()
+        let value = try reader.double()
+        let parked = try reader.optionalDouble()
+        unjoined = Unjoined(
+            observedAt: observedAt,
+            value: value,
+            parkedHours: parked,
+            ambient: try reader.optionalDouble()
+        )
+    }
+}
