@@ -172,6 +172,11 @@ package struct TopicPattern: Sendable, Equatable {
         }.joined(separator: "/")
     }
 
+    /// The first byte of every topic of the pattern; nil when that differs.
+    var opening: UInt8? {
+        if case .literal(let bytes)? = levels.first { bytes.first } else { nil }
+    }
+
     /// Where the named levels stand, or nil when the topic is another.
     func captures(in topic: Span<UInt8>) -> [Range<Int>]? {
         var captures: [Range<Int>] = []

@@ -12,6 +12,7 @@ package struct SourceDecoder: Sendable {
     package private(set) var vehicle: [UInt8] = []
     private let catalogue: Catalogue
     private let fields: [FieldTable]
+    private let openings: [UInt8?]
     private var values: [JSONWalk.Value?] = []
     private var times = TimestampDecoder()
     private var possible = PossibleTimes()
@@ -20,11 +21,17 @@ package struct SourceDecoder: Sendable {
         self.sources = sources
         self.catalogue = catalogue
         fields = sources.map(FieldTable.init)
+        openings = sources.map(\.topic.opening)
     }
 
     /// The source a topic belongs to: the first that matches, in the order of the files.
     package func source(of topic: Span<UInt8>) -> Int? {
-        sources.firstIndex { $0.topic.captures(in: topic) != nil }
+        for place in openings.indices {
+            // A look at the first byte spares the walk for nearly every other topic.
+            if let opening = openings[place], topic.byte(at: 0) != opening { continue }
+            if sources[place].topic.captures(in: topic) != nil { return place }
+        }
+        return nil
     }
 
     /// The vehicle that a topic names, for sources whose payload is our own.

@@ -187,17 +187,12 @@ extension Gateway {
         // A repeated packet goes to the store, which knows best what it has, but not to the rules.
         guard !isRepeat else { return }
         let index = Int(vehicle.index)
-        let wasWaiting = vehicles[index].rules.flushDue != nil
-        let isFull = engine.hold(reading, now: now, &vehicles[index].rules)
-        if isFull {
-            flush(vehicle)
-        } else if !wasWaiting, let due = vehicles[index].rules.flushDue {
+        switch engine.hold(reading, now: now, &vehicles[index].rules) {
+        case .further: break
+        case .full: flush(vehicle)
+        case .until(let due):
             timers.insert(
-                TimerQueue.Entry(
-                    due: due,
-                    kind: .flush,
-                    record: Int64(vehicle.index)
-                )
+                TimerQueue.Entry(due: due, kind: .flush, record: Int64(vehicle.index))
             )
         }
     }

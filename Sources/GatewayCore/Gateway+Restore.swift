@@ -95,10 +95,9 @@ extension Gateway {
             let index = Int(reading.vehicle.index)
             let now = reading.receivedAt
             vehicles[index].lastHeardAt = now
-            if let due = vehicles[index].rules.flushDue, due <= now {
-                recallFlush(reading.vehicle, now: due)
-            }
-            if engine.hold(reading, now: now, &vehicles[index].rules) {
+            let due = vehicles[index].rules.flushDue
+            if due <= now { recallFlush(reading.vehicle, now: due) }
+            if engine.hold(reading, now: now, &vehicles[index].rules) == .full {
                 recallFlush(reading.vehicle, now: now)
             }
         }
@@ -122,7 +121,8 @@ extension Gateway {
         unit.counts = StepCounts()
         for index in vehicles.indices {
             let vehicle = VehicleID(index: UInt32(index))
-            if let due = vehicles[index].rules.flushDue {
+            let due = vehicles[index].rules.flushDue
+            if due != .distantFuture {
                 timers.insert(
                     TimerQueue.Entry(due: due, kind: .flush, record: Int64(index))
                 )

@@ -98,14 +98,22 @@ package struct RuleEngine: Sendable {
 
     // MARK: Readings
 
+    /// What to do after a reading was told to wait.
+    package enum Waiting: Sendable, Equatable {
+        /// It is the first to wait: flush the vehicle then.
+        case until(Timestamp)
+        /// Others wait already.
+        case further
+        /// No more can wait: flush the vehicle now.
+        case full
+    }
+
     /// Lets a reading wait for its neighbours.
-    ///
-    /// Returns true when the vehicle's readings must be used at once because no more can wait.
     package func hold(
         _ reading: Reading,
         now: Timestamp,
         _ vehicle: inout VehicleState
-    ) -> Bool {
+    ) -> Waiting {
         vehicle.held.append(
             HeldReading(
                 observedAt: reading.observedAt,
@@ -113,8 +121,11 @@ package struct RuleEngine: Sendable {
                 order: order[Int(reading.signal.index)]
             )
         )
-        if vehicle.flushDue == nil { vehicle.flushDue = now + Limits.holdMilliseconds }
-        return vehicle.held.count >= Limits.heldReadingsMax
+        guard vehicle.flushDue == .distantFuture else {
+            return vehicle.held.count >= Limits.heldReadingsMax ? .full : .further
+        }
+        vehicle.flushDue = now + Limits.holdMilliseconds
+        return .until(vehicle.flushDue)
     }
 
     /// What one flush works with beside the parts themselves.
@@ -130,7 +141,7 @@ package struct RuleEngine: Sendable {
 
     /// Uses the readings that wait, in the order of their own times.
     package func flush(now: Timestamp, _ vehicle: inout VehicleState) -> [RuleEvent] {
-        vehicle.flushDue = nil
+        vehicle.flushDue = .distantFuture
         var held: [HeldReading] = []
         swap(&held, &vehicle.held)
         HeldReading.sort(&held)

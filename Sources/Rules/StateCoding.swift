@@ -40,7 +40,7 @@ extension RuleEngine {
         vehicle.trip = try TripContext(from: &reader)
         vehicle.reference.placardFrontKilopascals = try reader.optionalDouble()
         vehicle.reference.placardRearKilopascals = try reader.optionalDouble()
-        vehicle.flushDue = try reader.optionalTimestamp()
+        vehicle.flushDue = try reader.timestamp()
         for _ in 0..<(try reader.count()) {
             let observedAt = try reader.timestamp()
             let value = try reader.float()

@@ -133,16 +133,11 @@ package struct VehicleState: Equatable, Sendable {
     var parts: [Part] = []
     var attentions = AttentionList()
     var held: [HeldReading] = []
-    private var flushAt = Timestamp.distantFuture
+    /// When the readings that wait are used; `distantFuture` when none wait.
+    package internal(set) var flushDue = Timestamp.distantFuture
     package var reference = VehicleReference()
 
     package init() {}
-
-    /// When the readings that wait are used; nil when none wait.
-    package internal(set) var flushDue: Timestamp? {
-        get { flushAt == .distantFuture ? nil : flushAt }
-        set { flushAt = newValue ?? .distantFuture }
-    }
 
     func place(ofSlot slot: Int) -> Int? {
         for place in slots.indices where Int(slots[place]) == slot { return place }

@@ -28,7 +28,7 @@ private struct Bench {
     ) throws {
         let signal = try #require(catalogue.find(path: path))
         let now = arrived ?? time
-        if let due = vehicle.flushDue, due <= now { flush(due) }
+        if vehicle.flushDue <= now { flush(vehicle.flushDue) }
         _ = engine.hold(
             Reading(
                 vehicle: VehicleID(index: 0),
