@@ -56,7 +56,7 @@ package struct Assembly: Sendable {
         )
     }
 
-    package func makeGateway() -> Gateway {
+    package func makeGateway(tellsForecasts: Bool = false) -> Gateway {
         Gateway(
             catalogue: catalogue,
             sources: sources,
@@ -64,7 +64,8 @@ package struct Assembly: Sendable {
             stations: stations,
             jobs: jobs,
             silentAfter: settings.silentAfterHours > 0
-                ? .hours(Int64(settings.silentAfterHours)) : nil
+                ? .hours(Int64(settings.silentAfterHours)) : nil,
+            tellsForecasts: tellsForecasts
         )
     }
 }

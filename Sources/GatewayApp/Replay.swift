@@ -20,6 +20,7 @@ package struct ReplayOptions: Sendable {
     package var storePath: String?
     package var alertsPath: String?
     package var includesAlertChanges = false
+    package var predictionsPath: String?
     package var suggestionsPath: String?
     package var summary = SummaryFormat.text
 
@@ -46,7 +47,10 @@ package enum Replay {
             catalogue: assembly.catalogue,
             stations: assembly.stations
         )
-        var run = ReplayRun(gateway: assembly.makeGateway(), writer: writer)
+        var run = ReplayRun(
+            gateway: assembly.makeGateway(tellsForecasts: options.predictionsPath != nil),
+            writer: writer
+        )
         run.alerts = try options.alertsPath.map {
             try CSVFile(
                 path: $0,
@@ -55,6 +59,9 @@ package enum Replay {
             )
         }
         run.includesAlertChanges = options.includesAlertChanges
+        run.predictions = try options.predictionsPath.map {
+            try CSVFile(path: $0, header: "vehicle,component,at,predicted_crossing,early,late")
+        }
         run.suggestions = try options.suggestionsPath.map {
             try CSVFile(
                 path: $0,
@@ -88,6 +95,7 @@ private struct ReplayRun {
     let writer: Writer
     var alerts: CSVFile?
     var includesAlertChanges = false
+    var predictions: CSVFile?
     var suggestions: CSVFile?
     var counts = StepCounts()
     var stored = 0
@@ -102,6 +110,7 @@ private struct ReplayRun {
     mutating func finish() throws {
         try note(gateway.finish())
         try alerts?.close()
+        try predictions?.close()
         try suggestions?.close()
     }
 
@@ -117,6 +126,13 @@ private struct ReplayRun {
             try alerts?.write(
                 "\(csv(gateway.name(of: entry.vehicle))),\(entry.component),\(entry.at),"
                     + "\(crossing)\(type)"
+            )
+        }
+        for entry in unit.forecastLog {
+            let times = [entry.middle, entry.early, entry.late].map { $0.map { "\($0)" } ?? "" }
+            try predictions?.write(
+                "\(csv(gateway.name(of: entry.vehicle))),\(entry.component),\(entry.at),"
+                    + times.joined(separator: ",")
             )
         }
         for suggestion in unit.suggestions where suggestion.version == 1 {

@@ -125,6 +125,8 @@ package struct CommitUnit: Sendable {
     /// Published after the commit, never before.
     package var confirmations: [Confirmation] = []
     package var alertLog: [AlertLogEntry] = []
+    /// Of every component and midnight, where asked for.
+    package var forecastLog: [ForecastLogEntry] = []
     package var counts = StepCounts()
     /// The answer to a command.
     package var answer: Result<Answer, Problem>?
@@ -160,4 +162,15 @@ package struct AlertLogEntry: Sendable, Equatable {
     package var at: Timestamp
     package var predictedCrossing: Timestamp?
     package var kind: Kind
+}
+
+/// A line of the forecasts that `replay --predictions` writes.
+package struct ForecastLogEntry: Sendable, Equatable {
+    package var vehicle: VehicleID
+    package var component: String
+    package var at: Timestamp
+    /// The crossing and its 80 % range; nil while none is foreseen.
+    package var early: Timestamp?
+    package var middle: Timestamp?
+    package var late: Timestamp?
 }

@@ -43,6 +43,8 @@ package struct Gateway: Sendable {
     let catalogue: Catalogue
     /// How long a vehicle may say nothing before that is put on record; nil: for ever.
     let silentAfter: Milliseconds?
+    /// Whether every component's forecast goes into the unit at midnight (UTC).
+    let tellsForecasts: Bool
     /// Signals that tell a vehicle's own reference values: placard pressures, front and rear.
     let placardSignals: [SignalID?]
     var decoder: PayloadDecoder
@@ -77,11 +79,13 @@ package struct Gateway: Sendable {
         rules: [Rule],
         stations: [Station],
         jobs: [Job],
-        silentAfter: Milliseconds? = nil
+        silentAfter: Milliseconds? = nil,
+        tellsForecasts: Bool = false
     ) {
         precondition(!stations.isEmpty, "The gateway books visits, so it needs a station.")
         self.catalogue = catalogue
         self.silentAfter = silentAfter
+        self.tellsForecasts = tellsForecasts
         placardSignals = ["Row1", "Row2"].map {
             catalogue.find(path: "Private.Chassis.Axle.\($0).Tire.PlacardPressure")
         }
@@ -165,6 +169,7 @@ package struct Gateway: Sendable {
     /// Lets everything happen that falls due up to `instant`, each at its own time.
     mutating func advance(to instant: Timestamp) {
         if instant < now { unit.counts.clockClamped += 1 }
+        if tellsForecasts, now == .distantPast, instant > now { scheduleMidnight(after: instant) }
         let target = max(now, instant)
         while let timer = timers.next(dueBy: target) {
             now = max(now, timer.due)
@@ -185,6 +190,7 @@ package struct Gateway: Sendable {
         case .visitPast: closeVisit(SuggestionID(rawValue: timer.record))
         case .lapse: lapse(SuggestionID(rawValue: timer.record))
         case .silence: fireSilence(VehicleID(index: UInt32(timer.record)))
+        case .forecastsTold: tellForecasts()
         }
     }
 
@@ -223,6 +229,30 @@ package struct Gateway: Sendable {
         guard !events.isEmpty else { return }
         touch(vehicle)
         apply(events, to: vehicle)
+    }
+
+    private mutating func scheduleMidnight(after instant: Timestamp) {
+        let day = instant.milliseconds.dividedFloor(by: Milliseconds.days(Int64(1)).rawValue)
+        let due = Timestamp(milliseconds: 0) + .days(day + 1)
+        timers.insert(TimerQueue.Entry(due: due, kind: .forecastsTold, record: 0, detail: 0))
+    }
+
+    private mutating func tellForecasts() {
+        for (index, entry) in vehicles.enumerated() {
+            for (slot, evidence) in engine.forecasts(now: now, entry.rules) {
+                unit.forecastLog.append(
+                    ForecastLogEntry(
+                        vehicle: VehicleID(index: UInt32(index)),
+                        component: engine.component(ofSlot: slot).name,
+                        at: now,
+                        early: evidence.early,
+                        middle: evidence.middle,
+                        late: evidence.late
+                    )
+                )
+            }
+        }
+        scheduleMidnight(after: now)
     }
 
     mutating func touch(_ vehicle: VehicleID) {

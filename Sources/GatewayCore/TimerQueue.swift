@@ -18,6 +18,8 @@ enum TimerKind: UInt8, Sendable {
     case lapse
     /// A vehicle may have been silent for too long.
     case silence
+    /// Midnight (UTC): what is foreseen is told.
+    case forecastsTold
 }
 
 /// Due times, earliest first; equal ones by kind and record, never by order of insertion, so that

@@ -376,6 +376,18 @@ package struct RuleEngine: Sendable {
         )
     }
 
+    // MARK: Forecasts
+
+    /// What is foreseen of each component the vehicle has told of, alert or not.
+    package func forecasts(
+        now: Timestamp,
+        _ vehicle: VehicleState
+    ) -> [(slot: Int, evidence: Evidence)] {
+        zip(vehicle.slotsInUse, vehicle.parts).map { slot, part in
+            (slot, part.component.evidence(now: now, rule: slots[slot].parameters))
+        }
+    }
+
     // MARK: Silence
 
     /// Raises what was promised for a time at which nothing arrived.

@@ -37,6 +37,12 @@ struct ReplayCommand: ParsableCommand {
     @Flag(help: "Write moved dates and clearings too, with a fifth column: type.")
     var alertChanges = false
 
+    @Option(
+        help:
+            "Write what is foreseen, a row a day: vehicle,component,at,predicted_crossing,early,late."
+    )
+    var predictions: String?
+
     @Option(help: "Write the suggestions as they were first made.")
     var suggestions: String?
 
@@ -57,6 +63,7 @@ struct ReplayCommand: ParsableCommand {
         options.storePath = store
         options.alertsPath = alerts
         options.includesAlertChanges = alertChanges
+        options.predictionsPath = predictions
         options.suggestionsPath = suggestions
         options.summary = summary
         do { try Replay.run(options) } catch { throw failure(error) }

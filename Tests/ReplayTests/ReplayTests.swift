@@ -130,6 +130,27 @@ struct ReplayTests {
         #expect(summary.alerts == 2 && summary.suggestions == 2)
     }
 
+    /// Every midnight the file says what was foreseen of each component, alert or not.
+    @Test func predictionsHoldTheRangeOfEveryDay() async throws {
+        let path = folder.path("predictions.csv")
+        let (code, output) = try await replay([try recording(), "--predictions", path], "p")
+        #expect(code == 0, "\(output)")
+        let lines = try read("predictions.csv").split(separator: "\n")
+        #expect(lines.first == "vehicle,component,at,predicted_crossing,early,late")
+        let rows = lines.dropFirst()
+            .map { $0.split(separator: ",", omittingEmptySubsequences: false) }
+            .filter { $0[0] == "leaks" && $0[1] == "tyre_fl" }
+        #expect(rows.map(\.[2]).first == "2026-03-02T00:00:00Z")
+        #expect(rows.count == 39, "a row at every midnight of forty days")
+        #expect(rows.allSatisfy { $0[4] <= $0[3] && $0[3] <= $0[5] })
+        // 240 kPa less 2 a day is 180 on 31 March; a week before that, the range holds it.
+        let told = try #require(rows.first { $0[2] == "2026-03-24T00:00:00Z" })
+        #expect(told[4] <= "2026-03-31T00" && told[5] >= "2026-03-31T00", "\(told)")
+        // The wheel is mended on 31 March: nothing is foreseen for the days it was to be met in.
+        let mended = try #require(rows.last)
+        #expect(mended[3].isEmpty || mended[4] > "2026-04-20", "\(mended)")
+    }
+
     @Test func gzipAndSeveralFilesReadAlike() async throws {
         let path = try recording()
         let text = try String(contentsOfFile: path, encoding: .utf8)
