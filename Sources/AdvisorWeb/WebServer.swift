@@ -36,7 +36,7 @@ package struct WebServices: Sendable {
     package var core: CoreLoop
     package var reads: ReadStore
     package var catalogue: Catalogue
-    package var rules: [Rule]
+    package var rules: @Sendable () -> [Rule]
     package var stations: [Station]
     package var jobs: [Job]
     package var clock: @Sendable () -> Timestamp
@@ -46,7 +46,7 @@ package struct WebServices: Sendable {
         core: CoreLoop,
         reads: ReadStore,
         catalogue: Catalogue,
-        rules: [Rule],
+        rules: @escaping @Sendable () -> [Rule],
         stations: [Station],
         jobs: [Job],
         clock: @escaping @Sendable () -> Timestamp,

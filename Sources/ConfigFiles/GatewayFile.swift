@@ -34,6 +34,7 @@ package struct GatewaySettings: Sendable, Equatable {
     package var stations = ""
     package var sources = ""
     package var registry = ""
+    package var limits = ""
     package var silentAfterHours = 0
     package var logLevel = ""
 }
@@ -76,6 +77,7 @@ package enum GatewayFile {
         ("core", "stations", .path, "stations"),
         ("core", "sources", .path, "sources"),
         ("core", "registry", .path, ""),
+        ("core", "limits", .path, ""),
         ("core", "silent_after_hours", .integer(0...8_760), "72"),
         (
             "log", "level",
@@ -186,6 +188,7 @@ package enum GatewayFile {
         settings.stations = text("core.stations")
         settings.sources = text("core.sources")
         settings.registry = text("core.registry")
+        settings.limits = text("core.limits")
         settings.silentAfterHours = number("core.silent_after_hours")
         settings.logLevel = text("log.level")
         return settings

@@ -42,7 +42,7 @@ package enum RuleFile {
         let map = try item.mapping(keys: [
             "id", "version", "title", "measure", "reading_offset", "direction", "limit",
             "consequence", "usable", "components", "near", "clear", "estimator", "display", "jobs",
-            "near_text", "crossed_text",
+            "near_text", "crossed_text", "fast_text",
         ])
         let usable = try map.require("usable").list()
         guard usable.count == 2, try usable[0].double() < usable[1].double() else {
@@ -58,6 +58,11 @@ package enum RuleFile {
         guard !jobs.isEmpty else {
             throw try map.require("jobs").failure("a rule needs at least one job")
         }
+        let near = try near(map.require("near"))
+        let fastText = try map[optional: "fast_text"].map(template)
+        guard (near.fastDrop == nil) == (fastText == nil) else {
+            throw item.failure("near.fast_drop and fast_text go together")
+        }
         let measure = try map.require("measure").choice(Measure.self)
         let limit = try limit(map.require("limit"))
         return Rule(
@@ -71,7 +76,7 @@ package enum RuleFile {
             direction: try map.require("direction").choice(Direction.self),
             limit: limit,
             consequence: try map.require("consequence").choice(Consequence.self),
-            near: try near(map.require("near")),
+            near: near,
             clear: try clear(map.require("clear")),
             estimator: try estimator(map.require("estimator")),
             display: try display(map.require("display")),
@@ -79,7 +84,8 @@ package enum RuleFile {
             readingOffset: try map[optional: "reading_offset"]?.double() ?? 0,
             usable: try usable[0].double()...usable[1].double(),
             nearText: try template(map.require("near_text")),
-            crossedText: try template(map.require("crossed_text"))
+            crossedText: try template(map.require("crossed_text")),
+            fastText: fastText
         )
     }
 
@@ -126,7 +132,7 @@ package enum RuleFile {
     private static func near(_ item: YAMLValue) throws -> NearCondition {
         let map = try item.mapping(keys: [
             "lead_days", "gate_quantile", "timer_days", "warm_up_days", "sustain_readings",
-            "crossed_readings", "spacing_minutes",
+            "crossed_readings", "spacing_minutes", "fast_drop",
         ])
         var near = NearCondition()
         near.leadDays = try map.require("lead_days").double(in: 0.1...365)
@@ -136,6 +142,7 @@ package enum RuleFile {
         near.sustainReadings = try map.require("sustain_readings").integer(in: 1...100)
         near.crossedReadings = try map.require("crossed_readings").integer(in: 1...100)
         near.spacingMinutes = try map.require("spacing_minutes").double(in: 0...10_080)
+        near.fastDrop = try map[optional: "fast_drop"]?.double(in: 1e-6...1e12)
         return near
     }
 

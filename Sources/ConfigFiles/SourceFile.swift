@@ -270,7 +270,7 @@ package enum SourceFile {
         }
         return SourceExample(
             file: item.file,
-            line: item.node.mark?.line ?? 0,
+            line: item.line,
             topic: try map.require("topic").string(),
             payload: try map.require("payload").string(),
             gives: gives

@@ -42,12 +42,14 @@ struct YAMLValue {
         }
     }
 
+    /// Where the node begins; 0 where that is unknown.
+    var line: Int { node.mark?.line ?? 0 }
+
     func failure(_ message: String) -> ConfigError {
-        let mark = node.mark
-        return ConfigError(
+        ConfigError(
             file: file,
-            line: mark?.line ?? 0,
-            column: mark?.column ?? 0,
+            line: line,
+            column: node.mark?.column ?? 0,
             message: message
         )
     }

@@ -13,9 +13,13 @@ package struct Assembly: Sendable {
     package var sources: [Source]
     package var sourceExamples: [SourceExample]
     package var rules: [Rule]
+    /// Empty until `loadRuleTests`.
+    package var ruleTests: [RuleTest] = []
     package var jobs: [Job]
     package var stations: [Station]
     package var registry: [RegistryRow]
+    /// Limits of single vehicles, by name.
+    package var limits: [String: [VehicleLimit]]
 
     /// Reads every file the settings name.
     /// - Throws: `ConfigError` with file and line.
@@ -28,12 +32,10 @@ package struct Assembly: Sendable {
         )
         jobs = try StationFile.loadJobs("\(settings.stations)/catalogue.yaml")
         stations = try StationFile.loadStations("\(settings.stations)/stations.yaml")
-        rules = try RuleFile.load(
-            folder: settings.rules,
-            catalogue: catalogue,
-            jobs: Set(jobs.map(\.code))
-        )
+        rules = []
         registry = settings.registry.isEmpty ? [] : try RegistryFile.load(settings.registry)
+        limits = [:]
+        try loadRules()
         let codes = Set(stations.map(\.code))
         for row in registry {
             guard let code = row.profile.station, !codes.contains(code) else { continue }
@@ -44,6 +46,31 @@ package struct Assembly: Sendable {
                 message: "vehicle '\(row.vehicle)': there is no station '\(code)'"
             )
         }
+    }
+
+    /// Reads rules and the limits of single vehicles anew; catalogue and jobs stay.
+    package mutating func loadRules() throws {
+        rules = try RuleFile.load(
+            folder: settings.rules,
+            catalogue: catalogue,
+            jobs: Set(jobs.map(\.code))
+        )
+        limits = [:]
+        if !settings.limits.isEmpty { try loadLimits(settings.limits) }
+    }
+
+    /// Reads the tests of the rules, which a running gateway does not need.
+    package mutating func loadRuleTests() throws {
+        ruleTests = try RuleTestFile.load(folder: settings.rules, catalogue: catalogue)
+    }
+
+    /// Takes the limits of single vehicles from a file; they must be of rules in force.
+    package mutating func loadLimits(_ path: String) throws {
+        limits = try LimitsFile.load(
+            path,
+            engine: RuleEngine(rules: rules, catalogue: catalogue),
+            catalogue: catalogue
+        )
     }
 
     /// How long readings are kept, by the settings.
@@ -65,6 +92,7 @@ package struct Assembly: Sendable {
             jobs: jobs,
             silentAfter: settings.silentAfterHours > 0
                 ? .hours(Int64(settings.silentAfterHours)) : nil,
+            limits: limits,
             tellsForecasts: tellsForecasts
         )
     }

@@ -17,6 +17,7 @@ package struct ReplayOptions: Sendable {
     package var configPath = "config/gateway.yaml"
     package var recordings: [String] = []
     package var vehiclesPath: String?
+    package var limitsPath: String?
     package var storePath: String?
     package var alertsPath: String?
     package var includesAlertChanges = false
@@ -36,6 +37,7 @@ package enum Replay {
     package static func run(_ options: ReplayOptions) throws {
         var assembly = try Assembly(configPath: options.configPath)
         if let path = options.vehiclesPath { assembly.registry = try RegistryFile.load(path) }
+        if let path = options.limitsPath { try assembly.loadLimits(path) }
         let readers = try options.recordings.map { try RecordingReader(path: $0) }
         let scratch = try ScratchFolder(unless: options.storePath)
         let store = try GatewayStore(

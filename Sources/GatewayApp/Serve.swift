@@ -149,11 +149,12 @@ package enum Serve {
         _ logger: Logger
     ) async throws {
         let settings = assembly.settings
+        let reload = RuleReload(assembly, core: core, logger: logger)
         let services = WebServices(
             core: core,
             reads: ReadStore(store),
             catalogue: assembly.catalogue,
-            rules: assembly.rules,
+            rules: { reload.rules },
             stations: assembly.stations,
             jobs: assembly.jobs,
             clock: clock,
@@ -183,7 +184,8 @@ package enum Serve {
         }
         var configuration = ServiceGroupConfiguration(
             services: [
-                .init(service: web), .init(service: StopIntake(core: core, source: source)),
+                .init(service: web), .init(service: ReloadOnSignal(reload: reload)),
+                .init(service: StopIntake(core: core, source: source)),
             ],
             gracefulShutdownSignals: [.sigterm, .sigint],
             logger: quiet

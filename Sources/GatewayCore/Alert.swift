@@ -21,6 +21,8 @@ package enum AlertOutcome: String, CaseIterable, Sendable {
     /// Nothing has been heard of the component for too long to call anybody about it.
     case noData = "no_data"
     case vehicleLeft = "vehicle_left"
+    /// No rule watches the component any more.
+    case superseded
 }
 
 /// A limit of one component of one vehicle that is near.
@@ -93,7 +95,7 @@ package struct Alert: Sendable, Equatable {
             alert: id,
             consequence: consequence,
             early: evidence.early ?? now,
-            isCrossed: evidence.isCrossed,
+            isCrossed: evidence.isCrossed || evidence.isFast,
             jobs: jobs
         )
     }
@@ -101,7 +103,7 @@ package struct Alert: Sendable, Equatable {
     func urgency(now: Timestamp) -> Urgency {
         consequence.urgency(
             untilEarly: ((evidence.early ?? now) - now).days,
-            isCrossed: evidence.isCrossed
+            isCrossed: evidence.isCrossed || evidence.isFast
         )
     }
 }

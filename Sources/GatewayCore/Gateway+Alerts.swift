@@ -53,12 +53,15 @@ extension Gateway {
     private mutating func raise(_ event: RuleEvent, _ vehicle: VehicleID) {
         let rule = engine.rule(ofSlot: event.slot)
         let component = engine.component(ofSlot: event.slot)
+        // A value that falls away at once is a matter of safety, whatever its slow decline is.
+        let consequence = event.evidence.isFast ? .safety : rule.consequence
         unit.counts.alertsRaised += 1
         log(event, vehicle, .raise)
         if var alert = liveAlert(event, vehicle) {
             alert.evidence = event.evidence
             alert.sentence = sentence(event, vehicle)
             alert.ruleVersion = rule.version
+            alert.consequence = consequence
             if alert.state == .recovered {
                 alert.flapCount += 1
                 alert.due = nil
@@ -80,7 +83,7 @@ extension Gateway {
             updatedAt: event.at,
             evidence: event.evidence,
             sentence: sentence(event, vehicle),
-            consequence: rule.consequence,
+            consequence: consequence,
             jobs: rule.jobs,
             flapCount: 0,
             suggestion: nil,

@@ -18,6 +18,7 @@ extension Gateway {
             case .discard(let ids):
                 unit.removedDeadLetters = ids
                 return .success(.deadLetters(removed: ids.count, accepted: 0, rejected: 0))
+            case .reload(let set, let actor): return .success(reload(set, actor: actor))
             case .note(let occurrence):
                 record(.gateway, 0, from: "", occurrence.rawValue, to: "", by: "gateway")
                 return .success(.noted)

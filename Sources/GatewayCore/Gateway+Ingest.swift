@@ -310,6 +310,7 @@ extension Gateway {
         guard vehicles.count < Limits.vehiclesMax else { throw Rejection(.tooManyVehicles, at: 0) }
         let vehicle = VehicleID(index: UInt32(names.intern(name)))
         vehicles.append(VehicleEntry(firstSeenAt: now, lastHeardAt: now))
+        adopt(VehicleProfile(), for: vehicle)
         scheduleSilence(vehicle)
         writeRow(of: vehicle)
         return vehicle
@@ -332,7 +333,8 @@ extension Gateway {
         engine.refer(
             to: VehicleReference(
                 placardFrontKilopascals: profile.placardFrontKilopascals,
-                placardRearKilopascals: profile.placardRearKilopascals
+                placardRearKilopascals: profile.placardRearKilopascals,
+                limits: limits.isEmpty ? [] : limits[name(of: vehicle)] ?? []
             ),
             &vehicles[index].rules
         )

@@ -130,6 +130,7 @@ extension Gateway {
             scheduleForecasts(vehicle)
             if vehicles[index].isSilent { silentCount += 1 } else { scheduleSilence(vehicle) }
         }
+        _ = supersede()
         missingPackets = vehicles.reduce(0) { $0 + $1.windows.reduce(0) { $0 + $1.missing } }
     }
 
@@ -138,7 +139,8 @@ extension Gateway {
         _ bytes: [UInt8]
     ) throws(CheckpointError) {
         var reader = ByteReader(bytes)
-        let rules = try engine.decode(&reader)
+        let limits = limits.isEmpty ? [] : limits[name(of: vehicle)] ?? []
+        let rules = try engine.decode(&reader, limits: limits)
         var windows: [SequenceWindow] = []
         for _ in 0..<(try reader.count()) { windows.append(try SequenceWindow(from: &reader)) }
         var recentPackets: [UInt64] = []

@@ -37,7 +37,9 @@ package struct Gateway: Sendable {
     /// How late a forecast's timer may be: nothing against a lead of days.
     private static let timerSlack = Milliseconds.minutes(30)
 
-    package let engine: RuleEngine
+    package internal(set) var engine: RuleEngine
+    /// Limits of single vehicles, by name.
+    var limits: [String: [VehicleLimit]]
     package let planner: VisitPlanner
     package let stations: [Station]
     let catalogue: Catalogue
@@ -80,11 +82,13 @@ package struct Gateway: Sendable {
         stations: [Station],
         jobs: [Job],
         silentAfter: Milliseconds? = nil,
+        limits: [String: [VehicleLimit]] = [:],
         tellsForecasts: Bool = false
     ) {
         precondition(!stations.isEmpty, "The gateway books visits, so it needs a station.")
         self.catalogue = catalogue
         self.silentAfter = silentAfter
+        self.limits = limits
         self.tellsForecasts = tellsForecasts
         placardSignals = ["Row1", "Row2"].map {
             catalogue.find(path: "Private.Chassis.Axle.\($0).Tire.PlacardPressure")
@@ -234,7 +238,7 @@ package struct Gateway: Sendable {
     private mutating func scheduleMidnight(after instant: Timestamp) {
         let day = instant.milliseconds.dividedFloor(by: Milliseconds.days(Int64(1)).rawValue)
         let due = Timestamp(milliseconds: 0) + .days(day + 1)
-        timers.insert(TimerQueue.Entry(due: due, kind: .forecastsTold, record: 0, detail: 0))
+        timers.insert(TimerQueue.Entry(due: due, kind: .forecastsTold, record: 0))
     }
 
     private mutating func tellForecasts() {

@@ -1,4 +1,5 @@
 package import Decoding
+package import Rules
 package import Telemetry
 package import Workshop
 
@@ -64,6 +65,8 @@ package enum Command: Sendable, Equatable {
     case reingest([StoredPacket])
     /// Forgets dead letters.
     case discard([Int64])
+    /// Puts other rules and limits in force.
+    case reload(RuleSet, actor: String)
     /// Something befell the gateway itself that its history should hold.
     case note(Occurrence)
 }
@@ -96,6 +99,20 @@ package enum Answer: Sendable, Equatable {
     /// Dead letters that are gone; of those taken in again, readings accepted and still rejected.
     case deadLetters(removed: Int, accepted: Int, rejected: Int)
     case noted
+    /// Rules in force now, and alerts that ended because no rule watches their component.
+    case reloaded(rules: Int, superseded: Int)
+}
+
+/// Rules, and the limits of single vehicles that go with them.
+package struct RuleSet: Sendable, Equatable {
+    package var rules: [Rule]
+    /// By vehicle; slots are those of an engine of `rules`.
+    package var limits: [String: [VehicleLimit]]
+
+    package init(rules: [Rule], limits: [String: [VehicleLimit]]) {
+        self.rules = rules
+        self.limits = limits
+    }
 }
 
 /// What the core can be given.

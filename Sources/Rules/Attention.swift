@@ -42,6 +42,8 @@ struct Attention: Equatable, Sendable {
 
     var isRaised = false
     var isCrossed = false
+    /// Whether the reading that raised the alert had fallen away from what was expected of it.
+    var isFast = false
     var near = RunCount()
     var crossed = RunCount()
     var recovered = RunCount()
@@ -67,6 +69,7 @@ struct Attention: Equatable, Sendable {
     mutating func raise(margin: Float) {
         isRaised = true
         isCrossed = false
+        isFast = false
         minimum = margin
         recovered = RunCount()
         clearSince = nil
@@ -118,6 +121,7 @@ struct Attention: Equatable, Sendable {
     func encode(into writer: inout ByteWriter) {
         writer.put(isRaised)
         writer.put(isCrossed)
+        writer.put(isFast)
         for run in [near, crossed, recovered] { run.encode(into: &writer) }
         writer.put(service.level)
         service.at.encode(into: &writer)
@@ -139,6 +143,7 @@ struct Attention: Equatable, Sendable {
     init(from reader: inout ByteReader) throws(CheckpointError) {
         isRaised = try reader.flag()
         isCrossed = try reader.flag()
+        isFast = try reader.flag()
         near = try RunCount(from: &reader)
         crossed = try RunCount(from: &reader)
         recovered = try RunCount(from: &reader)

@@ -132,6 +132,8 @@ package struct ComponentState: Sendable, Equatable {
         }
         let value = Float(measurement.value)
         noteReading(observedAt, value)
+        let drop =
+            filter.level + filter.slope * max(0, CompactInstant(observedAt) - filter.time) - margin
         let step = filter.update(
             at: CompactInstant(observedAt),
             margin: margin,
@@ -152,6 +154,9 @@ package struct ComponentState: Sendable, Equatable {
         }
         if let change = compareWithLimit(observedAt, margin: margin, now: now, rule, &attention) {
             changes.append(change)
+        }
+        if changes.contains(.raised), let fast = rule.near.fastDrop {
+            attention.isFast = Double(drop) >= fast
         }
         if !changes.isEmpty {
             attention.toldAt = CompactInstant(now)
@@ -258,6 +263,19 @@ package struct ComponentState: Sendable, Equatable {
         return .moved
     }
 
+    /// The attention with what is foreseen now in it, whatever was told.
+    func outlook(
+        now: Timestamp,
+        _ rule: RuleParameters,
+        _ attention: Attention
+    ) -> Attention {
+        guard filter.isStarted else { return attention }
+        var outlook = attention
+        outlook.published = nil
+        _ = publish(filter.daysToCrossing(ahead: ahead(now)), now: now, rule, &outlook)
+        return outlook
+    }
+
     /// The limit itself: met is met, with or without a trend.
     private mutating func compareWithLimit(
         _ observedAt: Timestamp,
@@ -334,7 +352,8 @@ package struct ComponentState: Sendable, Equatable {
             early: middle.map { max(min($0, now), $0 - halfWidth) },
             middle: middle,
             late: middle.map { $0 + halfWidth },
-            isCrossed: attention.isCrossed
+            isCrossed: attention.isCrossed,
+            isFast: attention.isFast
         )
     }
 

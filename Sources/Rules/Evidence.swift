@@ -21,6 +21,8 @@ package struct Evidence: Sendable, Equatable {
     package var middle: Timestamp?
     package var late: Timestamp?
     package var isCrossed: Bool
+    /// Whether the value fell away at once: stop and check.
+    package var isFast: Bool
 
     package init(
         limit: Double,
@@ -35,7 +37,8 @@ package struct Evidence: Sendable, Equatable {
         early: Timestamp?,
         middle: Timestamp?,
         late: Timestamp?,
-        isCrossed: Bool
+        isCrossed: Bool,
+        isFast: Bool
     ) {
         self.limit = limit
         self.isLimitAssumed = isLimitAssumed
@@ -50,6 +53,7 @@ package struct Evidence: Sendable, Equatable {
         self.middle = middle
         self.late = late
         self.isCrossed = isCrossed
+        self.isFast = isFast
     }
 }
 

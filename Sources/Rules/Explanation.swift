@@ -20,7 +20,9 @@ package enum Explanation {
         at now: Timestamp,
         zone: ZoneOffsets
     ) -> Bilingual {
-        let text = evidence.isCrossed || evidence.middle == nil ? rule.crossedText : rule.nearText
+        let isMet = evidence.isCrossed || evidence.middle == nil
+        let text =
+            (evidence.isFast ? rule.fastText : nil) ?? (isMet ? rule.crossedText : rule.nearText)
         func render(_ template: String, _ language: Language) -> String {
             fill(template) {
                 value(

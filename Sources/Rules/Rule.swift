@@ -84,6 +84,10 @@ package struct NearCondition: Sendable, Equatable {
     /// device that samples each second has not seen more than one that samples each minute.
     package var spacingMinutes = 0.0
 
+    /// A reading this far below what was expected of it makes the alert that it raises a fast loss:
+    /// stop and check, instead of a visit some day; in the signal's unit, nil for no such thing.
+    package var fastDrop: Double?
+
     package init() {}
 }
 
@@ -190,6 +194,8 @@ package struct Rule: Sendable, Equatable {
     package var usable: ClosedRange<Double>
     package var nearText: Bilingual
     package var crossedText: Bilingual
+    /// What a fast loss is told with; present where `near.fastDrop` is.
+    package var fastText: Bilingual?
 
     package init(
         id: String,
@@ -208,7 +214,8 @@ package struct Rule: Sendable, Equatable {
         readingOffset: Double,
         usable: ClosedRange<Double>,
         nearText: Bilingual,
-        crossedText: Bilingual
+        crossedText: Bilingual,
+        fastText: Bilingual?
     ) {
         self.id = id
         self.version = version
@@ -227,5 +234,6 @@ package struct Rule: Sendable, Equatable {
         self.usable = usable
         self.nearText = nearText
         self.crossedText = crossedText
+        self.fastText = fastText
     }
 }

@@ -383,8 +383,14 @@ package struct RuleEngine: Sendable {
         now: Timestamp,
         _ vehicle: VehicleState
     ) -> [(slot: Int, evidence: Evidence)] {
-        zip(vehicle.slotsInUse, vehicle.parts).map { slot, part in
-            (slot, part.component.evidence(now: now, rule: slots[slot].parameters))
+        vehicle.slotsInUse.enumerated().map { place, slot in
+            let part = vehicle.parts[place]
+            let attention = part.component.outlook(
+                now: now,
+                slots[slot].parameters,
+                vehicle.attentions[slot]
+            )
+            return (slot, event(.refreshed, slot, now, part, vehicle.reference, attention).evidence)
         }
     }
 
@@ -440,6 +446,7 @@ package struct RuleEngine: Sendable {
         ofSlot slot: Int,
         _ reference: VehicleReference
     ) -> (limit: Double, isAssumed: Bool) {
+        for own in reference.limits where own.slot == slot { return (own.value, false) }
         switch slots[slot].limit {
         case .absolute(let value): return (value, false)
         case .fractionOfPlacard(let fraction, let assumed):

@@ -8,7 +8,7 @@ package import Telemetry
 extension RuleEngine {
     /// Raised whenever the layout below changes; an older layout is refused, and the caller starts
     /// that vehicle afresh.
-    private static let layoutVersion: UInt8 = 3
+    private static let layoutVersion: UInt8 = 4
 
     package func encode(_ vehicle: VehicleState, into writer: inout ByteWriter) {
         writer.put(RuleEngine.layoutVersion)
@@ -34,12 +34,17 @@ extension RuleEngine {
         }
     }
 
-    package func decode(_ reader: inout ByteReader) throws(CheckpointError) -> VehicleState {
+    /// Reads a checkpoint of a vehicle for which `limits` hold today.
+    package func decode(
+        _ reader: inout ByteReader,
+        limits: [VehicleLimit] = []
+    ) throws(CheckpointError) -> VehicleState {
         guard try reader.byte() == RuleEngine.layoutVersion else { throw reader.failure() }
         var vehicle = VehicleState()
         vehicle.trip = try TripContext(from: &reader)
         vehicle.reference.placardFrontKilopascals = try reader.optionalDouble()
         vehicle.reference.placardRearKilopascals = try reader.optionalDouble()
+        vehicle.reference.limits = limits
         vehicle.flushDue = try reader.timestamp()
         for _ in 0..<(try reader.count()) {
             let observedAt = try reader.timestamp()

@@ -1,13 +1,32 @@
 package import Telemetry
 
-/// What a vehicle tells about itself, as far as rules refer to it.
+/// A limit of one vehicle that replaces its rule's.
+package struct VehicleLimit: Sendable, Equatable {
+    /// Place in `RuleEngine.slots`.
+    package var slot: Int
+    /// In the signal's unit, at the rule's reference conditions.
+    package var value: Double
+
+    package init(slot: Int, value: Double) {
+        self.slot = slot
+        self.value = value
+    }
+}
+
+/// What is known of a vehicle, as far as rules refer to it.
 package struct VehicleReference: Sendable, Equatable {
     package var placardFrontKilopascals: Double?
     package var placardRearKilopascals: Double?
+    package var limits: [VehicleLimit]
 
-    package init(placardFrontKilopascals: Double? = nil, placardRearKilopascals: Double? = nil) {
+    package init(
+        placardFrontKilopascals: Double? = nil,
+        placardRearKilopascals: Double? = nil,
+        limits: [VehicleLimit] = []
+    ) {
         self.placardFrontKilopascals = placardFrontKilopascals
         self.placardRearKilopascals = placardRearKilopascals
+        self.limits = limits
     }
 }
 

@@ -23,7 +23,8 @@ enum AlertRow {
             early: time("early_ms"),
             middle: time("middle_ms"),
             late: time("late_ms"),
-            isCrossed: row["is_crossed"]
+            isCrossed: row["is_crossed"],
+            isFast: row["is_fast"]
         )
         return Alert(
             id: AlertID(rawValue: row["id"]),

@@ -22,6 +22,11 @@ enum Migrations {
         migrator.registerMigration("004-aggregates") { database in
             try database.execute(sql: aggregates)
         }
+        migrator.registerMigration("005-fast-loss") { database in
+            try database.execute(
+                sql: "ALTER TABLE alert ADD COLUMN is_fast INTEGER NOT NULL DEFAULT 0"
+            )
+        }
         return migrator
     }
 

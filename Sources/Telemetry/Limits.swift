@@ -71,6 +71,8 @@ package enum Limits {
     package static let deadLetterDaysMax = 30
     /// Dead letters taken in again by one call: one commit, so about as many as a batch.
     package static let reingestLettersMax = 500
+    /// Values of one series of a rule test: a year, every five minutes.
+    package static let ruleTestValuesMax = 105_120
     /// Commands of advisors that may wait for the core; one more is refused as overloaded.
     package static let waitingCommandsMax = 256
     /// Open HTTP connections; more wait to be accepted.

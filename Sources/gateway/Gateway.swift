@@ -14,6 +14,7 @@ struct GatewayCommand: AsyncParsableCommand {
             """,
         subcommands: [
             ServeCommand.self, ReplayCommand.self, ExportCommand.self, SourcesCommand.self,
+            RulesCommand.self,
             QuarantineCommand.self, BrokerConfigCommand.self, DoctorCommand.self,
         ]
     )

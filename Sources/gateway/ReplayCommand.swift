@@ -16,6 +16,8 @@ struct ReplayCommand: ParsableCommand {
             Examples:
               gateway replay fleet.jsonl.gz
               gateway replay fleet.jsonl --vehicles vehicles.csv --alerts alerts.csv --summary json
+              gateway replay readings.jsonl --vehicles vehicles.csv --limits rules.csv \
+                --alerts alerts.csv --predictions predictions.csv
             """
     )
 
@@ -27,6 +29,9 @@ struct ReplayCommand: ParsableCommand {
 
     @Option(help: "CSV of vehicles and their reference values (placard pressure, station …).")
     var vehicles: String?
+
+    @Option(help: "CSV of limits of single vehicles: vehicle,component,signal,direction,threshold.")
+    var limits: String?
 
     @Option(help: "Keep the database in this new file instead of a scratch one.")
     var store: String?
@@ -60,6 +65,7 @@ struct ReplayCommand: ParsableCommand {
         options.recordings = recordings
         options.configPath = config
         options.vehiclesPath = vehicles
+        options.limitsPath = limits
         options.storePath = store
         options.alertsPath = alerts
         options.includesAlertChanges = alertChanges

@@ -146,9 +146,9 @@ struct ReplayTests {
         // 240 kPa less 2 a day is 180 on 31 March; a week before that, the range holds it.
         let told = try #require(rows.first { $0[2] == "2026-03-24T00:00:00Z" })
         #expect(told[4] <= "2026-03-31T00" && told[5] >= "2026-03-31T00", "\(told)")
-        // The wheel is mended on 31 March: nothing is foreseen for the days it was to be met in.
+        // The wheel is mended on 31 March: the limit is out of sight.
         let mended = try #require(rows.last)
-        #expect(mended[3].isEmpty || mended[4] > "2026-04-20", "\(mended)")
+        #expect(mended[3].isEmpty || mended[3] > "2026-06-01", "\(mended)")
     }
 
     @Test func gzipAndSeveralFilesReadAlike() async throws {

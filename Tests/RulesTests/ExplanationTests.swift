@@ -20,7 +20,8 @@ struct ExplanationTests {
             early: now + .days(5.6),
             middle: now + .days(7.1),
             late: now + .days(9.7),
-            isCrossed: isCrossed
+            isCrossed: isCrossed,
+            isFast: false
         )
     }
 

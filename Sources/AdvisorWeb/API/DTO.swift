@@ -114,6 +114,7 @@ struct AlertDTO: Encodable {
     var limit: Double
     var isLimitAssumed: Bool
     var isCrossed: Bool
+    var isFast: Bool
     var slopePerDay: Double
     var readings: Int
     var first: Point
@@ -134,6 +135,7 @@ struct AlertDTO: Encodable {
         limit = evidence.limit
         isLimitAssumed = evidence.isLimitAssumed
         isCrossed = evidence.isCrossed
+        isFast = evidence.isFast
         slopePerDay = evidence.slopePerDay
         readings = evidence.readings
         first = Point(at: "\(evidence.firstAt)", value: evidence.firstValue)

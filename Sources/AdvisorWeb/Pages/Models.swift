@@ -262,7 +262,7 @@ extension SuggestionModel.AlertModel {
         time: LocalTime,
         now: Timestamp
     ) async throws -> Self? {
-        guard let rule = services.rules.first(where: { $0.id == alert.ruleID }),
+        guard let rule = services.rules().first(where: { $0.id == alert.ruleID }),
             let component = rule.components.first(where: { $0.name == alert.component })
         else { return nil }
         let evidence = alert.evidence

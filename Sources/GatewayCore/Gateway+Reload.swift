@@ -1,0 +1,52 @@
+import Rules
+import Telemetry
+
+/// Rules and limits in force → others, without losing what was learnt.
+extension Gateway {
+    /// Puts other rules in force.
+    ///
+    /// What is remembered of a component goes over by rule id and component name, as in a
+    /// checkpoint; a moved limit moves the margin and keeps the slope. Alerts of what no rule
+    /// watches any more end as superseded.
+    /// - Precondition: every job the rules name is in the catalogue of jobs the core began with.
+    mutating func reload(_ set: RuleSet, actor: String) -> Answer {
+        let old = engine
+        engine = RuleEngine(rules: set.rules, catalogue: catalogue)
+        limits = set.limits
+        for index in vehicles.indices {
+            let vehicle = VehicleID(index: UInt32(index))
+            var writer = ByteWriter()
+            old.encode(vehicles[index].rules, into: &writer)
+            var reader = ByteReader(writer.bytes)
+            do throws(CheckpointError) {
+                vehicles[index].rules = try engine.decode(
+                    &reader,
+                    limits: limits[name(of: vehicle)] ?? []
+                )
+            } catch {
+                preconditionFailure("A state reads as it was written.")
+            }
+            vehicles[index].forecastDue = .distantFuture
+            scheduleForecasts(vehicle)
+        }
+        record(.gateway, 0, from: "", "rules_reloaded", to: "", by: actor)
+        return .reloaded(rules: set.rules.count, superseded: supersede())
+    }
+
+    /// Ends the alerts of what no rule watches; returns how many.
+    mutating func supersede() -> Int {
+        let watched = Set(
+            engine.slots.indices.map {
+                "\(engine.rule(ofSlot: $0).id)/\(engine.component(ofSlot: $0).name)"
+            }
+        )
+        let gone = alerts.values.filter { !watched.contains("\($0.ruleID)/\($0.component)") }
+            .sorted { $0.id.rawValue < $1.id.rawValue }
+        for var alert in gone {
+            close(&alert, "superseded", .superseded, by: "system")
+            write(alert)
+            replan(alert.vehicle)
+        }
+        return gone.count
+    }
+}

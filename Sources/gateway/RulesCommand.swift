@@ -1,0 +1,67 @@
+import ArgumentParser
+import Foundation
+import GatewayApp
+
+/// `gateway rules`: rules and their tests, checked without a broker or a database.
+struct RulesCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "rules",
+        abstract: "Checks and tests the rules of config/rules.",
+        discussion: """
+            Examples:
+              gateway rules check
+              gateway rules test
+              gateway rules test --filter leak
+            """,
+        subcommands: [Check.self, Test.self]
+    )
+
+    struct Settings: ParsableArguments {
+        @Option(help: "Settings; paths inside are relative to that file.")
+        var config = "config/gateway.yaml"
+
+        func assembly() throws -> Assembly {
+            do {
+                var assembly = try Assembly(configPath: config)
+                try assembly.loadRuleTests()
+                return assembly
+            } catch { throw failure(error) }
+        }
+    }
+
+    struct Check: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Reads rules, limits and rule tests; says what is wrong, and where."
+        )
+
+        @OptionGroup var settings: Settings
+
+        func run() throws {
+            let assembly = try settings.assembly()
+            for line in RuleTrial.list(assembly) { print(line) }
+            for rule in RuleTrial.untested(assembly) {
+                print("warning: no test expects an alert of '\(rule)'")
+            }
+            print("\(assembly.rules.count) rules, \(assembly.ruleTests.count) tests: read")
+        }
+    }
+
+    struct Test: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Runs config/rules/*.test.yaml through the engine.",
+            discussion: "Exit code 1 when a test fails; each failure names file and line."
+        )
+
+        @OptionGroup var settings: Settings
+
+        @Option(help: "Only tests whose name contains this.")
+        var filter: String?
+
+        func run() throws {
+            let (tests, failures) = RuleTrial.test(try settings.assembly(), filter: filter)
+            for failure in failures { print(failure) }
+            print("\(tests) tests, \(failures.count) failed")
+            if !failures.isEmpty { throw ExitCode.failure }
+        }
+    }
+}
