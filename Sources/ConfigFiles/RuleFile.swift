@@ -21,15 +21,25 @@ package enum RuleFile {
             )
         }
         var rules: [Rule] = []
-        for file in files {
-            let root = try YAMLValue.load("\(folder)/\(file)").mapping(keys: ["rules"])
-            for item in try root.require("rules").list() {
-                let rule = try rule(item, catalogue: catalogue, jobs: jobs)
-                guard !rules.contains(where: { $0.id == rule.id }) else {
-                    throw item.failure("the rule id '\(rule.id)' is used twice")
-                }
-                rules.append(rule)
+        func add(_ rule: Rule, _ item: YAMLValue) throws {
+            guard !rules.contains(where: { $0.id == rule.id }) else {
+                throw item.failure("the rule id '\(rule.id)' is used twice")
             }
+            rules.append(rule)
+        }
+        var composites: [YAMLValue] = []
+        for file in files {
+            let root = try YAMLValue.load("\(folder)/\(file)")
+                .mapping(keys: ["rules", "composites"])
+            for item in try root[optional: "rules"]?.list() ?? [] {
+                try add(try rule(item, catalogue: catalogue, jobs: jobs), item)
+            }
+            composites += try root[optional: "composites"]?.list() ?? []
+        }
+        // They refer to components of any file, so they come last.
+        let plain = rules
+        for item in composites {
+            try add(try composite(item, over: plain, catalogue: catalogue, jobs: jobs), item)
         }
         return rules
     }
@@ -47,16 +57,6 @@ package enum RuleFile {
         let usable = try map.require("usable").list()
         guard usable.count == 2, try usable[0].double() < usable[1].double() else {
             throw try map.require("usable").failure("two numbers were expected: [lowest, highest]")
-        }
-        let jobs = try map.require("jobs").list().map { item in
-            let code = try item.string()
-            guard known.contains(code) else {
-                throw item.failure("'\(code)' is not in the service catalogue")
-            }
-            return code
-        }
-        guard !jobs.isEmpty else {
-            throw try map.require("jobs").failure("a rule needs at least one job")
         }
         let near = try near(map.require("near"))
         let fastText = try map[optional: "fast_text"].map(template)
@@ -80,13 +80,25 @@ package enum RuleFile {
             clear: try clear(map.require("clear")),
             estimator: try estimator(map.require("estimator")),
             display: try display(map.require("display")),
-            jobs: jobs,
+            jobs: try jobs(map.require("jobs"), known: known),
             readingOffset: try map[optional: "reading_offset"]?.double() ?? 0,
             usable: try usable[0].double()...usable[1].double(),
             nearText: try template(map.require("near_text")),
             crossedText: try template(map.require("crossed_text")),
             fastText: fastText
         )
+    }
+
+    static func jobs(_ item: YAMLValue, known: Set<String>) throws -> [String] {
+        let jobs = try item.list().map { item in
+            let code = try item.string()
+            guard known.contains(code) else {
+                throw item.failure("'\(code)' is not in the service catalogue")
+            }
+            return code
+        }
+        guard !jobs.isEmpty else { throw item.failure("a rule needs at least one job") }
+        return jobs
     }
 
     private static func component(
@@ -180,7 +192,7 @@ package enum RuleFile {
         return constants
     }
 
-    private static func display(_ item: YAMLValue) throws -> Display {
+    static func display(_ item: YAMLValue) throws -> Display {
         let map = try item.mapping(keys: ["unit", "factor", "decimals", "slope_decimals"])
         var display = Display(unit: try bilingual(map.require("unit")))
         display.factor = try map.require("factor").double()
@@ -197,7 +209,7 @@ package enum RuleFile {
         )
     }
 
-    private static func template(_ item: YAMLValue) throws -> Bilingual {
+    static func template(_ item: YAMLValue) throws -> Bilingual {
         let text = try bilingual(item)
         for name in Explanation.names(in: text.zh) + Explanation.names(in: text.en)
         where !Explanation.placeholders.contains(name) {

@@ -18,11 +18,13 @@ package enum RuleTrial {
         assembly.rules.map { rule in
             let components = rule.components.map(\.name).joined(separator: " ")
             let limit =
-                switch rule.limit {
-                case .absolute(let value): "\(value)"
-                case .fractionOfPlacard(let fraction, _): "\(fraction) of the placard pressure"
+                switch (rule.condition, rule.limit) {
+                case (.some, _): "condition"
+                case (nil, .absolute(let value)): "\(rule.direction.rawValue) \(value)"
+                case (nil, .fractionOfPlacard(let fraction, _)):
+                    "\(rule.direction.rawValue) \(fraction) of the placard pressure"
                 }
-            return "\(rule.id) v\(rule.version)   \(rule.direction.rawValue) \(limit)   "
+            return "\(rule.id) v\(rule.version)   \(limit)   "
                 + "\(rule.consequence.rawValue)   \(components)"
         }
     }

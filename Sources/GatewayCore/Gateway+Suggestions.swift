@@ -16,8 +16,13 @@ extension Gateway {
     mutating func replan(_ vehicle: VehicleID) {
         let entry = vehicles[Int(vehicle.index)]
         let live = entry.suggestion.flatMap { suggestions[$0] }
-        let causes = entry.alerts.compactMap { alerts[$0] }.filter {
+        let plannable = entry.alerts.compactMap { alerts[$0] }.filter {
             $0.state == .open || ($0.state == .planned && $0.suggestion == live?.id)
+        }
+        // An add-on, one a visit and the last of its jobs, rides along and makes no visit itself.
+        var causes = plannable.filter { !addOnRules.contains($0.ruleID) }
+        if !causes.isEmpty, let addOn = plannable.first(where: { addOnRules.contains($0.ruleID) }) {
+            causes.append(addOn)
         }
         guard !causes.isEmpty else {
             if var live { withdraw(&live) }

@@ -37,7 +37,11 @@ package struct Gateway: Sendable {
     /// How late a forecast's timer may be: nothing against a lead of days.
     private static let timerSlack = Milliseconds.minutes(30)
 
-    package internal(set) var engine: RuleEngine
+    package internal(set) var engine: RuleEngine {
+        didSet { addOnRules = Gateway.addOns(of: engine) }
+    }
+    /// Rules whose alerts make no visit of their own.
+    private(set) var addOnRules: Set<String>
     /// Limits of single vehicles, by name.
     var limits: [String: [VehicleLimit]]
     package let planner: VisitPlanner
@@ -94,6 +98,7 @@ package struct Gateway: Sendable {
             catalogue.find(path: "Private.Chassis.Axle.\($0).Tire.PlacardPressure")
         }
         engine = RuleEngine(rules: rules, catalogue: catalogue)
+        addOnRules = Gateway.addOns(of: engine)
         planner = VisitPlanner(catalogue: jobs)
         decoder = PayloadDecoder(catalogue: catalogue)
         sourceDecoder = SourceDecoder(sources: sources, catalogue: catalogue)
@@ -111,6 +116,10 @@ package struct Gateway: Sendable {
         }
         self.stations = stations
         calendars = stations.map { StationCalendar(bays: $0.bays.count) }
+    }
+
+    private static func addOns(of engine: RuleEngine) -> Set<String> {
+        Set(engine.rules.filter(\.isAddOn).map(\.id))
     }
 
     package var vehicleCount: Int { vehicles.count }
@@ -211,7 +220,7 @@ package struct Gateway: Sendable {
     mutating func scheduleForecasts(_ vehicle: VehicleID) {
         let index = Int(vehicle.index)
         // An entry that comes a little later serves too: forecasts move with every reading.
-        guard let due = vehicles[index].rules.nextTimer,
+        guard let due = engine.nextTimer(of: vehicles[index].rules),
             vehicles[index].forecastDue > due + Gateway.timerSlack
         else { return }
         vehicles[index].forecastDue = due
@@ -222,12 +231,7 @@ package struct Gateway: Sendable {
         let index = Int(timer.record)
         guard vehicles[index].forecastDue == timer.due else { return }
         vehicles[index].forecastDue = .distantFuture
-        var events: [RuleEvent] = []
-        for slot in vehicles[index].rules.slotsInUse {
-            if let event = engine.fireTimer(slot: slot, now: now, &vehicles[index].rules) {
-                events.append(event)
-            }
-        }
+        let events = engine.fireTimers(now: now, &vehicles[index].rules)
         let vehicle = VehicleID(index: UInt32(index))
         scheduleForecasts(vehicle)
         guard !events.isEmpty else { return }

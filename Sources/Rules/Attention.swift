@@ -50,7 +50,7 @@ struct Attention: Equatable, Sendable {
     var service = TrendFilter.PendingService()
     /// Lowest margin since the raise.
     var minimum: Float = .infinity
-    /// Since when the crossing has been out of sight.
+    /// Since when what is raised, or not, has no longer been so.
     var clearSince: Timestamp?
     /// The date last told.
     var published: Timestamp?
@@ -63,7 +63,8 @@ struct Attention: Equatable, Sendable {
 
     /// Whether there is nothing to remember.
     var isIdle: Bool {
-        !isRaised && near.count == 0 && crossed.count == 0 && service.count == 0 && unjoined == nil
+        !isRaised && near.count == 0 && crossed.count == 0 && service.count == 0
+            && clearSince == nil && unjoined == nil
     }
 
     mutating func raise(margin: Float) {
@@ -80,6 +81,7 @@ struct Attention: Equatable, Sendable {
     mutating func clear() {
         isRaised = false
         isCrossed = false
+        clearSince = nil
         crossed = RunCount()
         near = RunCount()
     }

@@ -263,6 +263,12 @@ package struct ComponentState: Sendable, Equatable {
         return .moved
     }
 
+    /// Days from `now` until the median crossing: 0 when crossed, nil when none is in sight.
+    func daysToCrossing(now: Timestamp) -> Double? {
+        guard filter.isStarted else { return nil }
+        return filter.daysToCrossing(ahead: ahead(now)).map { Double($0) }
+    }
+
     /// The attention with what is foreseen now in it, whatever was told.
     func outlook(
         now: Timestamp,

@@ -196,6 +196,12 @@ package struct Rule: Sendable, Equatable {
     package var crossedText: Bilingual
     /// What a fast loss is told with; present where `near.fastDrop` is.
     package var fastText: Bilingual?
+    /// What a composite rule asks for, instead of a limit of a component's own.
+    package var condition: Condition?
+    /// Hours for which the condition must hold.
+    package var holdHours = 0.0
+    /// Whether the rule adds its jobs to a visit that has another cause, and makes none itself.
+    package var isAddOn = false
 
     package init(
         id: String,

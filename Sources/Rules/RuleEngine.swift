@@ -20,11 +20,17 @@ package struct RuleEngine: Sendable {
     }
 
     /// What a signal is to a slot; plain numbers, because every reading asks.
-    private struct Use: Sendable {
+    struct Use: Sendable {
         enum Role: UInt8, Sendable {
             case value
             case companion
             case ambient
+            /// Tells how the vehicle is driven.
+            case speed
+            /// A condition asks for the newest value; the slot is the place among `watched`.
+            case watched
+
+            var isOfComponent: Bool { self == .value || self == .companion }
         }
 
         var role: Role
@@ -34,9 +40,13 @@ package struct RuleEngine: Sendable {
     package let rules: [Rule]
     package let slots: [Slot]
     /// The uses of all signals, one after the other, and where each signal's begin.
-    private let uses: [Use]
-    private let firstUse: [Int]
-    private let opensTrip: [Bool]
+    let uses: [Use]
+    let firstUse: [Int]
+    let opensTrip: [Bool]
+    /// Slots of composite rules, and the signals their conditions ask for.
+    let composites: [Int]
+    let watched: [SignalID]
+    let asksForHabits: Bool
     /// The order in which readings of one instant are used, by signal: what tells of a trip first,
     /// then temperatures of components, then values.
     let order: [UInt32]
@@ -51,7 +61,9 @@ package struct RuleEngine: Sendable {
         var uses = [[Use]](repeating: [], count: catalogue.signals.count)
         for (ruleIndex, rule) in rules.enumerated() {
             for (index, component) in rule.components.enumerated() {
-                uses[Int(component.signal.index)].append(Use(role: .value, slot: slots.count))
+                if rule.condition == nil {
+                    uses[Int(component.signal.index)].append(Use(role: .value, slot: slots.count))
+                }
                 if let companion = component.companion {
                     uses[Int(companion.index)].append(Use(role: .companion, slot: slots.count))
                 }
@@ -66,6 +78,18 @@ package struct RuleEngine: Sendable {
                     )
                 )
             }
+        }
+        composites = slots.indices.filter { rules[slots[$0].rule].condition != nil }
+        let facts = rules.compactMap(\.condition).flatMap(\.facts).map(\.quantity)
+        asksForHabits = facts.contains { if case .share = $0 { true } else { false } }
+        var watched: [SignalID] = []
+        for case .value(let signal) in facts where !watched.contains(signal) {
+            uses[Int(signal.index)].append(Use(role: .watched, slot: watched.count))
+            watched.append(signal)
+        }
+        self.watched = watched
+        if asksForHabits, let speed = catalogue.find(path: "Vehicle.Speed") {
+            uses[Int(speed.index)].append(Use(role: .speed, slot: 0))
         }
         var opensTrip = [Bool](repeating: false, count: catalogue.signals.count)
         if let ambient = catalogue.find(path: "Vehicle.Exterior.AirTemperature") {
@@ -96,286 +120,6 @@ package struct RuleEngine: Sendable {
         rules[slots[slot].rule].components[slots[slot].component]
     }
 
-    // MARK: Readings
-
-    /// What to do after a reading was told to wait.
-    package enum Waiting: Sendable, Equatable {
-        /// It is the first to wait: flush the vehicle then.
-        case until(Timestamp)
-        /// Others wait already.
-        case further
-        /// No more can wait: flush the vehicle now.
-        case full
-    }
-
-    /// Lets a reading wait for its neighbours.
-    package func hold(
-        _ reading: Reading,
-        now: Timestamp,
-        _ vehicle: inout VehicleState
-    ) -> Waiting {
-        vehicle.held.append(
-            HeldReading(
-                observedAt: reading.observedAt,
-                value: Float(reading.value),
-                order: order[Int(reading.signal.index)]
-            )
-        )
-        guard vehicle.flushDue == .distantFuture else {
-            return vehicle.held.count >= Limits.heldReadingsMax ? .full : .further
-        }
-        vehicle.flushDue = now + Limits.holdMilliseconds
-        return .until(vehicle.flushDue)
-    }
-
-    /// What one flush works with beside the parts themselves.
-    private struct Moment {
-        var now: Timestamp
-        var reference: VehicleReference
-        var trip: TripContext
-        var attentions: AttentionList
-        var events: [RuleEvent] = []
-        /// Where the next slot is looked for first: readings come in the order of the slots.
-        var place = 0
-    }
-
-    /// Uses the readings that wait, in the order of their own times.
-    package func flush(now: Timestamp, _ vehicle: inout VehicleState) -> [RuleEvent] {
-        vehicle.flushDue = .distantFuture
-        var held: [HeldReading] = []
-        swap(&held, &vehicle.held)
-        HeldReading.sort(&held)
-        var moment = Moment(
-            now: now,
-            reference: vehicle.reference,
-            trip: vehicle.trip,
-            attentions: vehicle.attentions
-        )
-        vehicle.attentions = AttentionList()
-        var next = 0
-        while true {
-            next = use(held.span, from: next, vehicle.slots, vehicle.parts.mutableSpan, &moment)
-            guard next < held.count else { break }
-            let signal = held[next].signal
-            for place in firstUse[signal]..<firstUse[signal + 1] where uses[place].role != .ambient
-            {
-                vehicle.add(slot: uses[place].slot)
-            }
-        }
-        vehicle.trip = moment.trip
-        vehicle.attentions = moment.attentions
-        return moment.events
-    }
-
-    /// Uses readings from `first` on, up to one that tells of a component for the first time;
-    /// returns the place where it stopped.
-    private func use(
-        _ readings: Span<HeldReading>,
-        from first: Int,
-        _ slots: [UInt16],
-        _ parts: consuming MutableSpan<VehicleState.Part>,
-        _ moment: inout Moment
-    ) -> Int {
-        for index in first..<readings.count {
-            let reading = readings[index]
-            let signal = reading.signal
-            for place in firstUse[signal]..<firstUse[signal + 1] where uses[place].role != .ambient
-            {
-                guard find(uses[place].slot, slots, &moment) else { return index }
-            }
-            moment.trip.note(CompactInstant(reading.observedAt), opensTrip: opensTrip[signal])
-            for place in firstUse[signal]..<firstUse[signal + 1] {
-                let use = uses[place]
-                switch use.role {
-                case .ambient:
-                    moment.trip.ambient = reading.value
-                    moment.trip.ambientAt = CompactInstant(reading.observedAt)
-                case .companion:
-                    _ = find(use.slot, slots, &moment)
-                    noteTemperature(reading, use.slot, &parts[moment.place], &moment)
-                case .value:
-                    _ = find(use.slot, slots, &moment)
-                    noteValue(reading, use.slot, &parts[moment.place], &moment)
-                }
-            }
-        }
-        return readings.count
-    }
-
-    /// Sets the moment's place to that of a slot; false where the vehicle has none.
-    private func find(_ slot: Int, _ slots: [UInt16], _ moment: inout Moment) -> Bool {
-        if moment.place < slots.count, Int(slots[moment.place]) == slot { return true }
-        for place in slots.indices where Int(slots[place]) == slot {
-            moment.place = place
-            return true
-        }
-        return false
-    }
-
-    private func noteValue(
-        _ reading: HeldReading,
-        _ slot: Int,
-        _ part: inout VehicleState.Part,
-        _ moment: inout Moment
-    ) {
-        let observedAt = reading.observedAt
-        guard part.component.isNew(observedAt) else { return }
-        let measure = slots[slot].parameters.measure
-        if measure.needsFirstOfTrip, moment.trip.startedAt != .never,
-            part.component.filter.time >= moment.trip.startedAt
-        {
-            return
-        }
-        let value = Double(reading.value)
-        guard slots[slot].hasCompanion else {
-            let measurement = measure.measure(
-                value,
-                rule: slots[slot].parameters,
-                context: measure.needsContext
-                    ? moment.trip.context(at: CompactInstant(observedAt)) : ReadingContext()
-            )
-            return feed(observedAt, measurement, slot, &part, &moment)
-        }
-        if let waiting = takeUnjoined(slot, &part, &moment) {
-            feedWithoutTemperature(waiting, slot, &part, &moment)
-        }
-        if part.component.hasTemperatureSensor,
-            part.join.at == UInt32(truncatingIfNeeded: observedAt.milliseconds)
-        {
-            let celsius = part.join.celsius
-            return feed(observedAt, value, at: celsius, slot, &part, &moment)
-        }
-        let context = moment.trip.context(at: CompactInstant(observedAt))
-        let pending = Attention.Unjoined(
-            observedAt: observedAt,
-            value: value,
-            parkedHours: context.parkedHours,
-            ambient: context.ambient
-        )
-        guard part.component.hasTemperatureSensor else {
-            return feedWithoutTemperature(pending, slot, &part, &moment)
-        }
-        var attention = moment.attentions[slot]
-        attention.unjoined = pending
-        part.component.hasAttention = moment.attentions.keep(attention, ofSlot: slot)
-    }
-
-    private func noteTemperature(
-        _ reading: HeldReading,
-        _ slot: Int,
-        _ part: inout VehicleState.Part,
-        _ moment: inout Moment
-    ) {
-        part.component.hasTemperatureSensor = true
-        part.join = TemperatureJoin(
-            at: UInt32(truncatingIfNeeded: reading.observedAt.milliseconds),
-            celsius: reading.value
-        )
-        guard part.component.hasAttention,
-            moment.attentions[slot].unjoined?.observedAt == reading.observedAt,
-            let waiting = takeUnjoined(slot, &part, &moment)
-        else { return }
-        feed(waiting.observedAt, waiting.value, at: reading.value, slot, &part, &moment)
-    }
-
-    private func takeUnjoined(
-        _ slot: Int,
-        _ part: inout VehicleState.Part,
-        _ moment: inout Moment
-    ) -> Attention.Unjoined? {
-        guard part.component.hasAttention else { return nil }
-        var attention = moment.attentions[slot]
-        guard let waiting = attention.unjoined else { return nil }
-        attention.unjoined = nil
-        part.component.hasAttention = moment.attentions.keep(attention, ofSlot: slot)
-        return waiting
-    }
-
-    private func feed(
-        _ observedAt: Timestamp,
-        _ gauge: Double,
-        at celsius: Float,
-        _ slot: Int,
-        _ part: inout VehicleState.Part,
-        _ moment: inout Moment
-    ) {
-        guard slots[slot].parameters.usable.contains(gauge) else { return }
-        let deviation = Double(slots[slot].parameters.estimator.readingDeviation)
-        let measurement = Measurement(
-            value: Measure.coldPressure(gauge, at: Double(celsius)),
-            variance: deviation * deviation
-        )
-        feed(observedAt, measurement, slot, &part, &moment)
-    }
-
-    private func feedWithoutTemperature(
-        _ pending: Attention.Unjoined,
-        _ slot: Int,
-        _ part: inout VehicleState.Part,
-        _ moment: inout Moment
-    ) {
-        var context = ReadingContext()
-        context.parkedHours = pending.parkedHours
-        context.ambient = pending.ambient
-        let measurement = slots[slot].parameters.measure.measure(
-            pending.value,
-            rule: slots[slot].parameters,
-            context: context
-        )
-        feed(pending.observedAt, measurement, slot, &part, &moment)
-    }
-
-    private func feed(
-        _ observedAt: Timestamp,
-        _ measurement: Measurement?,
-        _ slot: Int,
-        _ part: inout VehicleState.Part,
-        _ moment: inout Moment
-    ) {
-        guard let measurement else { return }
-        let hadAttention = part.component.hasAttention
-        var attention = hadAttention ? moment.attentions[slot] : Attention()
-        let changes = part.component.update(
-            observedAt: observedAt,
-            now: moment.now,
-            measurement: measurement,
-            limit: limit(ofSlot: slot, moment.reference).limit,
-            rule: slots[slot].parameters,
-            &attention
-        )
-        for kind in changes {
-            moment.events.append(
-                event(kind, slot, moment.now, part, moment.reference, attention)
-            )
-        }
-        if hadAttention || !attention.isIdle {
-            part.component.hasAttention = moment.attentions.keep(attention, ofSlot: slot)
-        }
-    }
-
-    private func event(
-        _ kind: RuleEvent.Kind,
-        _ slot: Int,
-        _ now: Timestamp,
-        _ part: VehicleState.Part,
-        _ reference: VehicleReference,
-        _ attention: Attention
-    ) -> RuleEvent {
-        let (limit, isAssumed) = limit(ofSlot: slot, reference)
-        return RuleEvent(
-            kind: kind,
-            slot: slot,
-            at: now,
-            evidence: part.component.evidence(
-                now: now,
-                limit: limit,
-                isLimitAssumed: isAssumed,
-                rule: slots[slot].parameters,
-                attention
-            )
-        )
-    }
-
     // MARK: Forecasts
 
     /// What is foreseen of each component the vehicle has told of, alert or not.
@@ -396,31 +140,49 @@ package struct RuleEngine: Sendable {
 
     // MARK: Silence
 
+    /// When something comes true if nothing arrives until then.
+    package func nextTimer(of vehicle: VehicleState) -> Timestamp? {
+        var next = vehicle.nextTimer
+        for slot in composites where vehicle.trip.activeAt != .never {
+            for fact in rules[slots[slot].rule].condition?.facts ?? [] {
+                guard fact.quantity == .silentHours, !vehicle.attentions[slot].isRaised else {
+                    continue
+                }
+                let due = vehicle.trip.activeAt.timestamp + .days(fact.bound / 24)
+                next = next.map { min($0, due) } ?? due
+            }
+        }
+        return next
+    }
+
     /// Raises what was promised for a time at which nothing arrived.
-    package func fireTimer(
-        slot: Int,
-        now: Timestamp,
-        _ vehicle: inout VehicleState
-    ) -> RuleEvent? {
-        guard let place = vehicle.place(ofSlot: slot),
-            let due = vehicle.parts[place].component.timerDue, due <= now
-        else { return nil }
-        var attention = vehicle.attentions[slot]
-        vehicle.parts[place].component.fireTimer(
-            now: now,
-            slots[slot].parameters,
-            &attention
-        )
-        vehicle.keep(attention, at: place)
-        return event(.raised, slot, now, vehicle.parts[place], vehicle.reference, attention)
+    package func fireTimers(now: Timestamp, _ vehicle: inout VehicleState) -> [RuleEvent] {
+        var events: [RuleEvent] = []
+        for (place, slot) in vehicle.slotsInUse.enumerated() {
+            guard let due = vehicle.parts[place].component.timerDue, due <= now else { continue }
+            var attention = vehicle.attentions[slot]
+            vehicle.parts[place].component.fireTimer(
+                now: now,
+                slots[slot].parameters,
+                &attention
+            )
+            vehicle.keep(attention, at: place)
+            events.append(
+                event(.raised, slot, now, vehicle.parts[place], vehicle.reference, attention)
+            )
+        }
+        return events + judgeConditions(now: now, &vehicle)
     }
 
     /// Takes back a raise whose alert was closed for want of data.
     package func lower(slot: Int, _ vehicle: inout VehicleState) {
-        guard let place = vehicle.place(ofSlot: slot) else { return }
         var attention = vehicle.attentions[slot]
         attention.clear()
-        vehicle.keep(attention, at: place)
+        if let place = vehicle.place(ofSlot: slot) {
+            vehicle.keep(attention, at: place)
+        } else {
+            _ = vehicle.attentions.keep(attention, ofSlot: slot)
+        }
     }
 
     // MARK: Reference values

@@ -8,11 +8,17 @@ package import Telemetry
 extension RuleEngine {
     /// Raised whenever the layout below changes; an older layout is refused, and the caller starts
     /// that vehicle afresh.
-    private static let layoutVersion: UInt8 = 4
+    private static let layoutVersion: UInt8 = 5
 
     package func encode(_ vehicle: VehicleState, into writer: inout ByteWriter) {
         writer.put(RuleEngine.layoutVersion)
         vehicle.trip.encode(into: &writer)
+        vehicle.usage.encode(into: &writer)
+        writer.put(vehicle.watched.count)
+        for (signal, value) in zip(watched, vehicle.watched) {
+            writer.put(signalKeys[Int(signal.index)])
+            writer.put(value)
+        }
         writer.put(vehicle.reference.placardFrontKilopascals)
         writer.put(vehicle.reference.placardRearKilopascals)
         writer.put(vehicle.flushDue)
@@ -32,6 +38,12 @@ extension RuleEngine {
                 vehicle.attentions[slot].encode(into: &writer)
             }
         }
+        let raised = composites.filter { !vehicle.attentions[$0].isIdle }
+        writer.put(raised.count)
+        for slot in raised {
+            writer.put(slotKeys[slot])
+            vehicle.attentions[slot].encode(into: &writer)
+        }
     }
 
     /// Reads a checkpoint of a vehicle for which `limits` hold today.
@@ -42,6 +54,17 @@ extension RuleEngine {
         guard try reader.byte() == RuleEngine.layoutVersion else { throw reader.failure() }
         var vehicle = VehicleState()
         vehicle.trip = try TripContext(from: &reader)
+        vehicle.usage = try UsageProfile(from: &reader)
+        for _ in 0..<(try reader.count()) {
+            let key = try reader.unsigned()
+            let value = try reader.float()
+            guard let place = watched.firstIndex(where: { signalKeys[Int($0.index)] == key })
+            else { continue }
+            if vehicle.watched.isEmpty {
+                vehicle.watched = Array(repeating: .nan, count: watched.count)
+            }
+            vehicle.watched[place] = value
+        }
         vehicle.reference.placardFrontKilopascals = try reader.optionalDouble()
         vehicle.reference.placardRearKilopascals = try reader.optionalDouble()
         vehicle.reference.limits = limits
@@ -69,6 +92,12 @@ extension RuleEngine {
             component.shiftMargin(by: sign * (oldLimit - newLimit), &attention)
             component.hasAttention = vehicle.attentions.keep(attention, ofSlot: slot)
             found.append((slot, VehicleState.Part(component: component, join: join)))
+        }
+        for _ in 0..<(try reader.count()) {
+            let key = try reader.unsigned()
+            let attention = try Attention(from: &reader)
+            guard let slot = slotKeys.firstIndex(of: key) else { continue }
+            _ = vehicle.attentions.keep(attention, ofSlot: slot)
         }
         found.sort { $0.slot < $1.slot }
         vehicle.slots = found.map { UInt16($0.slot) }

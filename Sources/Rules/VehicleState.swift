@@ -32,6 +32,15 @@ package struct VehicleReference: Sendable, Equatable {
 
 /// When the vehicle last drove and parked, from the times of its readings alone; 24 bytes.
 struct TripContext: Equatable, Sendable {
+    /// A trip that is over.
+    struct Trip {
+        var seconds: UInt32
+        /// Before it began.
+        var parkedHours: Float
+        /// Last heard of during the trip, °C.
+        var ambient: Float?
+    }
+
     var activeAt = CompactInstant.never
     var startedAt = CompactInstant.never
     var parkedHours: Float?
@@ -40,14 +49,23 @@ struct TripContext: Equatable, Sendable {
 
     /// Source: `prediction.md` §6: a gap of over 6 minutes before an odometer or ambient reading,
     /// or of over 45 minutes before any, is a parking.
-    mutating func note(_ observedAt: CompactInstant, opensTrip: Bool) {
-        guard observedAt > activeAt else { return }
+    /// - Returns: the trip that the reading shows to be over.
+    mutating func note(_ observedAt: CompactInstant, opensTrip: Bool) -> Trip? {
+        guard observedAt > activeAt else { return nil }
+        defer { activeAt = observedAt }
         let gap = observedAt.seconds - activeAt.seconds
-        if gap > 6 * 60, activeAt != .never, opensTrip || gap > 45 * 60 {
-            parkedHours = Float(gap) / 3_600
-            startedAt = observedAt
+        guard gap > 6 * 60, activeAt != .never, opensTrip || gap > 45 * 60 else { return nil }
+        var trip: Trip?
+        if startedAt != .never {
+            trip = Trip(
+                seconds: activeAt.seconds - startedAt.seconds,
+                parkedHours: parkedHours ?? 0,
+                ambient: ambientAt >= startedAt ? ambient : nil
+            )
         }
-        activeAt = observedAt
+        parkedHours = Float(gap) / 3_600
+        startedAt = observedAt
+        return trip
     }
 
     func context(at observedAt: CompactInstant) -> ReadingContext {
@@ -147,6 +165,10 @@ package struct VehicleState: Equatable, Sendable {
     }
 
     var trip = TripContext()
+    /// Kept only where a rule asks for habits.
+    package internal(set) var usage = UsageProfile()
+    /// Newest values of the signals conditions ask for, in the engine's order; NaN before the first.
+    var watched: [Float] = []
     /// Slots of the engine that this vehicle uses, ascending, beside their states.
     var slots: [UInt16] = []
     var parts: [Part] = []
@@ -185,8 +207,8 @@ package struct VehicleState: Equatable, Sendable {
 
     package var slotsInUse: [Int] { slots.map(Int.init) }
 
-    /// When the first alert fires if nothing arrives until then.
-    package var nextTimer: Timestamp? {
+    /// When the first forecast comes true if nothing arrives until then.
+    var nextTimer: Timestamp? {
         var next: Timestamp?
         for place in parts.indices {
             guard let due = parts[place].component.timerDue else { continue }

@@ -165,9 +165,9 @@ struct TrendTests {
         let due = try #require(bench.vehicle.state(ofSlot: slot)?.timerDue)
         // 40 days left: within the lead of 30 days from day 10 on.
         #expect(abs((due - Fixtures.start).days - 10) < 0.1)
-        let event = bench.engine.fireTimer(slot: slot, now: due, &bench.vehicle)
-        #expect(event?.kind == .raised)
-        #expect(bench.engine.fireTimer(slot: slot, now: due, &bench.vehicle) == nil)
+        let events = bench.engine.fireTimers(now: due, &bench.vehicle)
+        #expect(events.map(\.kind) == [.raised])
+        #expect(bench.engine.fireTimers(now: due, &bench.vehicle).isEmpty)
     }
 
     /// What arrives together is used in the order of its own times, whatever the order of arrival.

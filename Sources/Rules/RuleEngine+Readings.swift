@@ -1,0 +1,297 @@
+package import Telemetry
+
+/// Readings that wait, sorted by their own times, and then used.
+extension RuleEngine {
+    /// What to do after a reading was told to wait.
+    package enum Waiting: Sendable, Equatable {
+        /// It is the first to wait: flush the vehicle then.
+        case until(Timestamp)
+        /// Others wait already.
+        case further
+        /// No more can wait: flush the vehicle now.
+        case full
+    }
+
+    /// Lets a reading wait for its neighbours.
+    package func hold(
+        _ reading: Reading,
+        now: Timestamp,
+        _ vehicle: inout VehicleState
+    ) -> Waiting {
+        vehicle.held.append(
+            HeldReading(
+                observedAt: reading.observedAt,
+                value: Float(reading.value),
+                order: order[Int(reading.signal.index)]
+            )
+        )
+        guard vehicle.flushDue == .distantFuture else {
+            return vehicle.held.count >= Limits.heldReadingsMax ? .full : .further
+        }
+        vehicle.flushDue = now + Limits.holdMilliseconds
+        return .until(vehicle.flushDue)
+    }
+
+    /// What one flush works with beside the parts themselves.
+    private struct Moment {
+        var now: Timestamp
+        var reference: VehicleReference
+        var trip: TripContext
+        var usage: UsageProfile
+        var watched: [Float]
+        var attentions: AttentionList
+        var events: [RuleEvent] = []
+        /// Where the next slot is looked for first: readings come in the order of the slots.
+        var place = 0
+    }
+
+    /// Uses the readings that wait, in the order of their own times.
+    package func flush(now: Timestamp, _ vehicle: inout VehicleState) -> [RuleEvent] {
+        vehicle.flushDue = .distantFuture
+        var held: [HeldReading] = []
+        swap(&held, &vehicle.held)
+        HeldReading.sort(&held)
+        var moment = Moment(
+            now: now,
+            reference: vehicle.reference,
+            trip: vehicle.trip,
+            usage: vehicle.usage,
+            watched: vehicle.watched,
+            attentions: vehicle.attentions
+        )
+        vehicle.attentions = AttentionList()
+        vehicle.watched = []
+        var next = 0
+        while true {
+            next = use(held.span, from: next, vehicle.slots, vehicle.parts.mutableSpan, &moment)
+            guard next < held.count else { break }
+            let signal = held[next].signal
+            for place in firstUse[signal]..<firstUse[signal + 1]
+            where uses[place].role.isOfComponent {
+                vehicle.add(slot: uses[place].slot)
+            }
+        }
+        vehicle.trip = moment.trip
+        vehicle.usage = moment.usage
+        vehicle.watched = moment.watched
+        vehicle.attentions = moment.attentions
+        return moment.events + judgeConditions(now: now, &vehicle)
+    }
+
+    /// Uses readings from `first` on, up to one that tells of a component for the first time;
+    /// returns the place where it stopped.
+    private func use(
+        _ readings: Span<HeldReading>,
+        from first: Int,
+        _ slots: [UInt16],
+        _ parts: consuming MutableSpan<VehicleState.Part>,
+        _ moment: inout Moment
+    ) -> Int {
+        for index in first..<readings.count {
+            let reading = readings[index]
+            let signal = reading.signal
+            for place in firstUse[signal]..<firstUse[signal + 1]
+            where uses[place].role.isOfComponent {
+                guard find(uses[place].slot, slots, &moment) else { return index }
+            }
+            let time = CompactInstant(reading.observedAt)
+            let trip = moment.trip.note(time, opensTrip: opensTrip[signal])
+            if asksForHabits, let trip { moment.usage.note(trip) }
+            for place in firstUse[signal]..<firstUse[signal + 1] {
+                let use = uses[place]
+                switch use.role {
+                case .ambient:
+                    moment.trip.ambient = reading.value
+                    moment.trip.ambientAt = time
+                case .speed: moment.usage.note(speed: reading.value, at: time)
+                case .watched:
+                    if moment.watched.isEmpty {
+                        moment.watched = Array(repeating: .nan, count: watched.count)
+                    }
+                    moment.watched[use.slot] = reading.value
+                case .companion:
+                    _ = find(use.slot, slots, &moment)
+                    noteTemperature(reading, use.slot, &parts[moment.place], &moment)
+                case .value:
+                    _ = find(use.slot, slots, &moment)
+                    noteValue(reading, use.slot, &parts[moment.place], &moment)
+                }
+            }
+        }
+        return readings.count
+    }
+
+    /// Sets the moment's place to that of a slot; false where the vehicle has none.
+    private func find(_ slot: Int, _ slots: [UInt16], _ moment: inout Moment) -> Bool {
+        if moment.place < slots.count, Int(slots[moment.place]) == slot { return true }
+        for place in slots.indices where Int(slots[place]) == slot {
+            moment.place = place
+            return true
+        }
+        return false
+    }
+
+    private func noteValue(
+        _ reading: HeldReading,
+        _ slot: Int,
+        _ part: inout VehicleState.Part,
+        _ moment: inout Moment
+    ) {
+        let observedAt = reading.observedAt
+        guard part.component.isNew(observedAt) else { return }
+        let measure = slots[slot].parameters.measure
+        if measure.needsFirstOfTrip, moment.trip.startedAt != .never,
+            part.component.filter.time >= moment.trip.startedAt
+        {
+            return
+        }
+        let value = Double(reading.value)
+        guard slots[slot].hasCompanion else {
+            let measurement = measure.measure(
+                value,
+                rule: slots[slot].parameters,
+                context: measure.needsContext
+                    ? moment.trip.context(at: CompactInstant(observedAt)) : ReadingContext()
+            )
+            return feed(observedAt, measurement, slot, &part, &moment)
+        }
+        if let waiting = takeUnjoined(slot, &part, &moment) {
+            feedWithoutTemperature(waiting, slot, &part, &moment)
+        }
+        if part.component.hasTemperatureSensor,
+            part.join.at == UInt32(truncatingIfNeeded: observedAt.milliseconds)
+        {
+            let celsius = part.join.celsius
+            return feed(observedAt, value, at: celsius, slot, &part, &moment)
+        }
+        let context = moment.trip.context(at: CompactInstant(observedAt))
+        let pending = Attention.Unjoined(
+            observedAt: observedAt,
+            value: value,
+            parkedHours: context.parkedHours,
+            ambient: context.ambient
+        )
+        guard part.component.hasTemperatureSensor else {
+            return feedWithoutTemperature(pending, slot, &part, &moment)
+        }
+        var attention = moment.attentions[slot]
+        attention.unjoined = pending
+        part.component.hasAttention = moment.attentions.keep(attention, ofSlot: slot)
+    }
+
+    private func noteTemperature(
+        _ reading: HeldReading,
+        _ slot: Int,
+        _ part: inout VehicleState.Part,
+        _ moment: inout Moment
+    ) {
+        part.component.hasTemperatureSensor = true
+        part.join = TemperatureJoin(
+            at: UInt32(truncatingIfNeeded: reading.observedAt.milliseconds),
+            celsius: reading.value
+        )
+        guard part.component.hasAttention,
+            moment.attentions[slot].unjoined?.observedAt == reading.observedAt,
+            let waiting = takeUnjoined(slot, &part, &moment)
+        else { return }
+        feed(waiting.observedAt, waiting.value, at: reading.value, slot, &part, &moment)
+    }
+
+    private func takeUnjoined(
+        _ slot: Int,
+        _ part: inout VehicleState.Part,
+        _ moment: inout Moment
+    ) -> Attention.Unjoined? {
+        guard part.component.hasAttention else { return nil }
+        var attention = moment.attentions[slot]
+        guard let waiting = attention.unjoined else { return nil }
+        attention.unjoined = nil
+        part.component.hasAttention = moment.attentions.keep(attention, ofSlot: slot)
+        return waiting
+    }
+
+    private func feed(
+        _ observedAt: Timestamp,
+        _ gauge: Double,
+        at celsius: Float,
+        _ slot: Int,
+        _ part: inout VehicleState.Part,
+        _ moment: inout Moment
+    ) {
+        guard slots[slot].parameters.usable.contains(gauge) else { return }
+        let deviation = Double(slots[slot].parameters.estimator.readingDeviation)
+        let measurement = Measurement(
+            value: Measure.coldPressure(gauge, at: Double(celsius)),
+            variance: deviation * deviation
+        )
+        feed(observedAt, measurement, slot, &part, &moment)
+    }
+
+    private func feedWithoutTemperature(
+        _ pending: Attention.Unjoined,
+        _ slot: Int,
+        _ part: inout VehicleState.Part,
+        _ moment: inout Moment
+    ) {
+        var context = ReadingContext()
+        context.parkedHours = pending.parkedHours
+        context.ambient = pending.ambient
+        let measurement = slots[slot].parameters.measure.measure(
+            pending.value,
+            rule: slots[slot].parameters,
+            context: context
+        )
+        feed(pending.observedAt, measurement, slot, &part, &moment)
+    }
+
+    private func feed(
+        _ observedAt: Timestamp,
+        _ measurement: Measurement?,
+        _ slot: Int,
+        _ part: inout VehicleState.Part,
+        _ moment: inout Moment
+    ) {
+        guard let measurement else { return }
+        let hadAttention = part.component.hasAttention
+        var attention = hadAttention ? moment.attentions[slot] : Attention()
+        let changes = part.component.update(
+            observedAt: observedAt,
+            now: moment.now,
+            measurement: measurement,
+            limit: limit(ofSlot: slot, moment.reference).limit,
+            rule: slots[slot].parameters,
+            &attention
+        )
+        for kind in changes {
+            moment.events.append(
+                event(kind, slot, moment.now, part, moment.reference, attention)
+            )
+        }
+        if hadAttention || !attention.isIdle {
+            part.component.hasAttention = moment.attentions.keep(attention, ofSlot: slot)
+        }
+    }
+
+    func event(
+        _ kind: RuleEvent.Kind,
+        _ slot: Int,
+        _ now: Timestamp,
+        _ part: VehicleState.Part,
+        _ reference: VehicleReference,
+        _ attention: Attention
+    ) -> RuleEvent {
+        let (limit, isAssumed) = limit(ofSlot: slot, reference)
+        return RuleEvent(
+            kind: kind,
+            slot: slot,
+            at: now,
+            evidence: part.component.evidence(
+                now: now,
+                limit: limit,
+                isLimitAssumed: isAssumed,
+                rule: slots[slot].parameters,
+                attention
+            )
+        )
+    }
+}
