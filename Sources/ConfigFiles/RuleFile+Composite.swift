@@ -40,6 +40,7 @@ extension RuleFile {
             display: try display(map.require("display")),
             jobs: try jobs(map.require("jobs"), known: known),
             readingOffset: 0,
+            season: nil,
             usable: -Double.greatestFiniteMagnitude...Double.greatestFiniteMagnitude,
             nearText: text,
             crossedText: text,

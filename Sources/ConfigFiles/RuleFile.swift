@@ -50,7 +50,7 @@ package enum RuleFile {
         jobs known: Set<String>
     ) throws -> Rule {
         let map = try item.mapping(keys: [
-            "id", "version", "title", "measure", "reading_offset", "direction", "limit",
+            "id", "version", "title", "measure", "reading_offset", "season", "direction", "limit",
             "consequence", "usable", "components", "near", "clear", "estimator", "display", "jobs",
             "near_text", "crossed_text", "fast_text",
         ])
@@ -82,6 +82,7 @@ package enum RuleFile {
             display: try display(map.require("display")),
             jobs: try jobs(map.require("jobs"), known: known),
             readingOffset: try map[optional: "reading_offset"]?.double() ?? 0,
+            season: try map[optional: "season"].map(season),
             usable: try usable[0].double()...usable[1].double(),
             nearText: try template(map.require("near_text")),
             crossedText: try template(map.require("crossed_text")),
@@ -141,10 +142,18 @@ package enum RuleFile {
         )
     }
 
+    private static func season(_ item: YAMLValue) throws -> Season {
+        let map = try item.mapping(keys: ["amplitude", "peak_day"])
+        return Season(
+            amplitude: try map.require("amplitude").double(in: 0...1e6),
+            peakDay: try map.require("peak_day").double(in: 1...366)
+        )
+    }
+
     private static func near(_ item: YAMLValue) throws -> NearCondition {
         let map = try item.mapping(keys: [
             "lead_days", "gate_quantile", "timer_days", "warm_up_days", "sustain_readings",
-            "crossed_readings", "spacing_minutes", "fast_drop",
+            "crossed_readings", "spacing_minutes", "fast_drop", "date_step_deviations",
         ])
         var near = NearCondition()
         near.leadDays = try map.require("lead_days").double(in: 0.1...365)
@@ -155,6 +164,7 @@ package enum RuleFile {
         near.crossedReadings = try map.require("crossed_readings").integer(in: 1...100)
         near.spacingMinutes = try map.require("spacing_minutes").double(in: 0...10_080)
         near.fastDrop = try map[optional: "fast_drop"]?.double(in: 1e-6...1e12)
+        near.dateStepDeviations = try map.require("date_step_deviations").double(in: 0...10)
         return near
     }
 
@@ -176,13 +186,15 @@ package enum RuleFile {
             ("ambient_reading_deviation", \.ambientReadingDeviation),
             ("change_limit", \.changeLimit),
             ("change_slope_deviation", \.changeSlopeDeviation),
+            ("change_level_variances", \.changeLevelVariances),
             ("service_jump", \.serviceJump),
             ("service_slope_deviation", \.serviceSlopeDeviation), ("kappa", \.kappa),
         ]
+        let optional = ["ambient_reading_deviation", "change_level_variances"]
         let map = try item.mapping(keys: fields.map(\.0))
         var constants = EstimatorConstants()
         for (name, path) in fields {
-            if name == "ambient_reading_deviation", map[optional: name] == nil { continue }
+            if optional.contains(name), map[optional: name] == nil { continue }
             let range = name == "slope" ? -1e9...1e9 : 0...1e12
             constants[keyPath: path] = Float(try map.require(name).double(in: range))
         }

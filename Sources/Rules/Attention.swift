@@ -106,8 +106,12 @@ struct Attention: Equatable, Sendable {
     }
 
     /// Clears an alert whose crossing has moved out of sight for long enough; true when it did.
+    ///
+    /// Not while readings meet the limit: the forecast would clear what they raise again.
     mutating func settle(days: Float?, now: Timestamp, _ rule: RuleParameters) -> Bool {
-        guard Double(days ?? .infinity) > rule.clear.leadFactor * rule.near.leadDays else {
+        guard crossed.count == 0,
+            Double(days ?? .infinity) > rule.clear.leadFactor * rule.near.leadDays
+        else {
             clearSince = nil
             return false
         }

@@ -257,7 +257,8 @@ package struct ComponentState: Sendable, Equatable {
             days == 0
             ? published > now
             : published < now
-                || abs((date - published).days) > max(2, 0.5 * Double(deviation))
+                || abs((date - published).days)
+                    > max(2, rule.near.dateStepDeviations * Double(deviation))
         guard moves else { return nil }
         attention.published = date
         return .moved
@@ -269,13 +270,13 @@ package struct ComponentState: Sendable, Equatable {
         return filter.daysToCrossing(ahead: ahead(now)).map { Double($0) }
     }
 
-    /// The attention with what is foreseen now in it, whatever was told.
+    /// The attention with what is foreseen now in it; an alert's is what it tells.
     func outlook(
         now: Timestamp,
         _ rule: RuleParameters,
         _ attention: Attention
     ) -> Attention {
-        guard filter.isStarted else { return attention }
+        guard filter.isStarted, !attention.isRaised else { return attention }
         var outlook = attention
         outlook.published = nil
         _ = publish(filter.daysToCrossing(ahead: ahead(now)), now: now, rule, &outlook)

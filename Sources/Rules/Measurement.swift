@@ -100,3 +100,16 @@ func exponential(_ exponent: Double) -> Double {
     for _ in 0..<6 { sum *= sum }
     return sum
 }
+
+/// The cosine of an angle given in turns, to 1e-11: the pure ring has no libm.
+func cosine(turns: Double) -> Double {
+    let angle = (turns - turns.rounded()) * 2 * .pi
+    // The Taylor series of an angle of at most half a turn ends after twelve terms.
+    var term = 1.0
+    var sum = 1.0
+    for index in 1...12 {
+        term *= -angle * angle / Double((2 * index - 1) * 2 * index)
+        sum += term
+    }
+    return sum
+}

@@ -57,6 +57,9 @@ package struct EstimatorConstants: Sendable, Equatable {
     /// CUSUM limit in standard deviations, 0 for none, and the slope deviation after it fires.
     package var changeLimit: Float = 0
     package var changeSlopeDeviation: Float = 0
+    /// Variance of the level after it fires, in variances of a reading: above 1 a change is first
+    /// taken for a step and only then for a slope, below 1 the other way round.
+    package var changeLevelVariances: Float = 1
     /// A rise of the margin of at least this much is a service, and the slope deviation after it.
     package var serviceJump: Float = 0
     package var serviceSlopeDeviation: Float = 0
@@ -64,6 +67,25 @@ package struct EstimatorConstants: Sendable, Equatable {
     package var kappa: Float = 1
 
     package init() {}
+}
+
+/// A swing with the year that a whole fleet's readings of a signal show, wear or no wear.
+package struct Season: Sendable, Equatable {
+    /// Half the distance from the lowest to the highest, in the signal's unit.
+    package var amplitude: Double
+    /// Day of the year on which readings are highest.
+    package var peakDay: Double
+
+    package init(amplitude: Double, peakDay: Double) {
+        self.amplitude = amplitude
+        self.peakDay = peakDay
+    }
+
+    /// What the season adds to a reading.
+    func swing(at observedAt: Timestamp) -> Double {
+        // 1970 began with a day 1, and years of 365.25 days keep up with the calendar.
+        amplitude * cosine(turns: (observedAt.days + 1 - peakDay) / 365.25)
+    }
 }
 
 /// When a limit counts as near.
@@ -76,6 +98,9 @@ package struct NearCondition: Sendable, Equatable {
     package var timerDays = 0.0
     /// Days of history before a forecast may raise.
     package var warmUpDays = 3.0
+    /// The date told moves only by more than this many of its standard deviations, and by more
+    /// than two days.
+    package var dateStepDeviations = 0.5
     /// Updates in a row that must agree (sustain).
     package var sustainReadings = 1
     /// Readings in a row beyond the limit that raise without any forecast.
@@ -157,6 +182,7 @@ struct RuleParameters: Sendable {
     var clear: ClearCondition
     var estimator: EstimatorConstants
     var readingOffset: Double
+    var season: Season?
     var usable: ClosedRange<Double>
 
     init(_ rule: Rule) {
@@ -166,6 +192,7 @@ struct RuleParameters: Sendable {
         clear = rule.clear
         estimator = rule.estimator
         readingOffset = rule.readingOffset
+        season = rule.season
         usable = rule.usable
     }
 }
@@ -190,6 +217,8 @@ package struct Rule: Sendable, Equatable {
     ///
     /// half a step of a signal that rounds up.
     package var readingOffset: Double
+    /// Taken off every reading, so that a spring is no recovery and an autumn no failure.
+    package var season: Season?
     /// Readings outside are not used by this rule.
     package var usable: ClosedRange<Double>
     package var nearText: Bilingual
@@ -218,6 +247,7 @@ package struct Rule: Sendable, Equatable {
         display: Display,
         jobs: [String],
         readingOffset: Double,
+        season: Season?,
         usable: ClosedRange<Double>,
         nearText: Bilingual,
         crossedText: Bilingual,
@@ -237,6 +267,7 @@ package struct Rule: Sendable, Equatable {
         self.display = display
         self.jobs = jobs
         self.readingOffset = readingOffset
+        self.season = season
         self.usable = usable
         self.nearText = nearText
         self.crossedText = crossedText

@@ -251,7 +251,10 @@ extension RuleEngine {
         _ part: inout VehicleState.Part,
         _ moment: inout Moment
     ) {
-        guard let measurement else { return }
+        guard var measurement else { return }
+        if let season = slots[slot].parameters.season {
+            measurement.value -= season.swing(at: observedAt)
+        }
         let hadAttention = part.component.hasAttention
         var attention = hadAttention ? moment.attentions[slot] : Attention()
         let changes = part.component.update(

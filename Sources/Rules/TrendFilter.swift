@@ -184,7 +184,7 @@ struct TrendFilter: Equatable, Sendable {
         cusum = max(0, cusum - max(min(normalised, 3), -3) - Constant.changeDrift)
         guard cusum > constants.changeLimit else { return }
         p11 = max(p11, constants.changeSlopeDeviation * constants.changeSlopeDeviation)
-        p00 = max(p00, noise)
+        p00 = max(p00, constants.changeLevelVariances * noise)
         cusum = 0
     }
 

@@ -1,3 +1,4 @@
+import Foundation
 import Rules
 import Support
 import Telemetry
@@ -154,6 +155,46 @@ struct TrendTests {
         }
         bench.flush(Fixtures.start + .days(Int64(31)))
         #expect(bench.events.isEmpty)
+    }
+
+    /// A traction battery's health as its manager tells it: half per cents, and more in summer.
+    private func tellHealth(
+        _ bench: inout Bench,
+        days: Range<Int>,
+        value: (_ day: Double) -> Double
+    ) throws {
+        for step in days.lowerBound * 2..<days.upperBound * 2 {
+            let day = Double(step) / 2
+            // The first of March is day 60.
+            let season = 0.49 * cos((60 + day - 205) / 365.25 * 2 * .pi)
+            try bench.tell(
+                "Vehicle.Powertrain.TractionBattery.StateOfHealth",
+                (2 * (value(day) + season)).rounded() / 2,
+                at: Fixtures.start + .hours(Int64(step * 12))
+            )
+        }
+        bench.flush(Fixtures.start + .days(Int64(days.upperBound)))
+    }
+
+    @Test func anAutumnIsNoWearOfATractionBattery() throws {
+        var steady = try Bench()
+        try tellHealth(&steady, days: 0..<300) { _ in 71.1 }
+        #expect(steady.raised.isEmpty, "71.1 % all year, however the season moves it")
+        var worn = try Bench()
+        // 70 % on day 220, nine per cent a year.
+        try tellHealth(&worn, days: 0..<210) { 75.5 - 0.025 * $0 }
+        #expect(worn.raised.count == 1)
+        let day = try #require(worn.raised.first.map { ($0.at - Fixtures.start).days })
+        #expect((100.0...206.0).contains(day), "raised on day \(day)")
+    }
+
+    /// A manager that stays on 69.5 % for weeks meets the limit once, whatever the trend says.
+    @Test func aLimitThatStaysMetIsOneAlert() throws {
+        var bench = try Bench()
+        try tellHealth(&bench, days: 0..<200) { _ in 71.5 }
+        try tellHealth(&bench, days: 200..<230) { _ in 69.3 }
+        #expect(bench.raised.count == 1)
+        #expect(bench.cleared.isEmpty)
     }
 
     @Test func aServiceDateNeedsOneReadingAndNoFurtherWord() throws {
