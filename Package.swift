@@ -42,6 +42,8 @@ func test(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
 }
 
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
+let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let cryptoExtras = Target.Dependency.product(name: "CryptoExtras", package: "swift-crypto")
 let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
 let hummingbirdCore = Target.Dependency.product(name: "HummingbirdCore", package: "hummingbird")
 let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
@@ -80,6 +82,7 @@ let package = Package(
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0", traits: []),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
@@ -101,11 +104,12 @@ let package = Package(
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(name: "CClock"),
         room("Threads", []),
+        room("Access", [crypto, cryptoExtras]),
         room("Recording", ["CZlib", "GatewayCore", "Telemetry"]),
         room("MQTTSource", ["CMosquitto", "GatewayCore", "Telemetry", "Threads", logging]),
         room(
             "Store",
-            [grdb, "GatewayCore", "Telemetry", "Decoding", "Rules", "Workshop"]
+            [grdb, "Access", "GatewayCore", "Telemetry", "Decoding", "Rules", "Workshop"]
         ),
         room(
             "CoreLoop",
@@ -118,25 +122,24 @@ let package = Package(
         room(
             "AdvisorWeb",
             [
-                hummingbird, hummingbirdCore, httpTypes, lifecycle, mustache, logging, "CoreLoop",
-                "Decoding",
-                "GatewayCore",
-                "Store", "Telemetry", "Rules", "Workshop",
+                crypto, hummingbird, hummingbirdCore, httpTypes, lifecycle, mustache, logging,
+                "Access", "CoreLoop", "Decoding", "GatewayCore", "Store", "Telemetry", "Threads",
+                "Rules", "Workshop",
             ],
             resources: [.embedInCode("Assets")]
         ),
         room(
             "GatewayApp",
             [
-                lifecycle, signals, logging, hummingbird, "AdvisorWeb", "CClock", "ConfigFiles",
-                "CoreLoop", "Decoding",
-                "GatewayCore", "MQTTSource", "Recording", "Rules", "Store", "Telemetry", "Threads",
+                lifecycle, signals, logging, hummingbird, "Access", "AdvisorWeb", "CClock",
+                "ConfigFiles", "CoreLoop", "Decoding", "GatewayCore", "MQTTSource", "Recording",
+                "Rules", "Store", "Telemetry", "Threads",
                 "Workshop",
             ]
         ),
         .executableTarget(
             name: "gateway",
-            dependencies: [arguments, "GatewayApp", "Telemetry"],
+            dependencies: [arguments, "Access", "GatewayApp", "Telemetry"],
             swiftSettings: houseSettings
         ),
         .executableTarget(
@@ -162,6 +165,7 @@ let package = Package(
             swiftSettings: testSettings
         ),
         test("TelemetryTests", ["Telemetry"]),
+        test("AccessTests", ["Access"]),
         test("DecodingTests", ["Decoding", "Support", "Telemetry"]),
         test("RulesTests", ["Rules", "Support", "Telemetry"]),
         test("WorkshopTests", ["ConfigFiles", "Support", "Telemetry", "Workshop"]),

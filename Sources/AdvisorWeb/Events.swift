@@ -11,8 +11,9 @@ import Workshop
 struct Events {
     let services: WebServices
 
-    func addRoutes(to router: Router<BasicRequestContext>) {
-        router.get("/events") { _, _ in
+    func addRoutes(to router: Router<WebContext>) {
+        router.get("/events") { request, _ in
+            _ = try Query(request, known: [])
             guard let changes = services.core.changes.subscribe() else {
                 throw APIProblem(
                     .serviceUnavailable,

@@ -9,17 +9,22 @@ import Telemetry
 struct Probes {
     let services: WebServices
 
-    func addRoutes(to router: Router<BasicRequestContext>) {
-        router.get("/healthz") { _, _ in
-            Response(
+    func addRoutes(to router: Router<WebContext>) {
+        router.get("/healthz") { request, _ in
+            _ = try Query(request, known: [])
+            return Response(
                 status: .ok,
                 headers: [.contentType: "text/plain; charset=utf-8"],
                 body: ResponseBody(byteBuffer: ByteBuffer(string: "ok\n"))
             )
         }
-        router.get("/readyz") { _, _ in try ready() }
-        router.get("/metrics") { _, _ in
-            Response(
+        router.get("/readyz") { request, _ in
+            _ = try Query(request, known: [])
+            return try ready()
+        }
+        router.get("/metrics") { request, _ in
+            _ = try Query(request, known: [])
+            return Response(
                 status: .ok,
                 headers: [.contentType: "text/plain; version=0.0.4; charset=utf-8"],
                 body: ResponseBody(byteBuffer: ByteBuffer(string: metrics()))

@@ -35,30 +35,38 @@ package struct FeedHealth: Sendable {
 package struct WebServices: Sendable {
     package var core: CoreLoop
     package var reads: ReadStore
+    package var desk: Desk
     package var catalogue: Catalogue
     package var rules: @Sendable () -> [Rule]
     package var stations: [Station]
     package var jobs: [Job]
+    /// The core's time, which a demonstration lets run faster.
     package var clock: @Sendable () -> Timestamp
+    /// The time of the wall: sessions and kept answers live by it.
+    package var wallClock: @Sendable () -> Timestamp
     package var feed: @Sendable () -> FeedHealth
 
     package init(
         core: CoreLoop,
         reads: ReadStore,
+        desk: Desk,
         catalogue: Catalogue,
         rules: @escaping @Sendable () -> [Rule],
         stations: [Station],
         jobs: [Job],
         clock: @escaping @Sendable () -> Timestamp,
+        wallClock: @escaping @Sendable () -> Timestamp,
         feed: @escaping @Sendable () -> FeedHealth
     ) {
         self.core = core
         self.reads = reads
+        self.desk = desk
         self.catalogue = catalogue
         self.rules = rules
         self.stations = stations
         self.jobs = jobs
         self.clock = clock
+        self.wallClock = wallClock
         self.feed = feed
     }
 
@@ -76,14 +84,11 @@ package enum WebServer {
         logger: Logger,
         onRunning: @escaping @Sendable (Int) async -> Void
     ) throws -> some ApplicationProtocol {
-        let router = Router()
-        router.add(middleware: SecurityHeaders())
-        router.add(middleware: SameOrigin(isLoopback: isLoopback(host)))
-        try Pages(services: services).addRoutes(to: router)
-        SuggestionsAPI(services: services).addRoutes(to: router)
-        IngestAPI(services: services).addRoutes(to: router)
-        Probes(services: services).addRoutes(to: router)
-        Events(services: services).addRoutes(to: router)
+        let router = try router(
+            services: services,
+            isLoopback: isLoopback(host),
+            routes: try routes(services: services)
+        )
         return Application(
             router: router,
             configuration: ApplicationConfiguration(
@@ -96,6 +101,35 @@ package enum WebServer {
             },
             logger: logger
         )
+    }
+
+    /// Every route there is, by path and method.
+    package static func routes(services: WebServices) throws -> [Route] {
+        try router(services: services, isLoopback: true, routes: []).routes
+            .map { Route(method: $0.method.rawValue, path: $0.path.description) }
+            .sorted { ($0.path, $0.method) < ($1.path, $1.method) }
+    }
+
+    /// From the outside in: headers, errors, origin, rights, repeats, and then the handlers.
+    private static func router(
+        services: WebServices,
+        isLoopback: Bool,
+        routes: [Route]
+    ) throws -> Router<WebContext> {
+        let router = Router(context: WebContext.self, options: .autoGenerateHeadEndpoints)
+        router.add(middleware: SecurityHeaders())
+        router.add(middleware: ProblemResponses(routes: routes))
+        router.add(middleware: SameOrigin(isLoopback: isLoopback))
+        router.add(middleware: AccessGate(services: services, isLoopback: isLoopback))
+        router.add(middleware: IdempotentPosts(services: services))
+        let frame = try PageFrame(services: services)
+        Pages(services: services, frame: frame).addRoutes(to: router)
+        LoginPages(services: services, frame: frame).addRoutes(to: router)
+        SuggestionsAPI(services: services).addRoutes(to: router)
+        IngestAPI(services: services).addRoutes(to: router)
+        Probes(services: services).addRoutes(to: router)
+        Events(services: services).addRoutes(to: router)
+        return router
     }
 
     /// `localhost`, `::1`, or an IPv4 address in 127/8 written in full; a name that merely begins

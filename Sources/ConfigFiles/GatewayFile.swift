@@ -28,7 +28,6 @@ package struct GatewaySettings: Sendable, Equatable {
     package var embeddedData = ""
     package var webHost = ""
     package var webPort = 0
-    package var webAllowsRemote = false
     package var catalogue = ""
     package var rules = ""
     package var stations = ""
@@ -47,7 +46,6 @@ package enum GatewayFile {
         case path
         case integer(ClosedRange<Int>)
         case choice([String])
-        case flag
     }
 
     /// Every key there is, with its default; reasons stand in the file itself.
@@ -71,7 +69,6 @@ package enum GatewayFile {
         ("broker", "embedded_data", .path, "../data/mosquitto"),
         ("web", "host", .name, "127.0.0.1"),
         ("web", "port", .integer(0...65_535), "8080"),
-        ("web", "allow_remote", .flag, "false"),
         ("core", "catalogue", .path, "catalogue/signals.yaml"),
         ("core", "rules", .path, "rules"),
         ("core", "stations", .path, "stations"),
@@ -148,8 +145,6 @@ package enum GatewayFile {
         case .choice(let names):
             return names.contains(value)
                 ? nil : "'\(value)' is not one of: \(names.joined(separator: ", "))"
-        case .flag:
-            return value == "true" || value == "false" ? nil : "'\(value)' is not true or false"
         }
     }
 
@@ -182,7 +177,6 @@ package enum GatewayFile {
         settings.embeddedData = text("broker.embedded_data")
         settings.webHost = text("web.host")
         settings.webPort = number("web.port")
-        settings.webAllowsRemote = text("web.allow_remote") == "true"
         settings.catalogue = text("core.catalogue")
         settings.rules = text("core.rules")
         settings.stations = text("core.stations")

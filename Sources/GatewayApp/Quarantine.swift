@@ -112,6 +112,10 @@ package struct Quarantine: Sendable {
         var request = URLRequest(url: url)
         request.httpMethod = method
         request.httpBody = body
+        request.setValue(UUID().uuidString, forHTTPHeaderField: "Idempotency-Key")
+        if let token = ProcessInfo.processInfo.environment["GATEWAY_TOKEN"] {
+            request.setValue("Bearer \(token)", forHTTPHeaderField: "Authorization")
+        }
         let (data, response): (Data, URLResponse)
         do {
             (data, response) = try await URLSession.shared.data(for: request)

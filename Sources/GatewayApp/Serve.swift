@@ -22,15 +22,6 @@ package enum Serve {
     package static func run(configPath: String, catchUp: CatchUpClock?) async throws {
         let assembly = try Assembly(configPath: configPath)
         let settings = assembly.settings
-        guard settings.webAllowsRemote || WebServer.isLoopback(settings.webHost) else {
-            throw ConfigError(
-                file: configPath,
-                line: 0,
-                column: 0,
-                message: "web.host \(settings.webHost) is not loopback, and the pages have no "
-                    + "login: set web.allow_remote: true only behind a proxy that asks for one"
-            )
-        }
         let level = Logger.Level(rawValue: settings.logLevel) ?? .info
         guard settings.brokerMode == .external || WebServer.isLoopback(settings.brokerHost) else {
             throw ConfigError(
@@ -54,6 +45,8 @@ package enum Serve {
         }
 
         let store = try GatewayStore(path: settings.storePath, durability: .full)
+        let desk = Desk(store)
+        try await checkLogins(desk, settings, configPath: configPath, logger)
         let writer = try Writer(
             store: store,
             catalogue: assembly.catalogue,
@@ -125,6 +118,29 @@ package enum Serve {
         await shutdown.run()
     }
 
+    /// Without a user everybody is the advisor, which only this machine may have.
+    private static func checkLogins(
+        _ desk: Desk,
+        _ settings: GatewaySettings,
+        configPath: String,
+        _ logger: Logger
+    ) async throws {
+        guard try await !desk.hasUsers() else { return }
+        guard WebServer.isLoopback(settings.webHost) else {
+            throw ConfigError(
+                file: configPath,
+                line: 0,
+                column: 0,
+                message: "web.host \(settings.webHost) is not loopback, and nobody could log in "
+                    + "there: create a user first with `gateway users add NAME --role admin`"
+            )
+        }
+        logger.notice(
+            "no user has been created: whoever sits at this machine is the advisor",
+            metadata: ["next": "gateway users add NAME --role ROLE"]
+        )
+    }
+
     private static func address(_ settings: GatewaySettings) -> BrokerAddress {
         BrokerAddress(
             host: settings.brokerHost,
@@ -153,11 +169,13 @@ package enum Serve {
         let services = WebServices(
             core: core,
             reads: ReadStore(store),
+            desk: Desk(store),
             catalogue: assembly.catalogue,
             rules: { reload.rules },
             stations: assembly.stations,
             jobs: assembly.jobs,
             clock: clock,
+            wallClock: { WallClock.now() },
             feed: {
                 let status = source.status
                 return FeedHealth(

@@ -1,4 +1,5 @@
 package import Telemetry
+import Workshop
 
 /// How a vehicle's feed is doing.
 package struct VehicleStatus: Sendable, Equatable {
@@ -14,17 +15,20 @@ package struct VehicleStatus: Sendable, Equatable {
 /// Silence and gaps: noticed by the clock and by the numbers, vehicle by vehicle.
 extension Gateway {
     /// The status of vehicles in order of first sight, from number `first` on; those with silence
-    /// or gaps only, if asked.
+    /// or gaps only, if asked; those of some stations only, where their codes are given.
     ///
     /// A page costs a page, not the fleet: the core waits while somebody looks.
     package func statuses(
         from first: Int,
         troubledOnly: Bool,
+        stations codes: Set<String>? = nil,
         limit: Int
     ) -> [VehicleStatus] {
         var statuses: [VehicleStatus] = []
         for index in vehicles.indices.dropFirst(max(0, first)) {
             let missing = vehicles[index].windows.reduce(0) { $0 + $1.missing }
+            let station = stations[vehicles[index].station].code
+            guard codes?.contains(station) ?? true else { continue }
             guard !troubledOnly || vehicles[index].isSilent || missing > 0 else { continue }
             statuses.append(
                 VehicleStatus(

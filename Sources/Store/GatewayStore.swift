@@ -37,6 +37,8 @@ package final class GatewayStore: Sendable {
         var configuration = Configuration()
         configuration.label = "store"
         configuration.maximumReaderCount = 4
+        // `gateway users` and its like write beside a gateway that runs.
+        configuration.busyMode = .timeout(Desk.busySeconds)
         configuration.prepareDatabase { database in
             try database.execute(
                 sql: """

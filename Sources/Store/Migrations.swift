@@ -27,6 +27,9 @@ enum Migrations {
                 sql: "ALTER TABLE alert ADD COLUMN is_fast INTEGER NOT NULL DEFAULT 0"
             )
         }
+        migrator.registerMigration("020-access") { database in
+            try database.execute(sql: DeskSchema.access)
+        }
         return migrator
     }
 

@@ -85,6 +85,12 @@ package enum Limits {
     package static let pageRowsMax = 200
     /// Bytes of an HTTP request body: a form or a small JSON object.
     package static let requestBodyBytesMax = 16_384
+    /// Bytes of an Idempotency-Key: a UUID has 36.
+    package static let idempotencyKeyBytesMax = 255
+    /// Names and addresses whose failed logins are counted.
+    package static let loginFailuresMax = 10_000
+    /// Passwords checked at once: each takes 32 MiB and a core for tenths of a second.
+    package static let passwordChecksMax = 2
     /// How far ahead a slot is looked for.
     package static let slotSearchDaysMax = 60
     /// Readings drawn in one chart; more are thinned evenly.

@@ -15,7 +15,8 @@ struct GatewayCommand: AsyncParsableCommand {
         subcommands: [
             ServeCommand.self, ReplayCommand.self, ExportCommand.self, SourcesCommand.self,
             RulesCommand.self,
-            QuarantineCommand.self, BrokerConfigCommand.self, DoctorCommand.self,
+            QuarantineCommand.self, UsersCommand.self, TokensCommand.self,
+            BrokerConfigCommand.self, DoctorCommand.self,
         ]
     )
 }

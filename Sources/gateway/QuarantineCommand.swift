@@ -8,7 +8,8 @@ struct QuarantineCommand: AsyncParsableCommand {
         abstract: "Lists, shows, takes in again or discards rejected packets (dead letters).",
         discussion: """
             The gateway must be running: only its core may take packets in. After a change of the
-            catalogue or a source, restart it, then take the packets in again.
+            catalogue or a source, restart it, then take the packets in again. Once there are users,
+            GATEWAY_TOKEN must hold a token with the scopes feed and mend_feed.
 
             Examples:
               gateway quarantine list --reason unknown_signal

@@ -53,7 +53,7 @@ struct ConfigFilesTests {
     @Test(arguments: [
         (
             "web:\n  prot: 80\n",
-            "gateway.yaml:2:3: unknown key 'prot'; expected one of: host, port, allow_remote"
+            "gateway.yaml:2:3: unknown key 'prot'; expected one of: host, port"
         ),
         ("web:\n  port: many\n", "gateway.yaml:2:9: web.port: 'many' is not a whole number"),
         ("web:\n  port: 70000\n", "gateway.yaml:2:9: web.port: must lie in 0…65535, not 70000"),

@@ -284,7 +284,7 @@ struct ReadingsTests {
         while try writer.makeRoom(now: now) { steps += 1 }
         #expect(steps >= 2)
         let reads = ReadStore(store)
-        let vehicle = try #require(try await reads.vehicle(named: "v"))
+        let vehicle = try #require(try await reads.vehicle(named: "v")).id
         let hours = try await reads.aggregates(
             of: vehicle,
             path: "Vehicle.Speed",

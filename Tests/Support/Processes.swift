@@ -200,6 +200,10 @@ package final class GatewayProcess: Sendable {
         var request = URLRequest(url: url)
         request.httpMethod = method
         request.timeoutInterval = 20
+        // Every POST is one of its own, unless the test says which.
+        if method == "POST" {
+            request.setValue(UUID().uuidString, forHTTPHeaderField: "Idempotency-Key")
+        }
         for (name, value) in headers { request.setValue(value, forHTTPHeaderField: name) }
         request.httpBody = body.map { Data($0.utf8) }
         let session = URLSession(

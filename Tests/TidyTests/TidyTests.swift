@@ -36,6 +36,7 @@ struct TidyTests {
         ("Workshop", ["Telemetry"]),
         ("GatewayCore", ["Telemetry", "Decoding", "Rules", "Workshop"]),
         ("Threads", ["Glibc"]),
+        ("Access", ["Crypto", "CryptoExtras", "Foundation"]),
         ("Recording", ["CZlib", "Foundation", "GatewayCore", "Glibc", "Telemetry"]),
         (
             "MQTTSource",
@@ -47,7 +48,7 @@ struct TidyTests {
         (
             "Store",
             [
-                "Decoding", "Foundation", "GRDB", "GatewayCore", "Glibc", "Rules",
+                "Access", "Decoding", "Foundation", "GRDB", "GatewayCore", "Glibc", "Rules",
                 "Synchronization", "Telemetry", "Workshop",
             ]
         ),

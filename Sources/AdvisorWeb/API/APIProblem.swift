@@ -2,27 +2,40 @@ import Foundation
 import GatewayCore
 import HTTPTypes
 import Hummingbird
+import Logging
+import Telemetry
 
 /// An error as `application/problem+json` (RFC 9457), with our own stable code.
 struct APIProblem: HTTPResponseError {
     private struct Body: Encodable {
-        var type = "about:blank"
-        var title: String
-        var status: Int
-        var detail: String
-        var code: String
-        var currentVersion: Int?
+        let problem: APIProblem
+        let instance: String
 
         enum CodingKeys: String, CodingKey {
-            case type, title, status, detail, code
+            case type, title, status, detail, instance, code, current
             case currentVersion = "current_version"
+        }
+
+        func encode(to encoder: any Encoder) throws {
+            var container = encoder.container(keyedBy: CodingKeys.self)
+            try container.encode("about:blank", forKey: .type)
+            try container.encode(problem.status.reasonPhrase, forKey: .title)
+            try container.encode(problem.status.code, forKey: .status)
+            try container.encode(problem.detail, forKey: .detail)
+            try container.encode(instance, forKey: .instance)
+            try container.encode(problem.code, forKey: .code)
+            try container.encodeIfPresent(problem.currentVersion, forKey: .currentVersion)
+            try problem.current?.encode(to: container.superEncoder(forKey: .current))
         }
     }
 
     let status: HTTPResponse.Status
     let code: String
     let detail: String
+    var headers: HTTPFields = [:]
     var currentVersion: Int?
+    /// The record as it is now, for whoever named an older version.
+    var current: (any Encodable & Sendable)?
 
     init(_ status: HTTPResponse.Status, code: String, detail: String) {
         self.status = status
@@ -55,15 +68,51 @@ struct APIProblem: HTTPResponseError {
         }
     }
 
+    /// What the framework itself refuses, in our words.
+    private init(_ error: HTTPError) {
+        switch error.status {
+        case .notFound:
+            self.init(.notFound, code: "not_found", detail: "There is nothing at this path.")
+        default:
+            self.init(
+                error.status,
+                code: "invalid_request",
+                detail: error.body ?? "The request cannot be read."
+            )
+        }
+    }
+
+    /// The answer to an error; what we did not expect is logged and tells nothing of the inside.
+    static func response(
+        to error: any Error,
+        _ request: Request,
+        _ context: WebContext
+    ) throws -> Response {
+        switch error {
+        case let problem as APIProblem:
+            return try problem.response(from: request, context: context)
+        case let known as HTTPError:
+            return try APIProblem(known).response(from: request, context: context)
+        default:
+            context.logger.error(
+                "a request failed",
+                metadata: ["error": "\(error)", "path": "\(request.uri.path)"]
+            )
+            return try APIProblem(
+                .internalServerError,
+                code: "internal",
+                detail: "This is a fault of ours; the log has it under this instance."
+            ).response(from: request, context: context)
+        }
+    }
+
     func response(from request: Request, context: some RequestContext) throws -> Response {
-        let body = Body(
-            title: status.reasonPhrase,
-            status: status.code,
-            detail: detail,
-            code: code,
-            currentVersion: currentVersion
+        try jsonResponse(
+            Body(problem: self, instance: "urn:request:\(context.id)"),
+            status: status,
+            type: "application/problem+json",
+            headers: headers
         )
-        return try jsonResponse(body, status: status, type: "application/problem+json")
     }
 }
 

@@ -1,3 +1,4 @@
+import Access
 import CoreLoop
 import Decoding
 import GatewayCore
@@ -5,14 +6,15 @@ import HTTPTypes
 import Hummingbird
 import Store
 import Telemetry
+import Workshop
 
 /// `/api/v1`: the feed of readings: dead letters, and vehicles that are silent or have gaps.
 struct IngestAPI {
     let services: WebServices
 
-    func addRoutes(to router: Router<BasicRequestContext>) {
+    func addRoutes(to router: Router<WebContext>) {
         let group = router.group("/api/v1")
-        group.get("/vehicles") { request, _ in try await vehicles(request) }
+        group.get("/vehicles") { request, context in try await vehicles(request, context) }
         group.get("/vehicles/:vehicle/readings") { request, context in
             try await readings(request, context)
         }
@@ -22,17 +24,19 @@ struct IngestAPI {
         }
         group.post("/dead_letters/reingest") { request, _ in try await reingest(request) }
         group.post("/dead_letters/discard") { request, _ in try await discard(request) }
-        group.post("/dead_letters/:id/reingest") { _, context in
-            try await reingest([try await letter(context)])
+        group.post("/dead_letters/:id/reingest") { request, context in
+            _ = try Query(request, known: [])
+            return try await reingest([try await letter(context)])
         }
-        group.post("/dead_letters/:id/discard") { _, context in
-            try await submit(.discard([try await letter(context).id]))
+        group.post("/dead_letters/:id/discard") { request, context in
+            _ = try Query(request, known: [])
+            return try await submit(.discard([try await letter(context).id]))
         }
     }
 
     // MARK: Vehicles
 
-    private func vehicles(_ request: Request) async throws -> Response {
+    private func vehicles(_ request: Request, _ context: WebContext) async throws -> Response {
         let query = try Query(request, known: ["troubled", "limit", "cursor"])
         let troubledOnly: Bool
         switch query["troubled"] {
@@ -41,31 +45,28 @@ struct IngestAPI {
         default: throw query.invalid("troubled", "true or false")
         }
         let limit = try query.limit()
-        var first = 0
-        if let cursor = query["cursor"] {
-            guard let number = Int(cursor), number >= 0 else {
-                throw query.invalid("cursor", "the next_cursor of an earlier answer")
-            }
-            first = number
-        }
-        let from = first
+        let from = try query.cursor(numbers: 1)?[0] ?? 0
+        let stations = context.caller.stations
         let rows = await services.core.ask {
-            $0.statuses(from: from, troubledOnly: troubledOnly, limit: limit + 1)
+            $0.statuses(
+                from: Int(clamping: from),
+                troubledOnly: troubledOnly,
+                stations: stations,
+                limit: limit + 1
+            )
         }
         guard let rows else { throw APIProblem(Problem(.overloaded)) }
-        let page = rows.prefix(limit)
-        return try jsonResponse(
-            ListDTO(
-                items: page.map(VehicleStatusDTO.init),
-                nextCursor: rows.count > limit ? rows.last.map { "\($0.number)" } : nil
-            )
+        return try listResponse(
+            rows.prefix(limit).map(VehicleStatusDTO.init),
+            next: rows.count > limit ? rows.last.map { Cursor([Int64($0.number)]) } : nil,
+            request
         )
     }
 
     /// One signal of one vehicle, as it came or by the hour or day.
     private func readings(
         _ request: Request,
-        _ context: BasicRequestContext
+        _ context: WebContext
     ) async throws -> Response {
         let query = try Query(request, known: ["signal", "resolution", "from", "to"])
         guard let path = query["signal"], services.catalogue.find(path: path) != nil else {
@@ -74,7 +75,8 @@ struct IngestAPI {
         let to = try query.time("to") ?? services.clock()
         let from = try query.time("from") ?? to - .days(Int64(30))
         guard let name = context.parameters.get("vehicle"),
-            let vehicle = try await services.reads.vehicle(named: name)
+            let (vehicle, station) = try await services.reads.vehicle(named: name),
+            context.caller.sees(station: station ?? services.stations[0].code)
         else {
             throw APIProblem(.notFound, code: "not_found", detail: "There is no such vehicle.")
         }
@@ -88,11 +90,10 @@ struct IngestAPI {
                 to: to,
                 limit: Limits.chartReadingsMax
             )
-            return try jsonResponse(
-                ListDTO(
-                    items: points.map { ReadingDTO(at: "\($0.at)", value: $0.value) },
-                    nextCursor: nil
-                )
+            return try listResponse(
+                points.map { ReadingDTO(at: "\($0.at)", value: $0.value) },
+                next: nil,
+                request
             )
         case let name?:
             guard let resolution = Resolution(rawValue: name) else {
@@ -105,7 +106,7 @@ struct IngestAPI {
                 from: from,
                 to: to
             )
-            return try jsonResponse(ListDTO(items: rows.map(AggregateDTO.init), nextCursor: nil))
+            return try listResponse(rows.map(AggregateDTO.init), next: nil, request)
         }
     }
 
@@ -119,33 +120,25 @@ struct IngestAPI {
             throw query.invalid("reason", "one of: \(known)")
         }
         let limit = try query.limit()
-        var before = Int64.max
-        if let cursor = query["cursor"] {
-            guard let id = Int64(cursor) else {
-                throw query.invalid("cursor", "the next_cursor of an earlier answer")
-            }
-            before = id
-        }
         let rows = try await services.reads.deadLetters(
             reason: reason,
-            before: before,
+            before: try query.cursor(numbers: 1)?[0] ?? .max,
             limit: limit + 1
         )
         let page = rows.prefix(limit)
-        return try jsonResponse(
-            ListDTO(
-                items: page.map { DeadLetterDTO($0, isWhole: false) },
-                nextCursor: rows.count > limit ? page.last.map { "\($0.id)" } : nil
-            )
+        return try listResponse(
+            page.map { DeadLetterDTO($0, isWhole: false) },
+            next: rows.count > limit ? page.last.map { Cursor([$0.id]) } : nil,
+            request
         )
     }
 
-    private func show(_ request: Request, _ context: BasicRequestContext) async throws -> Response {
+    private func show(_ request: Request, _ context: WebContext) async throws -> Response {
         _ = try Query(request, known: [])
         return try jsonResponse(DeadLetterDTO(try await letter(context), isWhole: true))
     }
 
-    private func letter(_ context: BasicRequestContext) async throws -> DeadLetterRecord {
+    private func letter(_ context: WebContext) async throws -> DeadLetterRecord {
         guard let letter = try await services.reads.deadLetter(try id(context)) else {
             throw APIProblem(.notFound, code: "not_found", detail: "There is no such dead letter.")
         }
@@ -165,6 +158,7 @@ struct IngestAPI {
     }
 
     private func chosen(_ request: Request) async throws -> [DeadLetterRecord] {
+        _ = try Query(request, known: [])
         let choice = try await decode(Choice.self, request, whenEmpty: Choice())
         if let reason = choice.reason, RejectionReason(rawValue: reason) == nil {
             let known = RejectionReason.allCases.map(\.rawValue).joined(separator: ", ")

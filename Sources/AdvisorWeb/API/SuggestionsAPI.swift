@@ -1,6 +1,5 @@
+import Access
 import CoreLoop
-import Decoding
-import Foundation
 import GatewayCore
 import HTTPTypes
 import Hummingbird
@@ -12,9 +11,9 @@ import Workshop
 struct SuggestionsAPI {
     let services: WebServices
 
-    func addRoutes(to router: Router<BasicRequestContext>) {
+    func addRoutes(to router: Router<WebContext>) {
         let group = router.group("/api/v1")
-        group.get("/suggestions") { request, _ in try await list(request) }
+        group.get("/suggestions") { request, context in try await list(request, context) }
         group.get("/suggestions/:id") { request, context in try await show(request, context) }
         group.post("/suggestions/:id/book") { request, context in
             try await book(request, context)
@@ -22,12 +21,12 @@ struct SuggestionsAPI {
         group.post("/suggestions/:id/decline") { request, context in
             try await decline(request, context)
         }
-        group.get("/alerts") { request, _ in try await alerts(request) }
+        group.get("/alerts") { request, context in try await alerts(request, context) }
     }
 
     // MARK: Reading
 
-    private func list(_ request: Request) async throws -> Response {
+    private func list(_ request: Request, _ context: WebContext) async throws -> Response {
         let query = try Query(request, known: ["state", "limit", "cursor"])
         let states: [SuggestionState]
         switch query["state"] {
@@ -41,38 +40,53 @@ struct SuggestionsAPI {
         let limit = try query.limit()
         let rows = try await services.reads.suggestions(
             states: states,
-            after: try query.cursor(),
-            limit: limit + 1
+            after: try query.suggestionCursor(),
+            limit: limit + 1,
+            stations: context.caller.stations
         )
         let page = rows.prefix(limit)
-        return try jsonResponse(
-            ListDTO(
-                items: page.map { SuggestionDTO($0, services) },
-                nextCursor: rows.count > limit ? page.last.map(Query.cursor(after:)) : nil
-            )
+        return try listResponse(
+            page.map { SuggestionDTO($0, services) },
+            next: rows.count > limit ? page.last.map(Cursor.init(after:)) : nil,
+            request
         )
     }
 
-    private func show(_ request: Request, _ context: BasicRequestContext) async throws -> Response {
+    private func show(_ request: Request, _ context: WebContext) async throws -> Response {
         _ = try Query(request, known: [])
-        return try await answer(try id(context))
+        return try answer(try await row(try id(context), context))
     }
 
-    private func answer(_ id: Int64) async throws -> Response {
-        guard let row = try await services.reads.suggestion(id) else {
-            throw APIProblem(Problem(.notFound))
-        }
-        return try jsonResponse(
-            SuggestionDTO(row, services),
-            headers: [.eTag: "\"v\(row.version)\""]
+    /// A suggestion the caller may know of.
+    private func row(_ id: Int64, _ context: WebContext) async throws -> SuggestionRecord {
+        guard let row = try await services.reads.suggestion(id),
+            context.caller.sees(station: row.stationCode)
+        else { throw APIProblem(Problem(.notFound)) }
+        return row
+    }
+
+    private func answer(_ row: SuggestionRecord) throws -> Response {
+        try jsonResponse(SuggestionDTO(row, services), headers: [.eTag: tag(row.version)])
+    }
+
+    private func alerts(_ request: Request, _ context: WebContext) async throws -> Response {
+        let query = try Query(request, known: ["limit", "cursor"])
+        let limit = try query.limit()
+        let after = try query.cursor(numbers: 2)
+        let rows = try await services.reads.liveAlerts(
+            before: after.map { (raisedAt: $0[0], id: $0[1]) },
+            limit: limit + 1,
+            stations: context.caller.stations,
+            standardStation: services.stations[0].code
         )
-    }
-
-    private func alerts(_ request: Request) async throws -> Response {
-        let query = try Query(request, known: ["limit"])
-        let rows = try await services.reads.liveAlerts(limit: try query.limit())
-        return try jsonResponse(
-            ListDTO(items: rows.map { AlertDTO($0.alert, vehicle: $0.vehicle) }, nextCursor: nil)
+        let page = rows.prefix(limit)
+        return try listResponse(
+            page.map { AlertDTO($0.alert, vehicle: $0.vehicle) },
+            next: rows.count > limit
+                ? page.last.map {
+                    Cursor([$0.alert.raisedAt.milliseconds, $0.alert.id.rawValue])
+                } : nil,
+            request
         )
     }
 
@@ -87,9 +101,10 @@ struct SuggestionsAPI {
         var note: String?
     }
 
-    private func book(_ request: Request, _ context: BasicRequestContext) async throws -> Response {
+    private func book(_ request: Request, _ context: WebContext) async throws -> Response {
+        _ = try Query(request, known: [])
         let id = try id(context)
-        let version = try version(request)
+        let version = try version(of: request)
         let body = try await decode(BookBody.self, request, whenEmpty: BookBody(offer: nil))
         let offer = try body.offer.map { name in
             guard let label = OfferLabel(rawValue: name) else {
@@ -98,16 +113,24 @@ struct SuggestionsAPI {
             return label
         }
         return try await submit(
-            .book(SuggestionID(rawValue: id), version: version, offer: offer, actor: "api")
+            .book(
+                SuggestionID(rawValue: id),
+                version: version,
+                offer: offer,
+                actor: context.caller.name
+            ),
+            on: id,
+            context
         )
     }
 
     private func decline(
         _ request: Request,
-        _ context: BasicRequestContext
+        _ context: WebContext
     ) async throws -> Response {
+        _ = try Query(request, known: [])
         let id = try id(context)
-        let version = try version(request)
+        let version = try version(of: request)
         let body = try await decode(DeclineBody.self, request, whenEmpty: nil)
         guard let reason = DeclineReason(rawValue: body.reason) else {
             throw invalid("reason", "one of: \(names(DeclineReason.self))")
@@ -118,139 +141,36 @@ struct SuggestionsAPI {
                 version: version,
                 reason: reason,
                 note: noteText(body.note),
-                actor: "api"
-            )
+                actor: context.caller.name
+            ),
+            on: id,
+            context
         )
     }
 
-    private func submit(_ command: Command) async throws -> Response {
+    private func submit(
+        _ command: Command,
+        on id: Int64,
+        _ context: WebContext
+    ) async throws -> Response {
+        // What lies out of the caller's scope is not there, for a decision either.
+        _ = try await row(id, context)
         switch await services.core.submit(command) {
-        case .success(.suggestion(let id)): return try await answer(id.rawValue)
+        case .success(.suggestion(let id)):
+            return try answer(try await row(id.rawValue, context))
         case .success: throw APIProblem(Problem(.notFound))
-        case .failure(let problem): throw APIProblem(problem)
+        case .failure(let problem):
+            var refusal = APIProblem(problem)
+            if problem.currentVersion != nil {
+                refusal.current = SuggestionDTO(try await row(id, context), services)
+            }
+            throw refusal
         }
     }
-
-    // MARK: Parts of a request
-
-    /// `If-Match: "v3"`: a change names the version it saw.
-    private func version(_ request: Request) throws -> Int {
-        guard let tag = request.headers[.ifMatch] else {
-            throw APIProblem(
-                .preconditionRequired,
-                code: "version_missing",
-                detail: "Send If-Match with the ETag of the suggestion, such as \"v3\"."
-            )
-        }
-        guard tag.hasPrefix("\"v"), tag.hasSuffix("\""), tag.count > 3,
-            let version = Int(tag.dropFirst(2).dropLast())
-        else { throw invalid("If-Match", "an ETag such as \"v3\"") }
-        return version
-    }
-}
-
-/// The number in a path.
-func id(_ context: BasicRequestContext) throws -> Int64 {
-    guard let id = context.parameters.get("id", as: Int64.self) else {
-        throw APIProblem(Problem(.notFound))
-    }
-    return id
-}
-
-/// A request's body; an empty one stands for `standard`, where that is given.
-func decode<Body: Decodable>(
-    _ type: Body.Type,
-    _ request: Request,
-    whenEmpty standard: Body?
-) async throws -> Body {
-    var request = request
-    let buffer = try await request.collectBody(upTo: Limits.requestBodyBytesMax)
-    if buffer.readableBytes == 0, let standard { return standard }
-    do {
-        return try JSONDecoder().decode(type, from: Data(buffer.readableBytesView))
-    } catch {
-        throw invalid("body", "a JSON object with the fields the documentation names")
-    }
-}
-
-func invalid(_ name: String, _ expected: String) -> APIProblem {
-    APIProblem(
-        .unprocessableContent,
-        code: "invalid_value",
-        detail: "\(name) must be \(expected)."
-    )
-}
-
-/// What an advisor wrote, bounded, and without the NUL at which SQLite's text would end.
-func noteText(_ text: String?) -> String {
-    String((text ?? "").replacing("\0", with: "").prefix(500))
 }
 
 /// All names of a closed set of values, for an error that says what would be right.
 private func names<Value: RawRepresentable & CaseIterable>(_ type: Value.Type) -> String
 where Value.RawValue == String {
     Value.allCases.map(\.rawValue).joined(separator: ", ")
-}
-
-/// The query of a request; an unknown parameter is an error, because ignoring it would answer
-/// another question than the one that was asked.
-struct Query {
-    private let values: [String: String]
-
-    init(_ request: Request, known: Set<String>) throws {
-        var values: [String: String] = [:]
-        for (name, value) in request.uri.queryParameters {
-            guard known.contains(String(name)) else {
-                throw APIProblem(
-                    .badRequest,
-                    code: "unknown_parameter",
-                    detail: "The parameter '\(name)' is not known here."
-                )
-            }
-            values[String(name)] = String(value)
-        }
-        self.values = values
-    }
-
-    subscript(name: String) -> String? { values[name] }
-
-    func limit() throws -> Int {
-        guard let text = values["limit"] else { return 50 }
-        guard let limit = Int(text), (1...Limits.pageRowsMax).contains(limit) else {
-            throw invalid("limit", "a whole number in 1…\(Limits.pageRowsMax)")
-        }
-        return limit
-    }
-
-    /// An RFC 3339 time with a zone, or nil when the parameter is absent.
-    func time(_ name: String) throws -> Timestamp? {
-        guard let text = values[name] else { return nil }
-        let bytes = Array(text.utf8)
-        var decoder = TimestampDecoder()
-        guard let time = decoder.decode(bytes.span, from: 0, to: bytes.count) else {
-            throw invalid(name, "a time such as 2026-11-21T10:15:30Z")
-        }
-        return time
-    }
-
-    /// Where the last page ended: `urgency.latest_by.id`.
-    func cursor() throws -> (urgency: Int, latestBy: Int64, id: Int64)? {
-        guard let text = values["cursor"] else { return nil }
-        let parts = text.split(separator: ".").map { Int64($0) }
-        guard parts.count == 3, let urgency = parts[0], let latestBy = parts[1], let id = parts[2]
-        else { throw invalid("cursor", "the next_cursor of an earlier answer") }
-        return (Int(urgency), latestBy, id)
-    }
-
-    static func cursor(after row: SuggestionRecord) -> String {
-        "\(row.urgency.rawValue).\(row.latestBy.milliseconds).\(row.id)"
-    }
-
-    func invalid(_ name: String, _ expected: String) -> APIProblem {
-        APIProblem(
-            .badRequest,
-            code: "invalid_parameter",
-            detail: "\(name) must be \(expected)."
-        )
-    }
 }

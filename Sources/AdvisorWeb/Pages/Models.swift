@@ -163,6 +163,7 @@ struct SuggestionModel {
     var done: String?
     var problem: String?
     var declineOpen = false
+    var csrf: String?
 
     static func make(
         _ row: SuggestionRecord,

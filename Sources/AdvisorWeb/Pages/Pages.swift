@@ -1,3 +1,4 @@
+import Access
 import CoreLoop
 import Foundation
 import GatewayCore
@@ -11,32 +12,23 @@ import Workshop
 /// The advisors' pages: rendered here, alive through `/events`, usable without script.
 struct Pages: Sendable {
     let services: WebServices
-    let library: MustacheLibrary
+    let frame: PageFrame
 
-    init(services: WebServices) throws {
-        self.services = services
-        var library = MustacheLibrary()
-        for (name, bytes) in [
-            ("page", PackageResources.page_mustache), ("inbox", PackageResources.inbox_mustache),
-            ("suggestion", PackageResources.suggestion_mustache),
-            ("message", PackageResources.message_mustache),
-        ] {
-            try library.register(String(decoding: bytes, as: UTF8.self), named: name)
+    func addRoutes(to router: Router<WebContext>) {
+        router.get("/") { request, _ in
+            _ = try Query(request, known: [])
+            return Response.redirect(to: "/inbox", type: .normal)
         }
-        self.library = library
-    }
-
-    func addRoutes(to router: Router<BasicRequestContext>) {
-        router.get("/") { _, _ in Response.redirect(to: "/inbox", type: .normal) }
-        router.get("/inbox") { request, _ in try await inbox(request) }
+        router.get("/inbox") { request, context in try await inbox(request, context) }
         router.get("/suggestions/:id") { request, context in
-            try await suggestion(request, try id(context), problem: nil)
+            _ = try Query(request, known: ["done", "lang"])
+            return try await suggestion(request, context, try id(context), problem: nil)
         }
         router.post("/suggestions/:id/book") { request, context in
-            try await book(request, try id(context))
+            try await book(request, context, try id(context))
         }
         router.post("/suggestions/:id/decline") { request, context in
-            try await decline(request, try id(context))
+            try await decline(request, context, try id(context))
         }
         router.get("/assets/style.css") { _, _ in
             asset(PackageResources.style_css, "text/css; charset=utf-8")
@@ -54,44 +46,8 @@ struct Pages: Sendable {
         )
     }
 
-    private func id(_ context: BasicRequestContext) throws -> Int64 {
+    private func id(_ context: WebContext) throws -> Int64 {
         context.parameters.get("id", as: Int64.self) ?? 0
-    }
-
-    // MARK: Language
-
-    /// The language asked for by link, remembered by cookie, or wished for by the browser.
-    private func language(_ request: Request) -> Language {
-        if let asked = request.uri.queryParameters["lang"].flatMap({
-            Language(rawValue: String($0))
-        }) {
-            return asked
-        }
-        let cookies = request.headers[.cookie] ?? ""
-        for cookie in cookies.split(separator: ";") {
-            let pair = cookie.split(separator: "=")
-            if pair.count == 2, pair[0].trimmingCharacters(in: .whitespaces) == "lang",
-                let kept = Language(rawValue: String(pair[1]))
-            {
-                return kept
-            }
-        }
-        return (request.headers[.acceptLanguage] ?? "").hasPrefix("zh") ? .zh : .en
-    }
-
-    // MARK: Rendering
-
-    private struct PageModel {
-        var lang: String
-        var revision: Int
-        var title: String
-        var t: [String: String]
-        var switchHref: String
-        var switchLang: String
-        var switchName: String
-        var status: String
-        var feedProblem: String?
-        var content: String
     }
 
     private struct MessageModel {
@@ -100,69 +56,32 @@ struct Pages: Sendable {
         var t: [String: String]
     }
 
-    private func page(
-        _ request: Request,
-        _ language: Language,
-        title: String,
-        template: String,
-        model: Any,
-        status code: HTTPResponse.Status = .ok
-    ) -> Response {
-        // The revision is taken before the page is read, so that a change in between is noticed.
-        let news = StatusLine(services)
-        let other = language.other
-        let query = request.uri.queryParameters.filter { $0.key != "lang" }
-            .map { "\($0.key)=\($0.value)&" }.joined()
-        let html = library.render(
-            PageModel(
-                lang: language.tag,
-                revision: services.core.changes.revision,
-                title: title,
-                t: Texts(language: language).words,
-                switchHref: "\(request.uri.path)?\(query)lang=\(other.rawValue)",
-                switchLang: other.tag,
-                switchName: other.pick(zh: "中文", en: "English"),
-                status: news.text(language),
-                feedProblem: news.problem(language),
-                content: library.render(model, withTemplate: template) ?? ""
-            ),
-            withTemplate: "page"
-        )
-        return Response(
-            status: code,
-            headers: [
-                .contentType: "text/html; charset=utf-8", .cacheControl: "no-store",
-                .setCookie: "lang=\(language.rawValue); Path=/; Max-Age=31536000; SameSite=Lax",
-            ],
-            body: ResponseBody(byteBuffer: ByteBuffer(string: html ?? ""))
-        )
-    }
-
     // MARK: Inbox
 
-    private func inbox(_ request: Request) async throws -> Response {
-        let language = language(request)
+    private func inbox(_ request: Request, _ context: WebContext) async throws -> Response {
+        let language = PageFrame.language(of: request)
         let query = try Query(request, known: ["state", "cursor", "lang"])
         let state = query["state"].flatMap(SuggestionState.init) ?? .proposed
         let limit = 50
         let rows = try await services.reads.suggestions(
             states: [state],
-            after: try query.cursor(),
-            limit: limit + 1
+            after: try query.suggestionCursor(),
+            limit: limit + 1,
+            stations: context.caller.stations
         )
         let model = InboxModel(
             rows: Array(rows.prefix(limit)),
             next: rows.count > limit
-                ? "/inbox?state=\(state.rawValue)&cursor=\(Query.cursor(after: rows[limit - 1]))"
+                ? "/inbox?state=\(state.rawValue)&cursor=\(Cursor(after: rows[limit - 1]).text)"
                 : nil,
             state: state,
-            counts: try await services.reads.suggestionCounts(),
+            counts: try await services.reads.suggestionCounts(stations: context.caller.stations),
             services: services,
             language: language
         )
-        return page(
+        return frame.page(
             request,
-            language,
+            context,
             title: Texts(language: language).inbox,
             template: "inbox",
             model: model
@@ -173,15 +92,18 @@ struct Pages: Sendable {
 
     private func suggestion(
         _ request: Request,
+        _ context: WebContext,
         _ id: Int64,
         problem: String?
     ) async throws -> Response {
-        let language = language(request)
+        let language = PageFrame.language(of: request)
         let texts = Texts(language: language)
-        guard let row = try await services.reads.suggestion(id) else {
-            return page(
+        guard let row = try await services.reads.suggestion(id),
+            context.caller.sees(station: row.stationCode)
+        else {
+            return frame.page(
                 request,
-                language,
+                context,
                 title: "404",
                 template: "message",
                 model: MessageModel(
@@ -195,14 +117,16 @@ struct Pages: Sendable {
         var model = try await SuggestionModel.make(row, services: services, language: language)
         model.problem = problem.map(texts.problem)
         model.declineOpen = problem == "invalid_form"
+        model.csrf = context.csrf
+        model.isOpen = model.isOpen && context.caller.can(.decide)
         switch request.uri.queryParameters["done"].map(String.init) {
         case "booked" where row.state == .booked: model.done = texts.booked
         case "declined" where row.state == .declined: model.done = texts.declined
         default: break
         }
-        return page(
+        return frame.page(
             request,
-            language,
+            context,
             title: row.vehicle,
             template: "suggestion",
             model: model,
@@ -223,29 +147,39 @@ struct Pages: Sendable {
         var note: String?
     }
 
-    private func book(_ request: Request, _ id: Int64) async throws -> Response {
-        guard let form = await form(BookForm.self, request) else {
-            return try await suggestion(request, id, problem: "invalid_form")
+    private func book(
+        _ request: Request,
+        _ context: WebContext,
+        _ id: Int64
+    ) async throws -> Response {
+        guard let form = await PageFrame.form(BookForm.self, request) else {
+            return try await suggestion(request, context, id, problem: "invalid_form")
         }
         return try await decide(
             request,
+            context,
             id,
             "booked",
             .book(
                 SuggestionID(rawValue: id),
                 version: form.version,
                 offer: form.offer.flatMap(OfferLabel.init),
-                actor: "advisor"
+                actor: context.caller.name
             )
         )
     }
 
-    private func decline(_ request: Request, _ id: Int64) async throws -> Response {
-        guard let form = await form(DeclineForm.self, request),
+    private func decline(
+        _ request: Request,
+        _ context: WebContext,
+        _ id: Int64
+    ) async throws -> Response {
+        guard let form = await PageFrame.form(DeclineForm.self, request),
             let reason = DeclineReason(rawValue: form.reason)
-        else { return try await suggestion(request, id, problem: "invalid_form") }
+        else { return try await suggestion(request, context, id, problem: "invalid_form") }
         return try await decide(
             request,
+            context,
             id,
             "declined",
             .decline(
@@ -253,29 +187,26 @@ struct Pages: Sendable {
                 version: form.version,
                 reason: reason,
                 note: noteText(form.note),
-                actor: "advisor"
+                actor: context.caller.name
             )
         )
     }
 
-    private func form<Form: Decodable>(_ type: Form.Type, _ request: Request) async -> Form? {
-        var request = request
-        guard let buffer = try? await request.collectBody(upTo: Limits.requestBodyBytesMax) else {
-            return nil
-        }
-        return try? URLEncodedFormDecoder().decode(type, from: String(buffer: buffer))
-    }
-
     private func decide(
         _ request: Request,
+        _ context: WebContext,
         _ id: Int64,
         _ done: String,
         _ command: Command
     ) async throws -> Response {
+        // What lies out of the caller's scope is not there, for a decision either.
+        guard let row = try await services.reads.suggestion(id),
+            context.caller.sees(station: row.stationCode)
+        else { return try await suggestion(request, context, id, problem: nil) }
         switch await services.core.submit(command) {
         case .success: return .redirect(to: "/suggestions/\(id)?done=\(done)", type: .normal)
         case .failure(let problem):
-            return try await suggestion(request, id, problem: problem.code.rawValue)
+            return try await suggestion(request, context, id, problem: problem.code.rawValue)
         }
     }
 }

@@ -28,7 +28,8 @@ struct Texts {
             "station": station, "heldUntil": heldUntil, "reason": reason, "offers": offers,
             "book": book, "decline": decline, "choose": choose, "note": note, "noSlot": noSlot,
             "history": history, "overdue": overdue, "noSlotShort": noSlotShort, "booked": booked,
-            "declined": declined, "limitAssumed": limitAssumed,
+            "declined": declined, "limitAssumed": limitAssumed, "logIn": logIn, "logOut": logOut,
+            "logOutEverywhere": logOutEverywhere, "userName": userName, "password": password,
         ]
     }
 
@@ -85,6 +86,23 @@ struct Texts {
         say(
             "登记册中没有该车的标准胎压,限值按假定值计算。",
             "The registry has no placard pressure for this vehicle: the limit is an assumption."
+        )
+    }
+
+    var logIn: String { say("登录", "Log in") }
+    var logOut: String { say("退出", "Log out") }
+    var logOutEverywhere: String { say("退出所有设备", "Log out everywhere") }
+    var userName: String { say("用户名", "Name") }
+    var password: String { say("密码", "Password") }
+    var wrongLogin: String { say("用户名或密码不正确。", "The name or the password is wrong.") }
+    var tooManyTries: String {
+        say("尝试次数过多,请稍后再试。", "Too many tries. Wait a while, then try again.")
+    }
+    var noLogin: String {
+        say(
+            "尚未创建用户:本机上的任何人都是服务顾问。创建用户:gateway users add",
+            "No user has been created, so whoever sits at this machine is the advisor. "
+                + "Create one: gateway users add"
         )
     }
 

@@ -117,14 +117,16 @@ extension ReadStore {
         )
     }
 
-    /// The vehicle of a name, or nil.
-    package func vehicle(named name: String) async throws -> VehicleID? {
+    /// The vehicle of a name and the station it belongs to, where its profile says one; or nil.
+    package func vehicle(
+        named name: String
+    ) async throws -> (id: VehicleID, station: String?)? {
         try await store.pool.read { database in
-            try UInt32.fetchOne(
+            try Row.fetchOne(
                 database,
-                sql: "SELECT id FROM vehicle WHERE name = ?",
+                sql: "SELECT id, station_code FROM vehicle WHERE name = ?",
                 arguments: [name]
-            ).map(VehicleID.init(index:))
+            ).map { (VehicleID(index: $0["id"]), $0["station_code"]) }
         }
     }
 
@@ -142,17 +144,31 @@ extension ReadStore {
         }
     }
 
-    /// Live alerts, newest first.
-    package func liveAlerts(limit: Int) async throws -> [(vehicle: String, alert: Alert)] {
+    /// Live alerts, newest first, before a time and number when given; of some stations only, where
+    /// they are named.
+    ///
+    /// A vehicle whose profile names no station belongs to `standardStation`.
+    package func liveAlerts(
+        before cursor: (raisedAt: Int64, id: Int64)? = nil,
+        limit: Int,
+        stations: Set<String>? = nil,
+        standardStation: String = ""
+    ) async throws -> [(vehicle: String, alert: Alert)] {
         try await store.pool.read { database in
             try Row.fetchAll(
                 database,
                 sql: """
                     SELECT a.*, v.name AS vehicle_name FROM alert a
                     JOIN vehicle v ON v.id = a.vehicle_id
-                    WHERE a.state <> 'closed' ORDER BY a.raised_ms DESC, a.id DESC LIMIT ?
+                    WHERE a.state <> 'closed' AND (a.raised_ms, a.id) < (?1, ?2)
+                        AND (?3 IS NULL OR coalesce(v.station_code, ?4)
+                            IN (SELECT value FROM json_each(?3)))
+                    ORDER BY a.raised_ms DESC, a.id DESC LIMIT ?5
                     """,
-                arguments: [limit]
+                arguments: [
+                    cursor?.raisedAt ?? .max, cursor?.id ?? .max, stations.map(JSONList.text),
+                    standardStation, limit,
+                ]
             ).map { ($0["vehicle_name"], AlertRow.alert($0)) }
         }
     }

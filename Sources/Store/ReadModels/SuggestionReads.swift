@@ -58,18 +58,24 @@ package struct ReadStore: Sendable {
         self.store = store
     }
 
-    /// Suggestions in some states, most urgent first, after `cursor` when given.
+    /// Suggestions in some states, most urgent first, after `cursor` when given; of some stations
+    /// only, where they are named.
     package func suggestions(
         states: [SuggestionState],
         after cursor: (urgency: Int, latestBy: Int64, id: Int64)?,
-        limit: Int
+        limit: Int,
+        stations: Set<String>? = nil
     ) async throws -> [SuggestionRecord] {
         try await store.pool.read { database in
             let marks = states.map { _ in "?" }.joined(separator: ", ")
             var arguments = StatementArguments(states.map(\.rawValue))
             var page = ""
+            if let stations {
+                page = "AND s.station_code IN (SELECT value FROM json_each(?)) "
+                arguments += [JSONList.text(stations)]
+            }
             if let cursor {
-                page = "AND (s.urgency, s.latest_by_ms, s.id) > (?, ?, ?)"
+                page += "AND (s.urgency, s.latest_by_ms, s.id) > (?, ?, ?)"
                 arguments += [cursor.urgency, cursor.latestBy, cursor.id]
             }
             arguments += [limit]
@@ -95,12 +101,19 @@ package struct ReadStore: Sendable {
         }
     }
 
-    /// How many suggestions are in each state.
-    package func suggestionCounts() async throws -> [SuggestionState: Int] {
+    /// How many suggestions are in each state, of some stations only, where they are named.
+    package func suggestionCounts(
+        stations: Set<String>? = nil
+    ) async throws -> [SuggestionState: Int] {
         try await store.pool.read { database in
             let rows = try Row.fetchAll(
                 database,
-                sql: "SELECT state, count(*) AS n FROM suggestion GROUP BY state"
+                sql: """
+                    SELECT state, count(*) AS n FROM suggestion
+                    WHERE ?1 IS NULL OR station_code IN (SELECT value FROM json_each(?1))
+                    GROUP BY state
+                    """,
+                arguments: [stations.map(JSONList.text)]
             )
             return Dictionary(
                 uniqueKeysWithValues: rows.compactMap { row in
@@ -134,6 +147,16 @@ package struct ReadStore: Sendable {
                 )
             }
         }
+    }
+}
+
+/// A set of texts as one argument, for `json_each`.
+enum JSONList {
+    static func text(_ items: Set<String>) -> String {
+        let quoted = items.sorted().map { item in
+            "\"\(item.replacing("\\", with: "\\\\").replacing("\"", with: "\\\""))\""
+        }
+        return "[\(quoted.joined(separator: ","))]"
     }
 }
 

@@ -1,7 +1,8 @@
 import HTTPTypes
 import Hummingbird
 
-/// Headers of every answer: no foreign script, no framing, no guessing of types.
+/// Headers of every answer: no foreign script, no framing, no guessing of types, nothing kept by
+/// caches unless the handler says so.
 struct SecurityHeaders<Context: RequestContext>: RouterMiddleware {
     @concurrent func handle(
         _ request: Request,
@@ -13,13 +14,14 @@ struct SecurityHeaders<Context: RequestContext>: RouterMiddleware {
             "default-src 'self'; img-src 'self' data:; form-action 'self'; "
             + "frame-ancestors 'none'; base-uri 'none'"
         response.headers[.xContentTypeOptions] = "nosniff"
+        if response.headers[.cacheControl] == nil { response.headers[.cacheControl] = "no-store" }
         if let name = HTTPField.Name("Referrer-Policy") { response.headers[name] = "same-origin" }
         return response
     }
 }
 
-/// Refuses what another web site makes a browser send: there is no login yet, so the browser's own
-/// word about the origin is the only guard of a page on loopback.
+/// Refuses what another web site makes a browser send: while nobody needs to log in, the browser's
+/// own word about the origin is the only guard of a page on loopback.
 struct SameOrigin<Context: RequestContext>: RouterMiddleware {
     let isLoopback: Bool
 

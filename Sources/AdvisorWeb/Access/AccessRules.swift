@@ -1,0 +1,37 @@
+import Access
+import HTTPTypes
+
+/// Which right a request takes: `advisor.md` §1 as a table of paths.
+///
+/// A route nobody thought of takes the right to see for reading and to decide for everything else.
+enum AccessRules {
+    /// Paths that need nobody's name: the way in, and what a supervisor asks.
+    private static let open = ["/login", "/healthz", "/readyz", "/assets/*"]
+
+    /// The first path that matches counts; `*` stands for one segment or, at the end, for all that
+    /// follow.
+    private static let table: [(path: String, reading: Capability, writing: Capability)] = [
+        ("/logout", .see, .see),
+        ("/api/v1/dead_letters", .feed, .mendFeed),
+        ("/api/v1/dead_letters/*", .feed, .mendFeed),
+        ("/*", .see, .decide),
+    ]
+
+    /// The right a request takes, or nil when it takes none.
+    static func capability(_ method: HTTPRequest.Method, _ path: String) -> Capability? {
+        guard !open.contains(where: { matches(path, $0) }) else { return nil }
+        let isReading = method == .get || method == .head
+        let rule = table.first { matches(path, $0.path) }
+        return isReading ? rule?.reading ?? .see : rule?.writing ?? .decide
+    }
+
+    private static func matches(_ path: String, _ pattern: String) -> Bool {
+        let asked = path.split(separator: "/")
+        let parts = pattern.split(separator: "/")
+        if parts.last == "*", asked.count >= parts.count - 1 {
+            return zip(asked, parts.dropLast()).allSatisfy { $1 == "*" || $0 == $1 }
+        }
+        return asked.count == parts.count
+            && zip(asked, parts).allSatisfy { $1 == "*" || $0 == $1 }
+    }
+}
