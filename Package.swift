@@ -93,6 +93,7 @@ let package = Package(
         pure("Decoding", ["Telemetry"]),
         pure("Rules", ["Telemetry"]),
         pure("Workshop", ["Telemetry"]),
+        pure("Customers", ["Telemetry"]),
         pure("GatewayCore", ["Telemetry", "Decoding", "Rules", "Workshop"]),
 
         // The I/O ring.
@@ -109,7 +110,10 @@ let package = Package(
         room("MQTTSource", ["CMosquitto", "GatewayCore", "Telemetry", "Threads", logging]),
         room(
             "Store",
-            [grdb, "Access", "GatewayCore", "Telemetry", "Decoding", "Rules", "Workshop"]
+            [
+                grdb, "Access", "Customers", "GatewayCore", "Telemetry", "Decoding", "Rules",
+                "Workshop",
+            ]
         ),
         room(
             "CoreLoop",
@@ -117,14 +121,17 @@ let package = Package(
         ),
         room(
             "ConfigFiles",
-            [yams, configuration, "Telemetry", "Decoding", "Rules", "Workshop", "GatewayCore"]
+            [
+                yams, configuration, "Customers", "Telemetry", "Decoding", "Rules", "Workshop",
+                "GatewayCore",
+            ]
         ),
         room(
             "AdvisorWeb",
             [
                 crypto, hummingbird, hummingbirdCore, httpTypes, lifecycle, mustache, logging,
-                "Access", "CoreLoop", "Decoding", "GatewayCore", "Store", "Telemetry", "Threads",
-                "Rules", "Workshop",
+                "Access", "CoreLoop", "Customers", "Decoding", "GatewayCore", "Store", "Telemetry",
+                "Threads", "Rules", "Workshop",
             ],
             resources: [.embedInCode("Assets")]
         ),
@@ -132,7 +139,8 @@ let package = Package(
             "GatewayApp",
             [
                 lifecycle, signals, logging, hummingbird, "Access", "AdvisorWeb", "CClock",
-                "ConfigFiles", "CoreLoop", "Decoding", "GatewayCore", "MQTTSource", "Recording",
+                "ConfigFiles", "CoreLoop", "Customers", "Decoding", "GatewayCore", "MQTTSource",
+                "Recording",
                 "Rules", "Store", "Telemetry", "Threads",
                 "Workshop",
             ]
@@ -166,6 +174,7 @@ let package = Package(
         ),
         test("TelemetryTests", ["Telemetry"]),
         test("AccessTests", ["Access"]),
+        test("CustomersTests", ["Customers", "Telemetry"]),
         test("DecodingTests", ["Decoding", "Support", "Telemetry"]),
         test("RulesTests", ["Rules", "Support", "Telemetry"]),
         test("WorkshopTests", ["ConfigFiles", "Support", "Telemetry", "Workshop"]),
@@ -182,7 +191,11 @@ let package = Package(
         ),
         test(
             "StoreTests",
-            [grdb, "GatewayCore", "Rules", "Store", "Support", "Telemetry", "Workshop"]
+            [
+                grdb, "Access", "Customers", "GatewayCore", "Rules", "Store", "Support",
+                "Telemetry",
+                "Workshop",
+            ]
         ),
         test(
             "CoreLoopTests",

@@ -14,6 +14,15 @@ package enum Secret {
         Data(SHA256.hash(data: Data(secret.utf8)))
     }
 
+    /// A text that can be recognised by whoever has the salt, and read by nobody.
+    package static func digest(_ text: String, salt: Data) -> Data {
+        let code = HMAC<SHA256>.authenticationCode(
+            for: Data(text.utf8),
+            using: SymmetricKey(data: salt)
+        )
+        return Data(code)
+    }
+
     /// Whether two secrets are the same, in a time that does not tell how far they agree.
     package static func agree(_ left: String, _ right: String) -> Bool {
         let (left, right) = (Array(left.utf8), Array(right.utf8))

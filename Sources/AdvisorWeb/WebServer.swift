@@ -127,6 +127,7 @@ package enum WebServer {
         LoginPages(services: services, frame: frame).addRoutes(to: router)
         SuggestionsAPI(services: services).addRoutes(to: router)
         IngestAPI(services: services).addRoutes(to: router)
+        CustomersAPI(services: services).addRoutes(to: router)
         Probes(services: services).addRoutes(to: router)
         Events(services: services).addRoutes(to: router)
         return router

@@ -112,10 +112,9 @@ package enum StationFile {
     }
 
     private static func date(_ text: String, at value: YAMLValue) throws -> CivilDate {
-        let parts = text.split(separator: "-").compactMap { Int($0) }
-        guard parts.count == 3,
-            case let date = CivilDate(year: parts[0], month: parts[1], day: parts[2]), date.isValid
-        else { throw value.failure("'\(text)' is not a date such as 2026-10-01") }
+        guard let date = CivilDate(iso8601: text) else {
+            throw value.failure("'\(text)' is not a date such as 2026-10-01")
+        }
         return date
     }
 }

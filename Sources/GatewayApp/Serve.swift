@@ -203,6 +203,7 @@ package enum Serve {
         var configuration = ServiceGroupConfiguration(
             services: [
                 .init(service: web), .init(service: ReloadOnSignal(reload: reload)),
+                .init(service: DeskService(services: services)),
                 .init(service: StopIntake(core: core, source: source)),
             ],
             gracefulShutdownSignals: [.sigterm, .sigint],

@@ -30,6 +30,9 @@ enum Migrations {
         migrator.registerMigration("020-access") { database in
             try database.execute(sql: DeskSchema.access)
         }
+        migrator.registerMigration("021-customers") { database in
+            try database.execute(sql: DeskSchema.customers)
+        }
         return migrator
     }
 

@@ -12,6 +12,16 @@ package struct CivilDate: Hashable, Comparable, Sendable {
         self.day = day
     }
 
+    /// ISO 8601, `2026-03-19`; nil for anything else, and for days no month has.
+    package init?(iso8601 text: some StringProtocol) {
+        let parts = text.split(separator: "-", omittingEmptySubsequences: false)
+        guard parts.map(\.utf8.count) == [4, 2, 2], parts.allSatisfy({ $0.allSatisfy(\.isNumber) }),
+            let year = Int(parts[0]), let month = Int(parts[1]), let day = Int(parts[2])
+        else { return nil }
+        self.init(year: year, month: month, day: day)
+        guard isValid else { return nil }
+    }
+
     package init(daysSinceEpoch: Int64) {
         let shifted = daysSinceEpoch + 719_468
         let era = shifted.dividedFloor(by: 146_097)

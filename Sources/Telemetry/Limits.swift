@@ -87,6 +87,10 @@ package enum Limits {
     package static let requestBodyBytesMax = 16_384
     /// Bytes of an Idempotency-Key: a UUID has 36.
     package static let idempotencyKeyBytesMax = 255
+    /// Bytes of one text about a customer: a name, a phone number, a note.
+    package static let customerTextBytesMax = 200
+    /// Vehicles, due items or visits of one customer in one request: a body's worth.
+    package static let customerRowsMax = 100
     /// Names and addresses whose failed logins are counted.
     package static let loginFailuresMax = 10_000
     /// Passwords checked at once: each takes 32 MiB and a core for tenths of a second.

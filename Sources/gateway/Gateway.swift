@@ -16,6 +16,7 @@ struct GatewayCommand: AsyncParsableCommand {
             ServeCommand.self, ReplayCommand.self, ExportCommand.self, SourcesCommand.self,
             RulesCommand.self,
             QuarantineCommand.self, UsersCommand.self, TokensCommand.self,
+            CustomersCommand.self,
             BrokerConfigCommand.self, DoctorCommand.self,
         ]
     )

@@ -35,6 +35,7 @@ struct TidyTests {
         ("Rules", ["Telemetry"]),
         ("Workshop", ["Telemetry"]),
         ("GatewayCore", ["Telemetry", "Decoding", "Rules", "Workshop"]),
+        ("Customers", ["Telemetry"]),
         ("Threads", ["Glibc"]),
         ("Access", ["Crypto", "CryptoExtras", "Foundation"]),
         ("Recording", ["CZlib", "Foundation", "GatewayCore", "Glibc", "Telemetry"]),
@@ -48,7 +49,8 @@ struct TidyTests {
         (
             "Store",
             [
-                "Access", "Decoding", "Foundation", "GRDB", "GatewayCore", "Glibc", "Rules",
+                "Access", "Customers", "Decoding", "Foundation", "GRDB", "GatewayCore", "Glibc",
+                "Rules",
                 "Synchronization", "Telemetry", "Workshop",
             ]
         ),
@@ -62,7 +64,8 @@ struct TidyTests {
         (
             "ConfigFiles",
             [
-                "Configuration", "Decoding", "Foundation", "GatewayCore", "Rules", "Telemetry",
+                "Configuration", "Customers", "Decoding", "Foundation", "GatewayCore", "Rules",
+                "Telemetry",
                 "Workshop", "Yams",
             ]
         ),
@@ -80,7 +83,9 @@ struct TidyTests {
             "async", "await", " actor ", "Task", "print(", "SystemRandomNumberGenerator",
             ".random(", "ContinuousClock", " Date(", "UUID(", "ProcessInfo", "nonisolated(unsafe)",
         ]
-        for target in ["Telemetry", "Decoding", "Rules", "Workshop", "GatewayCore"] {
+        for target in [
+            "Telemetry", "Decoding", "Rules", "Workshop", "Customers", "GatewayCore",
+        ] {
             for file in files("Sources/\(target)") {
                 for (number, line) in file.text.split(
                     separator: "\n",

@@ -7,15 +7,15 @@ import Telemetry
 /// A version as a strong entity tag: `"v3"`.
 func tag(_ version: Int) -> String { "\"v\(version)\"" }
 
+let versionMissing = APIProblem(
+    .preconditionRequired,
+    code: "version_missing",
+    detail: "Send If-Match with the ETag of the record, such as \"v3\"."
+)
+
 /// `If-Match: "v3"`: a change names the version it saw.
 func version(of request: Request) throws -> Int {
-    guard let tag = request.headers[.ifMatch] else {
-        throw APIProblem(
-            .preconditionRequired,
-            code: "version_missing",
-            detail: "Send If-Match with the ETag of the record, such as \"v3\"."
-        )
-    }
+    guard let tag = request.headers[.ifMatch] else { throw versionMissing }
     guard tag.hasPrefix("\"v"), tag.hasSuffix("\""), tag.count > 3,
         let version = Int(tag.dropFirst(2).dropLast())
     else { throw invalid("If-Match", "an ETag such as \"v3\"") }
@@ -73,4 +73,10 @@ func invalid(_ name: String, _ expected: String) -> APIProblem {
 /// What an advisor wrote, bounded, and without the NUL at which SQLite's text would end.
 func noteText(_ text: String?) -> String {
     String((text ?? "").replacing("\0", with: "").prefix(500))
+}
+
+/// All names of a closed set of values, for an error that says what would be right.
+func names<Value: RawRepresentable & CaseIterable>(_ type: Value.Type) -> String
+where Value.RawValue == String {
+    Value.allCases.map(\.rawValue).joined(separator: ", ")
 }

@@ -168,9 +168,3 @@ struct SuggestionsAPI {
         }
     }
 }
-
-/// All names of a closed set of values, for an error that says what would be right.
-private func names<Value: RawRepresentable & CaseIterable>(_ type: Value.Type) -> String
-where Value.RawValue == String {
-    Value.allCases.map(\.rawValue).joined(separator: ", ")
-}

@@ -14,6 +14,11 @@ enum AccessRules {
         ("/logout", .see, .see),
         ("/api/v1/dead_letters", .feed, .mendFeed),
         ("/api/v1/dead_letters/*", .feed, .mendFeed),
+        ("/api/v1/customers/*/unmask", .unmask, .unmask),
+        ("/api/v1/customers/*/export", .privacy, .privacy),
+        ("/api/v1/customers/*/erase", .requestErasure, .requestErasure),
+        ("/api/v1/customers/*/erase/confirm", .privacy, .privacy),
+        ("/api/v1/customers/*", .see, .editCustomers),
         ("/*", .see, .decide),
     ]
 

@@ -1,4 +1,5 @@
 import CoreLoop
+import Customers
 import GatewayCore
 import Rules
 import Store
@@ -77,7 +78,7 @@ struct InboxModel {
             urgency: row.urgency.name,
             latestBy: time.day(row.latestBy),
             latestByRelative: time.relative(row.latestBy, now: now),
-            vehicle: masked(row.plate) ?? row.vehicle,
+            vehicle: row.plate.map(Masking.plate) ?? row.vehicle,
             model: row.model ?? "",
             sentence: texts.language.pick(zh: first?.zh ?? "", en: first?.en ?? ""),
             more: texts.more(row.alerts.count - 1),
@@ -86,16 +87,6 @@ struct InboxModel {
             overdue: row.isOverdue ? texts.overdue : nil
         )
     }
-}
-
-/// A licence plate with its middle hidden: `苏E·12345` → `苏E·***45`; short ones show less.
-func masked(_ plate: String?) -> String? {
-    guard let plate else { return nil }
-    let shown = plate.count > 6 ? (head: 3, tail: 2) : (head: 1, tail: 1)
-    guard plate.count > 2 else { return String(repeating: "*", count: plate.count) }
-    return plate.prefix(shown.head)
-        + String(repeating: "*", count: plate.count - shown.head - shown.tail)
-        + plate.suffix(shown.tail)
 }
 
 /// What the page of one suggestion shows.
@@ -199,7 +190,7 @@ struct SuggestionModel {
             id: row.id,
             version: row.version,
             urgency: row.urgency.name,
-            vehicle: masked(row.plate) ?? row.vehicle,
+            vehicle: row.plate.map(Masking.plate) ?? row.vehicle,
             model: row.model ?? "",
             state: texts.name(row.state),
             latestBy: time.day(row.latestBy),

@@ -47,3 +47,106 @@ enum DeskSchema {
         CREATE INDEX kept_answer_by_age ON kept_answer (created_ms);
         """
 }
+
+extension DeskSchema {
+    /// Who owns which vehicle when, and what they agreed to.
+    static let customers = """
+        CREATE TABLE customer (
+            id INTEGER PRIMARY KEY,
+            external_id TEXT NOT NULL UNIQUE,
+            version INTEGER NOT NULL,
+            name TEXT, salutation TEXT, phone TEXT,
+            language TEXT NOT NULL CHECK (language IN ('zh-Hans', 'en')),
+            station_code TEXT,
+            channel TEXT NOT NULL CHECK (channel IN ('phone', 'sms', 'app')),
+            weekdays TEXT NOT NULL,
+            contact_from_minute INTEGER, contact_to_minute INTEGER,
+            advisor TEXT, note TEXT,
+            created_ms INTEGER NOT NULL,
+            updated_ms INTEGER NOT NULL,
+            erased_ms INTEGER,
+            CHECK ((contact_from_minute IS NULL) = (contact_to_minute IS NULL)),
+            CHECK (contact_from_minute < contact_to_minute),
+            CHECK (erased_ms IS NULL OR (name IS NULL AND phone IS NULL AND note IS NULL))
+        ) STRICT;
+
+        CREATE TABLE binding (
+            id INTEGER PRIMARY KEY,
+            vehicle TEXT NOT NULL,
+            customer_id INTEGER NOT NULL REFERENCES customer (id),
+            vin TEXT, plate TEXT,
+            from_ms INTEGER NOT NULL,
+            to_ms INTEGER,
+            CHECK (to_ms >= from_ms)
+        ) STRICT;
+        CREATE UNIQUE INDEX binding_open ON binding (vehicle) WHERE to_ms IS NULL;
+        CREATE INDEX binding_by_customer ON binding (customer_id);
+
+        CREATE TABLE consent (
+            id INTEGER PRIMARY KEY,
+            customer_id INTEGER NOT NULL REFERENCES customer (id),
+            kind TEXT NOT NULL CHECK (kind IN
+                ('service', 'commercial', 'birthday', 'licence_date', 'home_cell', 'app')),
+            granted_ms INTEGER NOT NULL,
+            revoked_ms INTEGER,
+            CHECK (revoked_ms >= granted_ms)
+        ) STRICT;
+        CREATE UNIQUE INDEX consent_open ON consent (customer_id, kind) WHERE revoked_ms IS NULL;
+
+        CREATE TABLE due_item (
+            id INTEGER PRIMARY KEY,
+            customer_id INTEGER NOT NULL REFERENCES customer (id),
+            kind TEXT NOT NULL CHECK (kind IN ('inspection', 'insurance', 'licence', 'service')),
+            vehicle TEXT,
+            due_on TEXT,
+            due_kilometres INTEGER,
+            CHECK (due_on IS NOT NULL OR due_kilometres IS NOT NULL),
+            CHECK (vehicle IS NOT NULL OR kind = 'licence')
+        ) STRICT;
+        CREATE INDEX due_item_by_customer ON due_item (customer_id);
+        CREATE INDEX due_item_by_vehicle ON due_item (vehicle);
+
+        CREATE TABLE past_visit (
+            id INTEGER PRIMARY KEY,
+            customer_id INTEGER NOT NULL REFERENCES customer (id),
+            vehicle TEXT NOT NULL,
+            done_on TEXT NOT NULL,
+            kilometres INTEGER,
+            station_code TEXT,
+            work TEXT NOT NULL,
+            UNIQUE (customer_id, vehicle, done_on, work)
+        ) STRICT;
+
+        CREATE TABLE vehicle_left (
+            id INTEGER PRIMARY KEY,
+            vehicle TEXT NOT NULL,
+            at_ms INTEGER NOT NULL
+        ) STRICT;
+
+        CREATE TABLE erasure (
+            id INTEGER PRIMARY KEY,
+            customer_id INTEGER NOT NULL REFERENCES customer (id),
+            asked_by TEXT NOT NULL,
+            asked_key TEXT NOT NULL,
+            asked_ms INTEGER NOT NULL,
+            confirmed_by TEXT,
+            confirmed_ms INTEGER
+        ) STRICT;
+        CREATE UNIQUE INDEX erasure_open ON erasure (customer_id) WHERE confirmed_ms IS NULL;
+
+        CREATE TABLE tombstone (
+            digest BLOB PRIMARY KEY,
+            at_ms INTEGER NOT NULL
+        ) STRICT, WITHOUT ROWID;
+        CREATE TABLE tombstone_salt (
+            id INTEGER PRIMARY KEY CHECK (id = 1),
+            salt BLOB NOT NULL
+        ) STRICT;
+        INSERT INTO tombstone_salt VALUES (1, randomblob(32));
+
+        ALTER TABLE vehicle ADD COLUMN is_plate_withheld INTEGER NOT NULL DEFAULT 0;
+        CREATE TRIGGER vehicle_plate_withheld AFTER UPDATE OF plate ON vehicle
+        WHEN NEW.is_plate_withheld AND NEW.plate IS NOT NULL
+        BEGIN UPDATE vehicle SET plate = NULL WHERE id = NEW.id; END;
+        """
+}

@@ -101,6 +101,22 @@ package struct ReadStore: Sendable {
         }
     }
 
+    /// The suggestion a vehicle has now, if any, and its version.
+    package func liveSuggestion(
+        ofVehicle name: String
+    ) async throws -> (id: Int64, version: Int)? {
+        try await store.pool.read { database in
+            try Row.fetchOne(
+                database,
+                sql: """
+                    SELECT s.id, s.version FROM suggestion s JOIN vehicle v ON v.id = s.vehicle_id
+                    WHERE v.name = ? AND s.state = 'proposed'
+                    """,
+                arguments: [name]
+            ).map { ($0["id"], $0["version"]) }
+        }
+    }
+
     /// How many suggestions are in each state, of some stations only, where they are named.
     package func suggestionCounts(
         stations: Set<String>? = nil

@@ -1,0 +1,16 @@
+import AdvisorWeb
+import CoreLoop
+import ServiceLifecycle
+
+/// What the desk owes, paid with every beat of the core: a few seconds at most after it arose, and
+/// after a restart just the same.
+struct DeskService: Service {
+    let services: WebServices
+
+    func run() async throws {
+        guard let beats = services.core.changes.subscribe() else { return }
+        for await _ in beats.cancelOnGracefulShutdown() {
+            await services.tellCoreWhoLeft()
+        }
+    }
+}
