@@ -206,7 +206,14 @@ let package = Package(
             [logging, "GatewayCore", "MQTTSource", "Support", "Telemetry", "Threads"]
         ),
         test("ReplayTests", ["GatewayApp", "Support", "Telemetry"]),
-        test("IntegrationTests", [grdb, "Store", "Support"]),
+        test(
+            "AdvisorWebTests",
+            [
+                logging, yams, "AdvisorWeb", "CoreLoop", "GatewayApp", "Store", "Support",
+                "Telemetry",
+            ]
+        ),
+        test("IntegrationTests", [grdb, yams, "Store", "Support"]),
         test("TidyTests", ["Support"]),
     ]
 )

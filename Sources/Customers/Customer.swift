@@ -92,7 +92,7 @@ package struct PastVisit: Sendable, Equatable {
 /// Who a customer is, and how they wish to be treated.
 package struct CustomerProfile: Sendable, Equatable {
     package var name: String?
-    /// 先生, 女士, Ms …
+    /// How the customer is addressed: 先生, 女士, Ms and the like.
     package var salutation: String?
     package var phone: String?
     package var language = CustomerLanguage.chinese

@@ -1,5 +1,5 @@
-import CoreLoop
 import Access
+import CoreLoop
 import Customers
 import GatewayCore
 import HTTPTypes

@@ -2,7 +2,8 @@ import GatewayCore
 import HTTPTypes
 import Hummingbird
 
-/// Turns every error into `application/problem+json`, so that nothing leaves without our code.
+/// Turns every error into `application/problem+json`, so that nothing leaves without our code; a
+/// wrong method is one, whoever asks.
 struct ProblemResponses: RouterMiddleware {
     /// Every route there is, to tell a wrong method from a wrong path.
     let routes: [Route]
@@ -13,31 +14,26 @@ struct ProblemResponses: RouterMiddleware {
         next: @concurrent (Request, WebContext) async throws -> Response
     ) async throws -> Response {
         do {
+            try checkMethod(of: request)
             return try await next(request, context)
         } catch {
-            return try answer(to: error, request, context)
+            return try APIProblem.response(to: error, request, context)
         }
     }
 
-    private func answer(
-        to error: any Error,
-        _ request: Request,
-        _ context: WebContext
-    ) throws -> Response {
-        guard let known = error as? HTTPError else {
-            return try APIProblem.response(to: error, request, context)
-        }
+    /// A path that is there but does not take the method says which it takes (RFC 9110 §15.5.6).
+    private func checkMethod(of request: Request) throws {
         let methods = Route.methods(of: request.uri.path, in: routes)
-        if known.status == .notFound, !methods.isEmpty {
-            var problem = APIProblem(
-                .methodNotAllowed,
-                code: "method_not_allowed",
-                detail: "This path takes \(methods.joined(separator: ", "))."
-            )
-            problem.headers[.allow] = methods.joined(separator: ", ")
-            return try problem.response(from: request, context: context)
-        }
-        return try APIProblem.response(to: known, request, context)
+        let method = request.method == .head ? HTTPRequest.Method.get : request.method
+        guard !methods.isEmpty, !methods.contains(method.rawValue) else { return }
+        let allowed = methods.joined(separator: ", ")
+        var problem = APIProblem(
+            .methodNotAllowed,
+            code: "method_not_allowed",
+            detail: "This path takes \(allowed)."
+        )
+        problem.headers[.allow] = allowed
+        throw problem
     }
 }
 
@@ -63,6 +59,9 @@ package struct Route: Hashable, Sendable {
             route.segments.count == asked.count
                 && zip(route.segments, asked).allSatisfy { $0.hasPrefix("{") || $0 == $1 }
         }
-        return Set(matching.map(\.method)).sorted()
+        // As the router does: a path written out goes before one with captures.
+        let captures = { (route: Route) in route.segments.count { $0.hasPrefix("{") } }
+        let fewest = matching.map(captures).min()
+        return Set(matching.filter { captures($0) == fewest }.map(\.method)).sorted()
     }
 }
