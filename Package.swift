@@ -94,6 +94,7 @@ let package = Package(
         pure("Rules", ["Telemetry"]),
         pure("Workshop", ["Telemetry"]),
         pure("Customers", ["Telemetry"]),
+        pure("Messages", ["Customers", "Telemetry"]),
         pure("GatewayCore", ["Telemetry", "Decoding", "Rules", "Workshop"]),
 
         // The I/O ring.
@@ -111,8 +112,8 @@ let package = Package(
         room(
             "Store",
             [
-                grdb, "Access", "Customers", "GatewayCore", "Telemetry", "Decoding", "Rules",
-                "Workshop",
+                grdb, "Access", "Customers", "Decoding", "GatewayCore", "Messages", "Rules",
+                "Telemetry", "Workshop",
             ]
         ),
         room(
@@ -122,7 +123,8 @@ let package = Package(
         room(
             "ConfigFiles",
             [
-                yams, configuration, "Customers", "Telemetry", "Decoding", "Rules", "Workshop",
+                yams, configuration, "Customers", "Messages", "Telemetry", "Decoding", "Rules",
+                "Workshop",
                 "GatewayCore",
             ]
         ),
@@ -130,8 +132,8 @@ let package = Package(
             "AdvisorWeb",
             [
                 crypto, hummingbird, hummingbirdCore, httpTypes, lifecycle, mustache, logging,
-                "Access", "CoreLoop", "Customers", "Decoding", "GatewayCore", "Store", "Telemetry",
-                "Threads", "Rules", "Workshop",
+                "Access", "CoreLoop", "Customers", "Decoding", "GatewayCore", "Messages", "Store",
+                "Telemetry", "Threads", "Rules", "Workshop",
             ],
             resources: [.embedInCode("Assets")]
         ),
@@ -140,6 +142,7 @@ let package = Package(
             [
                 lifecycle, signals, logging, hummingbird, "Access", "AdvisorWeb", "CClock",
                 "ConfigFiles", "CoreLoop", "Customers", "Decoding", "GatewayCore", "MQTTSource",
+                "Messages",
                 "Recording",
                 "Rules", "Store", "Telemetry", "Threads",
                 "Workshop",
@@ -175,6 +178,10 @@ let package = Package(
         test("TelemetryTests", ["Telemetry"]),
         test("AccessTests", ["Access"]),
         test("CustomersTests", ["Customers", "Telemetry"]),
+        test(
+            "MessagesTests",
+            ["ConfigFiles", "Customers", "GatewayApp", "Messages", "Support", "Telemetry"]
+        ),
         test("DecodingTests", ["Decoding", "Support", "Telemetry"]),
         test("RulesTests", ["Rules", "Support", "Telemetry"]),
         test("WorkshopTests", ["ConfigFiles", "Support", "Telemetry", "Workshop"]),
@@ -192,7 +199,9 @@ let package = Package(
         test(
             "StoreTests",
             [
-                grdb, "Access", "Customers", "GatewayCore", "Rules", "Store", "Support",
+                grdb, "Access", "Customers", "GatewayApp", "GatewayCore", "Messages", "Rules",
+                "Store",
+                "Support",
                 "Telemetry",
                 "Workshop",
             ]

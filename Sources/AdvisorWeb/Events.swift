@@ -1,6 +1,7 @@
 import CoreLoop
 import HTTPTypes
 import Hummingbird
+import Messages
 import ServiceLifecycle
 import Telemetry
 import Workshop
@@ -52,7 +53,7 @@ struct StatusLine {
         status = services.core.status
         feed = services.feed()
         let zone = services.stations[0].zone
-        time = { LocalTime(zone: zone, language: $0) }
+        time = { LocalTime(zone: zone, language: $0.reader) }
     }
 
     /// Plain text without quotes, safe inside JSON.

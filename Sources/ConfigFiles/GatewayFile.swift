@@ -32,6 +32,8 @@ package struct GatewaySettings: Sendable, Equatable {
     package var rules = ""
     package var stations = ""
     package var sources = ""
+    package var messages = ""
+    package var messagesFile = ""
     package var registry = ""
     package var limits = ""
     package var silentAfterHours = 0
@@ -76,6 +78,8 @@ package enum GatewayFile {
         ("core", "registry", .path, ""),
         ("core", "limits", .path, ""),
         ("core", "silent_after_hours", .integer(0...8_760), "72"),
+        ("messages", "templates", .path, "messages"),
+        ("messages", "file", .path, ""),
         (
             "log", "level",
             .choice(["trace", "debug", "info", "notice", "warning", "error", "critical"]), "info"
@@ -183,6 +187,8 @@ package enum GatewayFile {
         settings.sources = text("core.sources")
         settings.registry = text("core.registry")
         settings.limits = text("core.limits")
+        settings.messages = text("messages.templates")
+        settings.messagesFile = text("messages.file")
         settings.silentAfterHours = number("core.silent_after_hours")
         settings.logLevel = text("log.level")
         return settings

@@ -1,6 +1,7 @@
 package import ConfigFiles
 package import Decoding
 package import GatewayCore
+package import Messages
 package import Rules
 package import Store
 package import Telemetry
@@ -20,6 +21,7 @@ package struct Assembly: Sendable {
     package var registry: [RegistryRow]
     /// Limits of single vehicles, by name.
     package var limits: [String: [VehicleLimit]]
+    package var messages: MessageBook
 
     /// Reads every file the settings name.
     /// - Throws: `ConfigError` with file and line.
@@ -33,6 +35,7 @@ package struct Assembly: Sendable {
         jobs = try StationFile.loadJobs("\(settings.stations)/catalogue.yaml")
         stations = try StationFile.loadStations("\(settings.stations)/stations.yaml")
         rules = []
+        messages = try MessageFile.load(folder: settings.messages)
         registry = settings.registry.isEmpty ? [] : try RegistryFile.load(settings.registry)
         limits = [:]
         try loadRules()
@@ -81,6 +84,11 @@ package struct Assembly: Sendable {
             hourly: days(settings.hourlyDays),
             daily: days(settings.dailyDays)
         )
+    }
+
+    /// What queues messages to customers beside the commits.
+    package var outbox: Outbox {
+        Outbox(book: messages, rules: rules, stations: stations, jobs: jobs)
     }
 
     package func makeGateway(tellsForecasts: Bool = false) -> Gateway {

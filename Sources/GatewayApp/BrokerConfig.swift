@@ -70,10 +70,16 @@ package struct BrokerConfig: Sendable {
         # A vehicle publishes as itself and hears only what is meant for it.
         pattern write vehicles/%u/#
         pattern read vehicles/%u/committed
+        pattern read vehicles/%u/alert/#
+        pattern read vehicles/%u/offer/#
+        pattern read vehicles/%u/notice/#
 
         user \(gatewayUser)
         topic read vehicles/#
         topic write vehicles/+/committed
+        topic write vehicles/+/alert/#
+        topic write vehicles/+/offer/#
+        topic write vehicles/+/notice/#
         topic read $SYS/#
         # Other senders (config/sources):
         topic read ovms/#

@@ -6,11 +6,13 @@ import ServiceLifecycle
 /// after a restart just the same.
 struct DeskService: Service {
     let services: WebServices
+    let post: PostOffice
 
     func run() async throws {
         guard let beats = services.core.changes.subscribe() else { return }
         for await _ in beats.cancelOnGracefulShutdown() {
             await services.tellCoreWhoLeft()
+            await post.sendDue()
         }
     }
 }

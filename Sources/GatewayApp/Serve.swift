@@ -51,7 +51,8 @@ package enum Serve {
             store: store,
             catalogue: assembly.catalogue,
             stations: assembly.stations,
-            retention: assembly.retention
+            retention: assembly.retention,
+            outbox: assembly.outbox
         )
         var gateway = assembly.makeGateway()
         let unreadable = gateway.restore(
@@ -101,8 +102,10 @@ package enum Serve {
                 core.deliver(batch).map(BatchOutcome.committed) ?? .abandoned
             }
         }
+        let line = MessageLine(messageAddress(settings), logger: logger)
         let shutdown = Shutdown(
             source: source,
+            line: line,
             net: net,
             core: core,
             broker: broker,
@@ -110,7 +113,7 @@ package enum Serve {
             logger: logger
         )
         do {
-            try await serveWeb(assembly, core, source, store, clock, logger)
+            try await serveWeb(assembly, core, source, line, store, clock, logger)
         } catch {
             await shutdown.run()
             throw error
@@ -141,6 +144,13 @@ package enum Serve {
         )
     }
 
+    /// The same broker, in a session of its own.
+    private static func messageAddress(_ settings: GatewaySettings) -> BrokerAddress {
+        var address = address(settings)
+        address.clientID += "-messages"
+        return address
+    }
+
     private static func address(_ settings: GatewaySettings) -> BrokerAddress {
         BrokerAddress(
             host: settings.brokerHost,
@@ -160,6 +170,7 @@ package enum Serve {
         _ assembly: Assembly,
         _ core: CoreLoop,
         _ source: MQTTSource,
+        _ line: MessageLine,
         _ store: GatewayStore,
         _ clock: @escaping @Sendable () -> Timestamp,
         _ logger: Logger
@@ -187,6 +198,21 @@ package enum Serve {
                 )
             }
         )
+        let post = PostOffice(
+            services: services,
+            line: line,
+            file: settings.messagesFile,
+            logger: logger
+        )
+        line.start { reply in
+            // The thread waits until the core has answered: only then the broker may forget it.
+            let done = Reply<Bool>()
+            Task {
+                await post.take(reply)
+                done.send(true)
+            }
+            _ = done.receive(waitingMilliseconds: 10_000)
+        }
         var quiet = logger
         quiet.logLevel = max(logger.logLevel, .warning)
         let web = try WebServer.make(
@@ -203,8 +229,8 @@ package enum Serve {
         var configuration = ServiceGroupConfiguration(
             services: [
                 .init(service: web), .init(service: ReloadOnSignal(reload: reload)),
-                .init(service: DeskService(services: services)),
-                .init(service: StopIntake(core: core, source: source)),
+                .init(service: DeskService(services: services, post: post)),
+                .init(service: StopIntake(core: core, source: source, line: line)),
             ],
             gracefulShutdownSignals: [.sigterm, .sigint],
             logger: quiet
@@ -236,17 +262,20 @@ private struct ServeError: Error, CustomStringConvertible {
 private struct StopIntake: Service {
     let core: CoreLoop
     let source: MQTTSource
+    let line: MessageLine
 
     func run() async throws {
         try await gracefulShutdown()
         core.stopRetrying()
         source.stop()
+        line.close()
     }
 }
 
 /// Stops what was started, in reverse: stop reading, commit, acknowledge, close.
 private struct Shutdown: Sendable {
     let source: MQTTSource
+    let line: MessageLine
     let net: DedicatedThread
     let core: CoreLoop
     let broker: EmbeddedBroker?
@@ -260,6 +289,7 @@ private struct Shutdown: Sendable {
                 // The net thread may be waiting for a commit that cannot succeed.
                 core.stopRetrying()
                 source.stop()
+                line.stop()
                 net.join()
                 core.stop()
                 broker?.stop()

@@ -99,7 +99,12 @@ package struct BrokerError: Error, CustomStringConvertible {
     private let inbox = Inbox()
     private let address: BrokerAddress
 
-    package init(_ address: BrokerAddress) throws(BrokerError) {
+    /// `tellsPublishes`: whether `takePublishCodes` is to hold the answers to our publishes; who
+    /// asks for them must take them.
+    package init(
+        _ address: BrokerAddress,
+        tellsPublishes: Bool = false
+    ) throws(BrokerError) {
         self.address = address
         mosquitto_lib_init()
         let context = unsafe Unmanaged.passUnretained(inbox).toOpaque()
@@ -116,7 +121,9 @@ package struct BrokerError: Error, CustomStringConvertible {
                 MOSQ_OPT_RECEIVE_MAXIMUM,
                 Int32(address.receiveMaximum)
             )
-            // Only who asks why takes the answers; for others they would pile up.
+        }
+        // Only who asks takes the answers; for others they would pile up.
+        if tellsPublishes || address.version5SessionSeconds != nil {
             unsafe mosquitto_publish_v5_callback_set(handle) { _, context, _, code, _ in
                 guard let inbox = unsafe Inbox.from(context) else { return }
                 inbox.events += 1
@@ -232,7 +239,8 @@ package struct BrokerError: Error, CustomStringConvertible {
     }
 
     /// What the broker answered to our publishes since the last look: 0 taken, 0x10 taken but
-    /// nobody listens, from 0x80 on refused (MQTT 5 §3.4.2.1); empty in a session of 3.1.1.
+    /// nobody listens, from 0x80 on refused (MQTT 5 §3.4.2.1); in a session of 3.1.1 an answer is
+    /// always 0, and there is one only where it was asked for.
     package func takePublishCodes() -> [Int32] {
         defer { inbox.publishCodes.removeAll() }
         return inbox.publishCodes
@@ -248,8 +256,13 @@ package struct BrokerError: Error, CustomStringConvertible {
         try check(unsafe mosquitto_subscribe(handle, nil, filter, 1), "subscribe to \(filter)")
     }
 
-    /// Queues a publish.
-    package func publish(_ topic: String, _ payload: [UInt8], qos: Int32) throws(BrokerError) {
+    /// Queues a publish; the broker keeps a retained one for new subscribers, until an empty one.
+    package func publish(
+        _ topic: String,
+        _ payload: [UInt8],
+        qos: Int32,
+        isRetained: Bool = false
+    ) throws(BrokerError) {
         try check(
             unsafe mosquitto_publish(
                 handle,
@@ -258,7 +271,7 @@ package struct BrokerError: Error, CustomStringConvertible {
                 Int32(payload.count),
                 payload,
                 qos,
-                false
+                isRetained
             ),
             "publish to \(topic)"
         )

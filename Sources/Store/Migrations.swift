@@ -33,6 +33,9 @@ enum Migrations {
         migrator.registerMigration("021-customers") { database in
             try database.execute(sql: DeskSchema.customers)
         }
+        migrator.registerMigration("022-messages") { database in
+            try database.execute(sql: DeskSchema.messages)
+        }
         return migrator
     }
 

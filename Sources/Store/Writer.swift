@@ -21,17 +21,21 @@ package struct CommitReceipt: Sendable, Equatable {
 package final class Writer: Sendable {
     let store: GatewayStore
     private let stations: [Station]
+    private let outbox: Outbox?
     private let retention: Mutex<Retention>
     /// The store's own signal numbers, by catalogue place: a new catalogue does not renumber rows.
     private let signalNumbers: [UInt16]
 
+    /// Without an `outbox` nobody hears of anything, as it must be in a replay.
     package init(
         store: GatewayStore,
         catalogue: Catalogue,
         stations: [Station],
-        retention: RetentionPolicy = RetentionPolicy(raw: nil, hourly: nil, daily: nil)
+        retention: RetentionPolicy = RetentionPolicy(raw: nil, hourly: nil, daily: nil),
+        outbox: Outbox? = nil
     ) throws(StoreError) {
         self.store = store
+        self.outbox = outbox
         self.retention = Mutex(Retention(retention))
         self.stations = stations
         do {
@@ -112,6 +116,7 @@ package final class Writer: Sendable {
                 for row in unit.occupancies { try write(row, database) }
                 for suggestion in unit.suggestions { try write(suggestion, database) }
                 for transition in unit.transitions { try write(transition, database) }
+                try outbox?.write(unit, database)
                 if !body.isEmpty {
                     try database.cachedStatement(sql: SQL.forgetJournal).execute(
                         arguments: [open.oldestRow])

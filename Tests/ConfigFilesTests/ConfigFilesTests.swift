@@ -32,7 +32,7 @@ struct ConfigFilesTests {
         #expect(path.hasSuffix("config/empty.yaml"))
         for keyPath in [
             \GatewaySettings.storePath, \.embeddedConfig, \.embeddedData, \.catalogue, \.rules,
-            \.stations, \.sources,
+            \.stations, \.sources, \.messages,
         ] as [WritableKeyPath<GatewaySettings, String>] {
             #expect(
                 URL(fileURLWithPath: defaults[keyPath: keyPath]).lastPathComponent
@@ -63,7 +63,7 @@ struct ConfigFilesTests {
         ),
         (
             "wep: {}\n",
-            "gateway.yaml:1:1: unknown key 'wep'; expected one of: broker, core, log, store, web"
+            "gateway.yaml:1:1: unknown key 'wep'; expected one of: broker, core, log, messages, store, web"
         ),
     ])
     func mistakesAreNamedWithFileAndLine(text: String, expected: String) throws {

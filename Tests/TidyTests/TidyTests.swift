@@ -36,6 +36,7 @@ struct TidyTests {
         ("Workshop", ["Telemetry"]),
         ("GatewayCore", ["Telemetry", "Decoding", "Rules", "Workshop"]),
         ("Customers", ["Telemetry"]),
+        ("Messages", ["Customers", "Telemetry"]),
         ("Threads", ["Glibc"]),
         ("Access", ["Crypto", "CryptoExtras", "Foundation"]),
         ("Recording", ["CZlib", "Foundation", "GatewayCore", "Glibc", "Telemetry"]),
@@ -50,8 +51,7 @@ struct TidyTests {
             "Store",
             [
                 "Access", "Customers", "Decoding", "Foundation", "GRDB", "GatewayCore", "Glibc",
-                "Rules",
-                "Synchronization", "Telemetry", "Workshop",
+                "Messages", "Rules", "Synchronization", "Telemetry", "Workshop",
             ]
         ),
         (
@@ -64,7 +64,8 @@ struct TidyTests {
         (
             "ConfigFiles",
             [
-                "Configuration", "Customers", "Decoding", "Foundation", "GatewayCore", "Rules",
+                "Configuration", "Customers", "Decoding", "Foundation", "Messages", "GatewayCore",
+                "Rules",
                 "Telemetry",
                 "Workshop", "Yams",
             ]
@@ -84,7 +85,7 @@ struct TidyTests {
             ".random(", "ContinuousClock", " Date(", "UUID(", "ProcessInfo", "nonisolated(unsafe)",
         ]
         for target in [
-            "Telemetry", "Decoding", "Rules", "Workshop", "Customers", "GatewayCore",
+            "Telemetry", "Decoding", "Rules", "Workshop", "Customers", "Messages", "GatewayCore",
         ] {
             for file in files("Sources/\(target)") {
                 for (number, line) in file.text.split(

@@ -1,4 +1,5 @@
 import GatewayCore
+import Messages
 import Rules
 import Store
 import Telemetry

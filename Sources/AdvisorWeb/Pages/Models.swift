@@ -1,6 +1,7 @@
 import CoreLoop
 import Customers
 import GatewayCore
+import Messages
 import Rules
 import Store
 import Telemetry
@@ -69,7 +70,7 @@ struct InboxModel {
         now: Timestamp
     ) -> Row {
         let station = services.station(row.stationCode)
-        let time = LocalTime(zone: station.zone, language: texts.language)
+        let time = LocalTime(zone: station.zone, language: texts.language.reader)
         let first = row.alerts.first?.sentence
         let title = texts.language.pick(zh: station.titleZH, en: station.titleEN)
         let slotMore = row.holdUntil.map { texts.held(until: time.moment($0), station: title) }
@@ -163,7 +164,7 @@ struct SuggestionModel {
     ) async throws -> SuggestionModel {
         let texts = Texts(language: language)
         let station = services.station(row.stationCode)
-        let time = LocalTime(zone: station.zone, language: language)
+        let time = LocalTime(zone: station.zone, language: language.reader)
         let now = services.core.status.now
         var alerts: [AlertModel] = []
         for alert in row.alerts {

@@ -1,3 +1,4 @@
+import Customers
 import GatewayCore
 import Workshop
 
@@ -7,7 +8,9 @@ enum Language: String {
     case en
 
     /// `lang` of HTML.
-    var tag: String { self == .zh ? "zh-Hans" : "en" }
+    var tag: String { reader.rawValue }
+    /// The same language as customers have it.
+    var reader: CustomerLanguage { self == .zh ? .chinese : .english }
     var other: Language { self == .zh ? .en : .zh }
 
     func pick(zh: String, en: String) -> String { self == .zh ? zh : en }

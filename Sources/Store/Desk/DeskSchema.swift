@@ -150,3 +150,41 @@ extension DeskSchema {
         BEGIN UPDATE vehicle SET plate = NULL WHERE id = NEW.id; END;
         """
 }
+
+extension DeskSchema {
+    /// What goes to customers, queued with its cause; the states go one way (`MessageState`).
+    static let messages = """
+        CREATE TABLE message (
+            id INTEGER PRIMARY KEY,
+            kind TEXT NOT NULL CHECK (kind IN ('alert', 'clear', 'offer', 'booked')),
+            vehicle TEXT NOT NULL,
+            record_id INTEGER NOT NULL,
+            version INTEGER NOT NULL,
+            customer_id INTEGER REFERENCES customer (id),
+            channel TEXT CHECK (channel IN ('phone', 'sms', 'app')),
+            language TEXT,
+            template TEXT,
+            text TEXT,
+            start_ms INTEGER, end_ms INTEGER,
+            nonce TEXT,
+            state TEXT NOT NULL
+                CHECK (state IN ('queued', 'sent', 'delivered', 'failed', 'suppressed')),
+            reason TEXT,
+            attempts INTEGER NOT NULL DEFAULT 0,
+            due_ms INTEGER NOT NULL,
+            created_ms INTEGER NOT NULL,
+            updated_ms INTEGER NOT NULL,
+            answer TEXT,
+            UNIQUE (kind, record_id, version),
+            CHECK ((state = 'suppressed') <= (reason IS NOT NULL))
+        ) STRICT;
+        CREATE INDEX message_due ON message (due_ms) WHERE state IN ('queued', 'sent');
+        CREATE INDEX message_by_vehicle ON message (vehicle, created_ms);
+        CREATE INDEX message_by_customer ON message (customer_id);
+        CREATE TRIGGER message_state BEFORE UPDATE OF state ON message
+        WHEN NOT (NEW.state = OLD.state
+            OR (OLD.state = 'queued' AND NEW.state IN ('sent', 'suppressed', 'failed'))
+            OR (OLD.state = 'sent' AND NEW.state IN ('delivered', 'failed')))
+        BEGIN SELECT RAISE(ABORT, 'a message does not go back'); END;
+        """
+}

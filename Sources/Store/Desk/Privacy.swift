@@ -55,6 +55,7 @@ enum PersonalData {
         ("consent", "SELECT * FROM consent WHERE customer_id = ?1"),
         ("due_item", "SELECT * FROM due_item WHERE customer_id = ?1"),
         ("past_visit", "SELECT * FROM past_visit WHERE customer_id = ?1"),
+        ("message", "SELECT * FROM message WHERE customer_id = ?1"),
         ("erasure", "SELECT * FROM erasure WHERE customer_id = ?1"),
         ("vehicle", "SELECT * FROM vehicle WHERE id IN \(vehicles)"),
         ("alert", "SELECT * FROM alert WHERE vehicle_id IN \(vehicles)"),
@@ -232,7 +233,7 @@ extension Desk {
         for owned in record.bindings.map(\.owned) {
             try withhold(owned, database)
         }
-        for table in ["binding", "consent", "due_item", "past_visit"] {
+        for table in ["binding", "consent", "due_item", "past_visit", "message"] {
             try database.execute(
                 sql: "DELETE FROM \(table) WHERE customer_id = ?",
                 arguments: [record.id]

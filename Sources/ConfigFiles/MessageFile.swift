@@ -1,0 +1,80 @@
+import Customers
+import Foundation
+package import Messages
+
+/// `messages/*.yaml` → texts for customers, checked for their placeholders and their languages.
+package enum MessageFile {
+    /// Reads every file of a folder.
+    /// - Throws: `ConfigError` with file and line.
+    package static func load(folder: String) throws -> MessageBook {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+        let files = names.filter { $0.hasSuffix(".yaml") }.sorted()
+        var templates: [String: [CustomerLanguage: MessageTemplate]] = [:]
+        var alerts: [String: MessageBook.AlertTexts] = [:]
+        var uses: [String: YAMLValue] = [:]
+        for file in files {
+            let root = try YAMLValue.load("\(folder)/\(file)").mapping(keys: ["templates", "uses"])
+            for (key, value) in try root[optional: "templates"]?.entries(keys: nil) ?? [] {
+                guard templates[key] == nil else {
+                    throw value.failure("the template '\(key)' is given twice")
+                }
+                templates[key] = try texts(value)
+            }
+            guard
+                let map = try root[optional: "uses"]?.mapping(keys: [
+                    "alerts", "others", "offer", "booked",
+                ])
+            else { continue }
+            for (rule, value) in try map[optional: "alerts"]?.entries(keys: nil) ?? [] {
+                alerts[rule] = try alertTexts(value)
+            }
+            for key in ["others", "offer", "booked"] { uses[key] = map[optional: key] ?? uses[key] }
+        }
+        func failure(_ message: String) -> ConfigError {
+            ConfigError(file: folder, line: 0, column: 0, message: message)
+        }
+        guard let offer = uses["offer"], let booked = uses["booked"], let others = uses["others"]
+        else { throw failure("no file says under 'uses' what is for others, offer and booked") }
+        let book = MessageBook(
+            templates: templates,
+            alerts: alerts,
+            others: try alertTexts(others),
+            offer: try offer.string(),
+            booked: try booked.string()
+        )
+        let used =
+            (alerts.values + [book.others]).flatMap {
+                [$0.near, $0.crossed, $0.fast ?? $0.crossed]
+            }
+            + [book.offer, book.booked]
+        for key in used.sorted() where templates[key] == nil {
+            throw failure("there is no template '\(key)'")
+        }
+        return book
+    }
+
+    private static func alertTexts(_ value: YAMLValue) throws -> MessageBook.AlertTexts {
+        let map = try value.mapping(keys: ["near", "crossed", "fast"])
+        return MessageBook.AlertTexts(
+            near: try map.require("near").string(),
+            crossed: try map.require("crossed").string(),
+            fast: try map[optional: "fast"]?.string()
+        )
+    }
+
+    private static func texts(_ value: YAMLValue) throws -> [CustomerLanguage: MessageTemplate] {
+        let map = try value.mapping(keys: CustomerLanguage.allCases.map(\.rawValue))
+        var texts: [CustomerLanguage: MessageTemplate] = [:]
+        for language in CustomerLanguage.allCases {
+            let value = try map.require(language.rawValue)
+            let text = try value.string()
+            do throws(MessageTemplate.UnknownPlaceholder) {
+                texts[language] = try MessageTemplate(text)
+            } catch {
+                let known = Placeholder.allCases.map(\.rawValue).joined(separator: ", ")
+                throw value.failure("\(error.word) is no placeholder; there are: \(known)")
+            }
+        }
+        return texts
+    }
+}

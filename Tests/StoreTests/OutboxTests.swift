@@ -1,0 +1,147 @@
+import Customers
+import Foundation
+import GRDB
+import GatewayApp
+import GatewayCore
+import Messages
+import Support
+import Telemetry
+import Testing
+
+@testable import Store
+
+/// Messages are queued with their cause, to whom may hear them.
+struct OutboxTests {
+    private let folder: ScratchFolder
+    private let store: GatewayStore
+    private let desk: Desk
+    private let writer: Writer
+    private let assembly: Assembly
+    /// 2026-03-01 is a Sunday; all of this is far into a weekday in Suzhou.
+    private let noon = Fixtures.start + .days(Int64(2)) + .hours(4)
+
+    init() throws {
+        folder = try ScratchFolder()
+        assembly = try Fixtures.assembly()
+        store = try GatewayStore(path: folder.path("a.sqlite"), durability: .full)
+        desk = Desk(store)
+        writer = try Writer(
+            store: store,
+            catalogue: assembly.catalogue,
+            stations: assembly.stations,
+            outbox: assembly.outbox
+        )
+    }
+
+    private func owner(
+        _ id: String,
+        of vehicle: String,
+        channel: ContactChannel = .app,
+        consents: Set<ConsentKind> = [.service, .app]
+    ) async throws {
+        var draft = CustomerDraft()
+        draft.profile.name = "张伟"
+        draft.profile.salutation = "先生"
+        draft.profile.phone = "13812345678"
+        draft.profile.channel = channel
+        draft.vehicles = [OwnedVehicle(vehicle: vehicle)]
+        draft.consents = consents
+        let outcome = try await desk.put(draft, as: id, version: nil, by: "t", at: Fixtures.start)
+        guard case .created = outcome else { return #expect(Bool(false), "\(outcome)") }
+    }
+
+    /// A vehicle whose service is overdue, told once; readings wait two minutes to be sorted.
+    private func overdue(_ vehicle: String, _ gateway: inout Gateway, at time: Timestamp) throws {
+        let packet = Fixtures.packet(
+            vehicle,
+            at: time,
+            ["Vehicle.Service.DistanceToService": -10]
+        )
+        _ = try writer.commit(gateway.step(.packets(Fixtures.batch([packet])), now: time))
+        _ = try writer.commit(gateway.step(.tick, now: time + .minutes(3)))
+    }
+
+    private func messages() throws -> [Row] {
+        try store.pool.read { try Row.fetchAll($0, sql: "SELECT * FROM message ORDER BY id") }
+    }
+
+    @Test func whoMayHearItIsDecidedWithTheCause() async throws {
+        var gateway = assembly.makeGateway()
+        try await owner("C1", of: "app")
+        try await owner("C2", of: "sms", channel: .sms, consents: [.service])
+        try await owner("C3", of: "phone", channel: .phone, consents: [.service])
+        try await owner("C4", of: "silent", consents: [.app])
+        for (place, vehicle) in ["app", "sms", "phone", "silent", "nobody"].enumerated() {
+            try overdue(vehicle, &gateway, at: noon + .minutes(Int64(10 * place)))
+        }
+        let rows = try messages()
+        func states(_ kind: String) -> [String: String] {
+            Dictionary(
+                uniqueKeysWithValues: rows.filter { $0["kind"] == kind }.map { row in
+                    (row["vehicle"], row["reason"] as String? ?? row["state"])
+                }
+            )
+        }
+        let expected = [
+            "app": "queued", "sms": "queued", "phone": "by_phone", "silent": "no_consent",
+            "nobody": "no_owner",
+        ]
+        #expect(states("alert") == expected)
+        #expect(states("offer") == expected)
+        let text: String = try #require(
+            rows.first { $0["vehicle"] == "app" && $0["kind"] == "alert" }?["text"]
+        )
+        #expect(text.hasPrefix("张伟先生您好,") && !text.contains("{"))
+        // A suppressed message says nothing, so there is nothing to leak.
+        #expect(rows.filter { $0["state"] == "suppressed" }.allSatisfy { $0["text"] == nil })
+    }
+
+    @Test func aNewOwnerHearsNothingMeantForTheOldOne() async throws {
+        var gateway = assembly.makeGateway()
+        try await owner("C1", of: "v1")
+        try overdue("v1", &gateway, at: noon)
+        #expect(try await desk.dueMessages(at: noon + .hours(1)).count == 2)
+        try await owner("C2", of: "v1")
+        #expect(try await desk.dueMessages(at: noon + .hours(1)).isEmpty)
+        let reasons = try messages().map { $0["reason"] as String? }
+        #expect(reasons.allSatisfy { $0 == "owner_changed" })
+    }
+
+    /// What arises at night waits for the morning.
+    @Test func aMessageKeepsTheHours() async throws {
+        var gateway = assembly.makeGateway()
+        try await owner("C1", of: "v1")
+        let night = Fixtures.start + .days(Int64(2)) + .hours(15)  // 23:00 in Suzhou
+        try overdue("v1", &gateway, at: night)
+        #expect(try await desk.dueMessages(at: night + .hours(9)).isEmpty)
+        let morning = Fixtures.start + .days(Int64(3)) + .hours(1)  // 09:00
+        #expect(try await desk.dueMessages(at: morning).count == 2)
+    }
+
+    @Test func aMessageDoesNotGoBack() async throws {
+        var gateway = assembly.makeGateway()
+        try await owner("C1", of: "v1")
+        try overdue("v1", &gateway, at: noon)
+        let message = try #require(try await desk.dueMessages(at: noon + .hours(1)).first)
+        try await desk.noteSent(message.id, at: noon)
+        try await desk.noteDelivered(message.id, at: noon)
+        await #expect(throws: DatabaseError.self) {
+            try await desk.noteSent(message.id, at: noon)
+        }
+    }
+
+    /// The word in an offer is for this vehicle, this slot, and once.
+    @Test func anOfferIsAnsweredOnce() async throws {
+        var gateway = assembly.makeGateway()
+        try await owner("C1", of: "v1")
+        try overdue("v1", &gateway, at: noon)
+        let due = try await desk.dueMessages(at: noon + .hours(1))
+        let offer = try #require(due.first { $0.kind == .offer })
+        let nonce = try #require(offer.nonce)
+        #expect(try await desk.offer(offer.id, vehicle: "v1", nonce: nonce)?.isOpen == true)
+        #expect(try await desk.offer(offer.id, vehicle: "v2", nonce: nonce) == nil)
+        #expect(try await desk.offer(offer.id, vehicle: "v1", nonce: "guess") == nil)
+        try await desk.noteAnswer("accept", to: offer.id, at: noon)
+        #expect(try await desk.offer(offer.id, vehicle: "v1", nonce: nonce) == nil)
+    }
+}
