@@ -128,6 +128,7 @@ package enum WebServer {
         SuggestionsAPI(services: services).addRoutes(to: router)
         IngestAPI(services: services).addRoutes(to: router)
         CustomersAPI(services: services).addRoutes(to: router)
+        MessagesAPI(services: services).addRoutes(to: router)
         Probes(services: services).addRoutes(to: router)
         Events(services: services).addRoutes(to: router)
         return router

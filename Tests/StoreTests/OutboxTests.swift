@@ -107,6 +107,29 @@ struct OutboxTests {
         #expect(reasons.allSatisfy { $0 == "owner_changed" })
     }
 
+    /// What the broker keeps for the app of the old owner goes with them.
+    @Test func whatIsKeptForAVehicleGoesWithItsOwner() async throws {
+        var gateway = assembly.makeGateway()
+        try await owner("C1", of: "v1")
+        try overdue("v1", &gateway, at: noon)
+        for message in try await desk.dueMessages(at: noon + .hours(1)) {
+            try await desk.noteSent(message.id, at: noon)
+            try await desk.noteDelivered(message.id, at: noon)
+        }
+        try await owner("C2", of: "v1")
+        let clear = try await desk.dueMessages(at: noon + .hours(1))
+        #expect(clear.map(\.kind) == [.clear] && clear.map(\.text) == [""])
+        let all = try await desk.messages(
+            before: .max,
+            state: nil,
+            vehicle: "v1",
+            limit: 10,
+            stations: nil,
+            standardStation: ""
+        )
+        #expect(all.map(\.state) == [.queued, .delivered, .delivered])
+    }
+
     /// What arises at night waits for the morning.
     @Test func aMessageKeepsTheHours() async throws {
         var gateway = assembly.makeGateway()

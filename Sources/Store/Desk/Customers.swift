@@ -174,7 +174,8 @@ extension Desk {
         }
     }
 
-    /// Ends a binding: contact stops with this commit, and the core hears of it after.
+    /// Ends a binding: contact stops with this commit, what the broker keeps for the vehicle is taken
+    /// back, and the core hears of it after.
     func end(
         binding: Int64,
         _ vehicle: String,
@@ -190,6 +191,19 @@ extension Desk {
         try database.execute(
             sql: "INSERT INTO vehicle_left (vehicle, at_ms) VALUES (?, ?)",
             arguments: [vehicle, now.milliseconds]
+        )
+        // It names nobody, so that an erasure leaves it; its time is now, by any clock.
+        try database.execute(
+            sql: """
+                INSERT INTO message (kind, vehicle, record_id, version, channel, state, due_ms,
+                    created_ms, updated_ms)
+                SELECT 'clear', vehicle, record_id, version, channel, 'queued', 0, ?1, ?1
+                FROM message
+                WHERE vehicle = ?2 AND customer_id = ?3 AND kind = 'alert' AND channel = 'app'
+                    AND state IN ('sent', 'delivered')
+                ON CONFLICT DO NOTHING
+                """,
+            arguments: [now.milliseconds, vehicle, customer]
         )
         try DeskAudit.add("vehicle_left", toCustomer: customer, by: actor, at: now, database)
     }

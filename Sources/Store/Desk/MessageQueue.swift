@@ -34,7 +34,67 @@ package struct OfferRecord: Sendable, Equatable {
     package var isOpen: Bool
 }
 
+/// A message as the desk sees it: what became of it, and why; its words are the owner's.
+package struct MessageStatus: Sendable, Equatable {
+    package var id: Int64
+    package var kind: MessageKind
+    package var vehicle: String
+    package var record: Int64
+    package var template: String?
+    package var channel: String?
+    package var state: MessageState
+    package var reason: String?
+    package var answer: String?
+    package var attempts: Int
+    package var createdAt: Timestamp
+    package var updatedAt: Timestamp
+}
+
 extension Desk {
+    /// Messages below a number, newest first; in one state or of one vehicle, if asked; of some
+    /// stations only, where they are named.
+    package func messages(
+        before last: Int64,
+        state: MessageState?,
+        vehicle: String?,
+        limit: Int,
+        stations: Set<String>?,
+        standardStation: String
+    ) async throws -> [MessageStatus] {
+        try await read { database in
+            try Row.fetchAll(
+                database,
+                sql: """
+                    SELECT m.* FROM message m LEFT JOIN vehicle v ON v.name = m.vehicle
+                    WHERE m.id < ?1 AND (?2 IS NULL OR m.state = ?2)
+                        AND (?3 IS NULL OR m.vehicle = ?3)
+                        AND (?4 IS NULL OR coalesce(v.station_code, ?5)
+                            IN (SELECT value FROM json_each(?4)))
+                    ORDER BY m.id DESC LIMIT ?6
+                    """,
+                arguments: [
+                    last, state?.rawValue, vehicle, stations.map(JSONList.text), standardStation,
+                    limit,
+                ]
+            ).map { row in
+                MessageStatus(
+                    id: row["id"],
+                    kind: MessageKind(rawValue: row["kind"]) ?? .alert,
+                    vehicle: row["vehicle"],
+                    record: row["record_id"],
+                    template: row["template"],
+                    channel: row["channel"],
+                    state: MessageState(rawValue: row["state"]) ?? .queued,
+                    reason: row["reason"],
+                    answer: row["answer"],
+                    attempts: row["attempts"],
+                    createdAt: row.time("created_ms"),
+                    updatedAt: row.time("updated_ms")
+                )
+            }
+        }
+    }
+
     /// Between two tries of a message that did not go out.
     private static let retry = Milliseconds.minutes(1)
     /// Tries before a message is given up: a day and a half of an unreachable broker.
