@@ -49,7 +49,7 @@ extension Gateway {
         guard vehicles[index].isSilent else { return }
         vehicles[index].isSilent = false
         silentCount -= 1
-        record(.vehicle, Int64(index), from: "silent", "heard", to: "heard", by: "clock")
+        record(.vehicle, Int64(index), from: "silent", "heard", to: "heard", by: .clock)
         touch(vehicle)
         scheduleSilence(vehicle)
     }
@@ -74,7 +74,7 @@ extension Gateway {
         }
         vehicles[index].isSilent = true
         silentCount += 1
-        record(.vehicle, Int64(index), from: "heard", "silent_too_long", to: "silent", by: "clock")
+        record(.vehicle, Int64(index), from: "heard", "silent_too_long", to: "silent", by: .clock)
         touch(vehicle)
     }
 

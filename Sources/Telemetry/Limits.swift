@@ -85,6 +85,8 @@ package enum Limits {
     package static let pageRowsMax = 200
     /// Bytes of an HTTP request body: a form or a small JSON object.
     package static let requestBodyBytesMax = 16_384
+    /// Kilometres an odometer may say: three times the longest-lived car.
+    package static let odometerKilometresMax = 5_000_000
     /// How far ahead a slot is looked for.
     package static let slotSearchDaysMax = 60
     /// Readings drawn in one chart; more are thinned evenly.

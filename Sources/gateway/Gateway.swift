@@ -14,8 +14,8 @@ struct GatewayCommand: AsyncParsableCommand {
             """,
         subcommands: [
             ServeCommand.self, ReplayCommand.self, ExportCommand.self, SourcesCommand.self,
-            RulesCommand.self,
-            QuarantineCommand.self, BrokerConfigCommand.self, DoctorCommand.self,
+            RulesCommand.self, QuarantineCommand.self, AuditCommand.self, BrokerConfigCommand.self,
+            DoctorCommand.self,
         ]
     )
 }

@@ -47,7 +47,7 @@ struct TidyTests {
         (
             "Store",
             [
-                "Decoding", "Foundation", "GRDB", "GatewayCore", "Glibc", "Rules",
+                "Crypto", "Decoding", "Foundation", "GRDB", "GatewayCore", "Glibc", "Rules",
                 "Synchronization", "Telemetry", "Workshop",
             ]
         ),

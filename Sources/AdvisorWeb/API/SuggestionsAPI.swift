@@ -58,7 +58,7 @@ struct SuggestionsAPI {
         return try await answer(try id(context))
     }
 
-    private func answer(_ id: Int64) async throws -> Response {
+    func answer(_ id: Int64) async throws -> Response {
         guard let row = try await services.reads.suggestion(id) else {
             throw APIProblem(Problem(.notFound))
         }
@@ -80,6 +80,8 @@ struct SuggestionsAPI {
 
     private struct BookBody: Decodable {
         var offer: String?
+        var start: String?
+        var reason: String?
     }
 
     private struct DeclineBody: Decodable {
@@ -88,65 +90,92 @@ struct SuggestionsAPI {
     }
 
     private func book(_ request: Request, _ context: BasicRequestContext) async throws -> Response {
-        let id = try id(context)
-        let version = try version(request)
-        let body = try await decode(BookBody.self, request, whenEmpty: BookBody(offer: nil))
-        let offer = try body.offer.map { name in
-            guard let label = OfferLabel(rawValue: name) else {
-                throw invalid("offer", "one of: \(names(OfferLabel.self))")
-            }
-            return label
+        let body = try await decode(BookBody.self, request, whenEmpty: BookBody())
+        let choice: SlotChoice
+        if let start = try time(body.start, "start") {
+            choice = .start(start, reason: noteText(body.reason))
+        } else {
+            choice = try body.offer.map { .offer(try value($0, "offer", OfferLabel.self)) } ?? .held
         }
-        return try await submit(
-            .book(SuggestionID(rawValue: id), version: version, offer: offer, actor: "api")
-        )
+        return try await take(.book(choice), request, context)
     }
 
     private func decline(
         _ request: Request,
         _ context: BasicRequestContext
     ) async throws -> Response {
-        let id = try id(context)
-        let version = try version(request)
         let body = try await decode(DeclineBody.self, request, whenEmpty: nil)
-        guard let reason = DeclineReason(rawValue: body.reason) else {
-            throw invalid("reason", "one of: \(names(DeclineReason.self))")
+        let reason = try value(body.reason, "reason", DeclineReason.self)
+        return try await take(.decline(reason, note: noteText(body.note)), request, context)
+    }
+
+    /// Takes a step on the version the request names, and answers with the suggestion after it.
+    func take(
+        _ step: SuggestionStep,
+        _ request: Request,
+        _ context: BasicRequestContext
+    ) async throws -> Response {
+        let id = try id(context)
+        let command = Command.suggestion(
+            SuggestionID(rawValue: id),
+            version: try version(request),
+            step,
+            by: caller(context)
+        )
+        if case .failure(let problem) = await services.core.submit(command) {
+            var refusal = APIProblem(problem)
+            if problem.code == .slotTaken {
+                refusal.slots = try await services.reads.suggestion(id)?.offers.map(SlotDTO.init)
+            }
+            throw refusal
         }
-        return try await submit(
-            .decline(
-                SuggestionID(rawValue: id),
-                version: version,
-                reason: reason,
-                note: noteText(body.note),
-                actor: "api"
-            )
+        return try await answer(id)
+    }
+}
+
+// MARK: Parts of a request
+
+/// `If-Match: "v3"`: a change names the version it saw.
+func version(_ request: Request) throws -> Int {
+    guard let tag = request.headers[.ifMatch] else {
+        throw APIProblem(
+            .preconditionRequired,
+            code: "version_missing",
+            detail: "Send If-Match with the ETag of the record, such as \"v3\"."
         )
     }
+    guard tag.hasPrefix("\"v"), tag.hasSuffix("\""), tag.count > 3,
+        let version = Int(tag.dropFirst(2).dropLast())
+    else { throw invalid("If-Match", "an ETag such as \"v3\"") }
+    return version
+}
 
-    private func submit(_ command: Command) async throws -> Response {
-        switch await services.core.submit(command) {
-        case .success(.suggestion(let id)): return try await answer(id.rawValue)
-        case .success: throw APIProblem(Problem(.notFound))
-        case .failure(let problem): throw APIProblem(problem)
-        }
+/// Who asks: without logins whoever reaches the API may do everything.
+func caller(_ context: BasicRequestContext, as name: String = "api") -> Actor {
+    Actor(name, .manager, request: context.id)
+}
+
+/// A name of a closed set of values.
+func value<Value: RawRepresentable & CaseIterable>(
+    _ text: String,
+    _ name: String,
+    _ type: Value.Type
+) throws -> Value where Value.RawValue == String {
+    guard let value = Value(rawValue: text) else {
+        throw invalid(name, "one of: \(names(Value.self))")
     }
+    return value
+}
 
-    // MARK: Parts of a request
-
-    /// `If-Match: "v3"`: a change names the version it saw.
-    private func version(_ request: Request) throws -> Int {
-        guard let tag = request.headers[.ifMatch] else {
-            throw APIProblem(
-                .preconditionRequired,
-                code: "version_missing",
-                detail: "Send If-Match with the ETag of the suggestion, such as \"v3\"."
-            )
-        }
-        guard tag.hasPrefix("\"v"), tag.hasSuffix("\""), tag.count > 3,
-            let version = Int(tag.dropFirst(2).dropLast())
-        else { throw invalid("If-Match", "an ETag such as \"v3\"") }
-        return version
+/// An RFC 3339 time with a zone; nil for none.
+func time(_ text: String?, _ name: String) throws -> Timestamp? {
+    guard let text else { return nil }
+    let bytes = Array(text.utf8)
+    var decoder = TimestampDecoder()
+    guard let time = decoder.decode(bytes.span, from: 0, to: bytes.count) else {
+        throw invalid(name, "a time such as 2026-11-21T10:15:30Z")
     }
+    return time
 }
 
 /// The number in a path.
@@ -187,7 +216,7 @@ func noteText(_ text: String?) -> String {
 }
 
 /// All names of a closed set of values, for an error that says what would be right.
-private func names<Value: RawRepresentable & CaseIterable>(_ type: Value.Type) -> String
+func names<Value: RawRepresentable & CaseIterable>(_ type: Value.Type) -> String
 where Value.RawValue == String {
     Value.allCases.map(\.rawValue).joined(separator: ", ")
 }
@@ -225,12 +254,32 @@ struct Query {
     /// An RFC 3339 time with a zone, or nil when the parameter is absent.
     func time(_ name: String) throws -> Timestamp? {
         guard let text = values[name] else { return nil }
-        let bytes = Array(text.utf8)
-        var decoder = TimestampDecoder()
-        guard let time = decoder.decode(bytes.span, from: 0, to: bytes.count) else {
+        guard let time = try? AdvisorWeb.time(text, name) else {
             throw invalid(name, "a time such as 2026-11-21T10:15:30Z")
         }
         return time
+    }
+
+    /// One of a closed set of values; nil when the parameter is absent.
+    func value<Value: RawRepresentable & CaseIterable>(
+        _ name: String,
+        _ type: Value.Type
+    ) throws -> Value? where Value.RawValue == String {
+        guard let text = values[name] else { return nil }
+        guard let value = Value(rawValue: text) else {
+            throw invalid(name, "one of: \(names(type))")
+        }
+        return value
+    }
+
+    /// Where the last page ended: `start.id`.
+    func pair() throws -> (start: Int64, id: Int64)? {
+        guard let text = values["cursor"] else { return nil }
+        let parts = text.split(separator: ".").map { Int64($0) }
+        guard parts.count == 2, let start = parts[0], let id = parts[1] else {
+            throw invalid("cursor", "the next_cursor of an earlier answer")
+        }
+        return (start, id)
     }
 
     /// Where the last page ended: `urgency.latest_by.id`.

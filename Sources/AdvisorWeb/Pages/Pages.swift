@@ -33,10 +33,10 @@ struct Pages: Sendable {
             try await suggestion(request, try id(context), problem: nil)
         }
         router.post("/suggestions/:id/book") { request, context in
-            try await book(request, try id(context))
+            try await book(request, context)
         }
         router.post("/suggestions/:id/decline") { request, context in
-            try await decline(request, try id(context))
+            try await decline(request, context)
         }
         router.get("/assets/style.css") { _, _ in
             asset(PackageResources.style_css, "text/css; charset=utf-8")
@@ -223,38 +223,33 @@ struct Pages: Sendable {
         var note: String?
     }
 
-    private func book(_ request: Request, _ id: Int64) async throws -> Response {
+    private func book(_ request: Request, _ context: BasicRequestContext) async throws -> Response {
         guard let form = await form(BookForm.self, request) else {
-            return try await suggestion(request, id, problem: "invalid_form")
+            return try await suggestion(request, try id(context), problem: "invalid_form")
         }
+        let offer = form.offer.flatMap(OfferLabel.init)
         return try await decide(
             request,
-            id,
+            context,
             "booked",
-            .book(
-                SuggestionID(rawValue: id),
-                version: form.version,
-                offer: form.offer.flatMap(OfferLabel.init),
-                actor: "advisor"
-            )
+            version: form.version,
+            .book(offer.map(SlotChoice.offer) ?? .held)
         )
     }
 
-    private func decline(_ request: Request, _ id: Int64) async throws -> Response {
+    private func decline(
+        _ request: Request,
+        _ context: BasicRequestContext
+    ) async throws -> Response {
         guard let form = await form(DeclineForm.self, request),
             let reason = DeclineReason(rawValue: form.reason)
-        else { return try await suggestion(request, id, problem: "invalid_form") }
+        else { return try await suggestion(request, try id(context), problem: "invalid_form") }
         return try await decide(
             request,
-            id,
+            context,
             "declined",
-            .decline(
-                SuggestionID(rawValue: id),
-                version: form.version,
-                reason: reason,
-                note: noteText(form.note),
-                actor: "advisor"
-            )
+            version: form.version,
+            .decline(reason, note: noteText(form.note))
         )
     }
 
@@ -268,10 +263,18 @@ struct Pages: Sendable {
 
     private func decide(
         _ request: Request,
-        _ id: Int64,
+        _ context: BasicRequestContext,
         _ done: String,
-        _ command: Command
+        version: Int,
+        _ step: SuggestionStep
     ) async throws -> Response {
+        let id = try id(context)
+        let command = Command.suggestion(
+            SuggestionID(rawValue: id),
+            version: version,
+            step,
+            by: caller(context, as: "advisor")
+        )
         switch await services.core.submit(command) {
         case .success: return .redirect(to: "/suggestions/\(id)?done=\(done)", type: .normal)
         case .failure(let problem):
