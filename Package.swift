@@ -112,7 +112,7 @@ let package = Package(
         room(
             "Store",
             [
-                grdb, "Access", "Customers", "Decoding", "GatewayCore", "Messages", "Rules",
+                crypto, grdb, "Access", "Customers", "Decoding", "GatewayCore", "Messages", "Rules",
                 "Telemetry", "Workshop",
             ]
         ),

@@ -4,6 +4,10 @@ package enum Capability: String, CaseIterable, Sendable {
     case see
     /// Book, decline, and everything else on a suggestion's way to a visit.
     case decide
+    /// Silence an alert for a while, or say that its data are wrong.
+    case mute
+    /// Close a station, a bay or a technician for a while, and open it again.
+    case closeStation = "close_station"
     /// What was rejected, with its bytes.
     case feed
     /// Take rejected packets in again, or discard them.
@@ -29,10 +33,13 @@ package enum Role: String, CaseIterable, Sendable {
 
     package var capabilities: Set<Capability> {
         switch self {
-        case .advisor: [.see, .decide, .editCustomers, .unmask]
-        case .specialist, .manager: [.see, .decide, .editCustomers, .unmask, .requestErasure]
-        case .engineer: [.see, .feed, .mendFeed]
-        case .admin: [.see, .feed, .mendFeed, .editCustomers, .requestErasure, .privacy]
+        case .advisor: [.see, .decide, .mute, .editCustomers, .unmask]
+        case .specialist: [.see, .decide, .mute, .editCustomers, .unmask, .requestErasure]
+        case .manager:
+            [.see, .decide, .mute, .closeStation, .editCustomers, .unmask, .requestErasure]
+        case .engineer: [.see, .mute, .feed, .mendFeed]
+        case .admin:
+            [.see, .closeStation, .feed, .mendFeed, .editCustomers, .requestErasure, .privacy]
         case .readOnly: [.see, .feed]
         }
     }

@@ -10,7 +10,8 @@ package enum StationFile {
         var jobs: [Job] = []
         for item in try root.require("jobs").list() {
             let map = try item.mapping(keys: [
-                "code", "title", "minutes", "bay", "shared_group", "shared_minutes",
+                "code", "title", "minutes", "bay", "shared_group", "shared_minutes", "skill",
+                "parts",
             ])
             let title = try RuleFile.bilingual(map.require("title"))
             let job = Job(
@@ -20,7 +21,9 @@ package enum StationFile {
                 minutes: try map.require("minutes").integer(in: 5...1_440),
                 bayKind: try map.require("bay").choice(BayKind.self),
                 sharedGroup: try map[optional: "shared_group"]?.string(),
-                sharedMinutes: try map[optional: "shared_minutes"]?.integer(in: 0...600) ?? 0
+                sharedMinutes: try map[optional: "shared_minutes"]?.integer(in: 0...600) ?? 0,
+                skill: try map[optional: "skill"]?.string(),
+                parts: try map[optional: "parts"]?.list().map(part) ?? []
             )
             guard !jobs.contains(where: { $0.code == job.code }) else {
                 throw item.failure("the job '\(job.code)' is listed twice")
@@ -30,18 +33,36 @@ package enum StationFile {
         return jobs
     }
 
-    package static func loadStations(_ file: String) throws -> [Station] {
+    private static func part(_ item: YAMLValue) throws -> Part {
+        let map = try item.mapping(keys: ["code", "stocked", "lead_days"])
+        return Part(
+            code: try map.require("code").string(),
+            isStocked: try map[optional: "stocked"]?.flag() ?? true,
+            leadDays: try map[optional: "lead_days"]?.integer(in: 0...120) ?? 0
+        )
+    }
+
+    /// `holidays` are the calendars of `stations/holidays.yaml`, by name.
+    package static func loadStations(
+        _ file: String,
+        holidays: [String: HolidayCalendar]
+    ) throws -> [Station] {
         let root = try YAMLValue.load(file).mapping(keys: ["stations"])
         let list = try root.require("stations")
         var stations: [Station] = []
         var bays: Set<String> = []
+        var technicians: Set<String> = []
         for item in try list.list() {
-            let station = try station(item)
+            let station = try station(item, holidays)
             guard !stations.contains(where: { $0.code == station.code }) else {
                 throw item.failure("the station '\(station.code)' is listed twice")
             }
             for bay in station.bays where !bays.insert(bay.code).inserted {
                 throw item.failure("the bay '\(bay.code)' is listed twice")
+            }
+            for technician in station.technicians
+            where !technicians.insert(technician.code).inserted {
+                throw item.failure("the technician '\(technician.code)' is listed twice")
             }
             stations.append(station)
         }
@@ -49,10 +70,13 @@ package enum StationFile {
         return stations
     }
 
-    private static func station(_ item: YAMLValue) throws -> Station {
+    private static func station(
+        _ item: YAMLValue,
+        _ holidays: [String: HolidayCalendar]
+    ) throws -> Station {
         let map = try item.mapping(keys: [
-            "code", "title", "phone", "time_zone", "hours", "exceptions", "bays", "grid_minutes",
-            "buffer_minutes", "automatic_fill_share",
+            "code", "title", "phone", "time_zone", "hours", "holidays", "exceptions", "bays",
+            "technicians", "grid_minutes", "buffer_minutes", "automatic_fill_share", "held_share",
         ])
         let title = try RuleFile.bilingual(map.require("title"))
         let zone = try map.require("time_zone")
@@ -61,9 +85,17 @@ package enum StationFile {
         }
         let weekdays = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
         let hours = try map.require("hours").mapping(keys: weekdays)
+        let weekly = try weekdays.map { try hours[optional: $0].map(openHours) ?? [] }
         var exceptions: [CivilDate: [OpenHours]] = [:]
+        if let name = map[optional: "holidays"] {
+            guard let calendar = holidays[try name.string()] else {
+                throw name.failure("holidays.yaml has no calendar '\(try name.string())'")
+            }
+            exceptions = calendar.exceptions(weekly: weekly)
+        }
+        // What the station says itself goes before the calendar.
         for (key, value) in try map[optional: "exceptions"]?.entries(keys: nil) ?? [] {
-            exceptions[try date(key, at: value)] = try openHours(value)
+            exceptions[try HolidayFile.date(key, at: value)] = try openHours(value)
         }
         let bays = try map.require("bays").list().map { bay in
             let map = try bay.mapping(keys: ["code", "kinds"])
@@ -79,13 +111,23 @@ package enum StationFile {
             titleEN: title.en,
             phone: try map.require("phone").string(),
             zone: offsets,
-            weekly: try weekdays.map { try hours[optional: $0].map(openHours) ?? [] },
+            weekly: weekly,
             exceptions: exceptions,
             bays: bays,
+            technicians: try map[optional: "technicians"]?.list().map(technician) ?? [],
             gridMinutes: try map[optional: "grid_minutes"]?.integer(in: 5...240) ?? 30,
             bufferMinutes: try map[optional: "buffer_minutes"]?.integer(in: 0...120) ?? 10,
             automaticFillShare: try map[optional: "automatic_fill_share"]?.double(in: 0...1)
-                ?? 0.8
+                ?? 0.8,
+            heldShare: try map[optional: "held_share"]?.double(in: 0...1) ?? 0.3
+        )
+    }
+
+    private static func technician(_ item: YAMLValue) throws -> Technician {
+        let map = try item.mapping(keys: ["code", "skills"])
+        return Technician(
+            code: try map.require("code").string(),
+            skills: Set(try map[optional: "skills"]?.list().map { try $0.string() } ?? [])
         )
     }
 
@@ -109,13 +151,6 @@ package enum StationFile {
             (0...24).contains(hour), (0...59).contains(minute), hour * 60 + minute <= 1_440
         else { throw value.failure("a time of day was expected, such as \"08:30\"") }
         return hour * 60 + minute
-    }
-
-    private static func date(_ text: String, at value: YAMLValue) throws -> CivilDate {
-        guard let date = CivilDate(iso8601: text) else {
-            throw value.failure("'\(text)' is not a date such as 2026-10-01")
-        }
-        return date
     }
 }
 

@@ -33,7 +33,10 @@ package struct Assembly: Sendable {
             catalogue: catalogue
         )
         jobs = try StationFile.loadJobs("\(settings.stations)/catalogue.yaml")
-        stations = try StationFile.loadStations("\(settings.stations)/stations.yaml")
+        stations = try StationFile.loadStations(
+            "\(settings.stations)/stations.yaml",
+            holidays: try HolidayFile.load("\(settings.stations)/holidays.yaml")
+        )
         rules = []
         messages = try MessageFile.load(folder: settings.messages)
         registry = settings.registry.isEmpty ? [] : try RegistryFile.load(settings.registry)

@@ -144,11 +144,11 @@ struct PostOffice: Sendable {
         }
         if body.answer == "accept" {
             let outcome = await services.core.submit(
-                .book(
+                .suggestion(
                     SuggestionID(rawValue: offer.suggestion),
                     version: offer.version,
-                    offer: nil,
-                    actor: "customer"
+                    .book(.held),
+                    by: Actor("customer", .customer)
                 )
             )
             if case .failure(let problem) = outcome {

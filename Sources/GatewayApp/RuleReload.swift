@@ -23,7 +23,7 @@ final class RuleReload: Sendable {
 
     /// Reads the files and puts them in force.
     /// - Throws: `ConfigError` with file and line, or the core's `Problem`; nothing has changed then.
-    func run(actor: String) async throws -> Answer {
+    func run(by actor: Actor) async throws -> Answer {
         let current = assembly.withLock { $0 }
         // Files are read on a thread of their own, not on the pool.
         let read: Result<Assembly, any Error> = await withCheckedContinuation { continuation in
@@ -40,7 +40,7 @@ final class RuleReload: Sendable {
         do {
             let next = try read.get()
             let set = RuleSet(rules: next.rules, limits: next.limits)
-            let answer = try await core.submit(.reload(set, actor: actor)).get()
+            let answer = try await core.submit(.reload(set, by: actor)).get()
             assembly.withLock { $0 = next }
             logger.notice("rules reloaded", metadata: ["answer": "\(answer)"])
             return answer
@@ -61,7 +61,7 @@ struct ReloadOnSignal: Service {
     func run() async throws {
         for await _ in await UnixSignalsSequence(trapping: .sighup).cancelOnGracefulShutdown() {
             // What is wrong is in the log.
-            _ = try? await reload.run(actor: "signal")
+            _ = try? await reload.run(by: Actor("signal", .admin))
         }
     }
 }

@@ -2,22 +2,100 @@ package import Rules
 package import Telemetry
 package import Workshop
 
-/// Where an alert stands (`states.tsv`; `watching` is the engine's pending and has no record).
-package enum AlertState: String, CaseIterable, Sendable {
+/// Where an alert stands (machine alert).
+package enum AlertState: String, MachineState {
+    /// The engine's pending: seen, but not for long enough; the record is written when it opens.
+    case watching
     case open
     case planned
     case muted
-    case serviced
     case recovered
+    case serviced
     case closed
+
+    package enum Event: String, CaseIterable, Sendable {
+        case nearThreshold = "near_threshold"
+        case held
+        case vanished
+        case noData = "no_data"
+        case planned
+        case unplanned
+        case mute
+        case declined
+        case unmute
+        case cleared
+        case firesAgain = "fires_again"
+        case stayedOK = "stayed_ok"
+        case serviced
+        case healthy
+        case noFaultFound = "no_fault_found"
+        case stillFiring = "still_firing"
+        case unverifiable
+        case badData = "bad_data"
+        case vehicleLeft = "vehicle_left"
+        case superseded
+
+        /// How an alert that this event closes has ended.
+        package var outcome: AlertOutcome? {
+            switch self {
+            case .vanished: .notConfirmed
+            case .noData: .noData
+            case .stayedOK: .recovered
+            case .healthy: .fixed
+            case .noFaultFound: .falseAlarm
+            case .unverifiable: .unverified
+            case .badData: .dataFault
+            case .vehicleLeft: .vehicleLeft
+            case .superseded: .superseded
+            case .nearThreshold, .held, .planned, .unplanned, .mute, .declined, .unmute, .cleared,
+                .firesAgain, .serviced, .stillFiring:
+                nil
+            }
+        }
+    }
+
+    package static let arrows: [Arrow<AlertState>] = [
+        Arrow([], .nearThreshold, .watching),
+        Arrow([.watching], .held, .open),
+        Arrow([.watching], .vanished, .closed),
+        Arrow([.watching, .open], .noData, .closed),
+        Arrow([.open], .planned, .planned),
+        Arrow([.planned], .unplanned, .open),
+        Arrow([.open, .planned], .mute, .muted),
+        Arrow([.planned], .declined, .muted),
+        Arrow([.muted], .unmute, .open),
+        Arrow([.open, .planned, .muted], .cleared, .recovered),
+        Arrow([.recovered], .firesAgain, .open),
+        Arrow([.recovered], .stayedOK, .closed),
+        Arrow([.open, .planned, .muted], .serviced, .serviced),
+        Arrow([.serviced], .healthy, .closed),
+        Arrow([.serviced], .noFaultFound, .closed),
+        Arrow([.serviced], .stillFiring, .open),
+        Arrow([.serviced], .unverifiable, .closed),
+        Arrow([.open, .planned, .muted, .recovered], .badData, .closed),
+        Arrow(
+            [.watching, .open, .planned, .muted, .recovered, .serviced],
+            .vehicleLeft,
+            .closed
+        ),
+        Arrow([.watching, .open, .planned, .muted], .superseded, .closed),
+    ]
 
     package var isLive: Bool { self != .closed }
 }
 
 /// How an alert ended.
 package enum AlertOutcome: String, CaseIterable, Sendable {
+    /// Gone before it had lasted long enough.
+    case notConfirmed = "not_confirmed"
     case recovered
     case fixed
+    /// The workshop found nothing: a false positive of the rule.
+    case falseAlarm = "false_alarm"
+    /// Nothing has been heard since the work, so nobody can tell.
+    case unverified
+    /// The sensor or the feed was wrong; not counted for or against the rule.
+    case dataFault = "data_fault"
     /// Nothing has been heard of the component for too long to call anybody about it.
     case noData = "no_data"
     case vehicleLeft = "vehicle_left"
@@ -46,10 +124,16 @@ package struct Alert: Sendable, Equatable {
     /// Times it was raised again within a week of recovering.
     package var flapCount: Int
     package var suggestion: SuggestionID?
-    /// When a muted, serviced or recovered alert leaves its state by itself.
+    /// When a muted, serviced or recovered alert leaves its state by itself, and an open one may
+    /// be planned again.
     package var due: Timestamp?
-    /// Urgency when it was muted: getting worse than this ends the mute.
+    /// Urgency when it was put off: getting worse than this ends that.
     package var mutedUrgency: Urgency?
+    /// What the workshop found.
+    package var verdict: Verdict?
+    package var servicedAt: Timestamp?
+    /// Times it still fired after it was said to be done.
+    package var reopenCount: Int
 
     package init(
         id: AlertID,
@@ -68,7 +152,10 @@ package struct Alert: Sendable, Equatable {
         flapCount: Int,
         suggestion: SuggestionID?,
         due: Timestamp?,
-        mutedUrgency: Urgency?
+        mutedUrgency: Urgency?,
+        verdict: Verdict?,
+        servicedAt: Timestamp?,
+        reopenCount: Int
     ) {
         self.id = id
         self.vehicle = vehicle
@@ -87,6 +174,14 @@ package struct Alert: Sendable, Equatable {
         self.suggestion = suggestion
         self.due = due
         self.mutedUrgency = mutedUrgency
+        self.verdict = verdict
+        self.servicedAt = servicedAt
+        self.reopenCount = reopenCount
+    }
+
+    /// Open, and not put off.
+    func isPlannable(now: Timestamp) -> Bool {
+        state == .open && due.map { $0 <= now } ?? true
     }
 
     /// The cause this alert is for a visit.
@@ -108,23 +203,21 @@ package struct Alert: Sendable, Equatable {
     }
 }
 
-/// One step of a state machine, as the audit keeps it.
-package struct Transition: Sendable, Equatable {
-    package enum Machine: String, Sendable {
-        case alert
-        case suggestion
-        case appointment
-        case vehicle
-        case gateway
-    }
+extension Alert: AuditedRecord {
+    static var machine: Transition.Machine { .alert }
+    var recordNumber: Int64 { id.rawValue }
 
-    package var machine: Machine
-    package var record: Int64
-    /// As in `states.tsv`; empty for a record that begins.
-    package var from: String
-    package var event: String
-    package var to: String
-    package var actor: String
-    package var at: Timestamp
-    package var reason: String
+    var auditFields: [(name: String, value: String)] {
+        [
+            ("rule_version", "\(ruleVersion)"),
+            ("suggestion", suggestion.map { "\($0.rawValue)" } ?? ""),
+            ("due", due.map { "\($0)" } ?? ""),
+            ("muted_class", mutedUrgency?.name ?? ""),
+            ("verdict", verdict?.rawValue ?? ""),
+            ("flap_count", "\(flapCount)"),
+            ("reopen_count", "\(reopenCount)"),
+            ("newest_value", "\(evidence.newestValue)"),
+            ("early", evidence.early.map { "\($0)" } ?? ""),
+        ]
+    }
 }

@@ -117,6 +117,12 @@ package struct CommitUnit: Sendable {
     package var checkpoints: [(vehicle: VehicleID, bytes: [UInt8])] = []
     package var alerts: [Alert] = []
     package var suggestions: [Suggestion] = []
+    package var appointments: [Appointment] = []
+    package var attempts: [AttemptRow] = []
+    package var contacts: [ContactRow] = []
+    package var complaints: [Complaint] = []
+    package var closures: [ClosureRow] = []
+    package var removedClosures: [ClosureID] = []
     package var releasedOccupancies: [OccupancyID] = []
     package var occupancies: [OccupancyRow] = []
     package var transitions: [Transition] = []
@@ -138,6 +144,8 @@ package struct CommitUnit: Sendable {
             && checkpoints.isEmpty
             && alerts.isEmpty && suggestions.isEmpty && releasedOccupancies.isEmpty
             && occupancies.isEmpty && transitions.isEmpty && removedDeadLetters.isEmpty
+            && appointments.isEmpty && attempts.isEmpty && contacts.isEmpty
+            && complaints.isEmpty && closures.isEmpty && removedClosures.isEmpty
     }
 }
 
@@ -145,8 +153,49 @@ package struct CommitUnit: Sendable {
 package struct OccupancyRow: Sendable, Equatable {
     package var occupancy: Occupancy
     package var bayCode: String
-    package var suggestion: SuggestionID
+    package var technicianCode: String?
+    package var owner: Owner
     package var expiresAt: Timestamp?
+
+    /// For whom it is taken.
+    package enum Owner: Sendable, Equatable {
+        case suggestion(SuggestionID)
+        case appointment(AppointmentID)
+    }
+}
+
+/// An attempt to reach a customer as the store keeps it.
+package struct AttemptRow: Sendable, Equatable {
+    package var suggestion: SuggestionID
+    package var vehicle: VehicleID
+    package var at: Timestamp
+    package var actor: Actor
+    /// Within two hours of one that reached nobody: not counted as another.
+    package var isRedial: Bool
+    package var attempt: ContactAttempt
+}
+
+/// What is remembered of a vehicle's contacts, as the store keeps it.
+package struct ContactRow: Sendable, Equatable {
+    package var vehicle: VehicleID
+    package var history: ContactHistory
+
+    package init(vehicle: VehicleID, history: ContactHistory) {
+        self.vehicle = vehicle
+        self.history = history
+    }
+}
+
+/// A closure as the store keeps it.
+package struct ClosureRow: Sendable, Equatable {
+    /// Place in the core's stations.
+    package var station: Int
+    package var closure: Closure
+
+    package init(station: Int, closure: Closure) {
+        self.station = station
+        self.closure = closure
+    }
 }
 
 /// A line of the alert log that `replay --alerts` writes.

@@ -10,9 +10,14 @@ extension Gateway {
     private static let verifyWindow = Milliseconds.days(Int64(14))
     /// An alert about a component that has been silent for longer is closed.
     private static let silenceWindow = Milliseconds.days(Int64(30))
+    /// How long an alert whose suggestion or visit came to nothing is not planned again, unless it
+    /// gets worse.
+    private static let pauseWindow = Milliseconds.days(Int64(7))
     /// How long a declined reason stays quiet unless it gets worse.
     private static let muteWindow = Milliseconds.days(Int64(30))
     private static let muteWindowP1 = Milliseconds.days(Int64(14))
+    /// How long an advisor may mute; a manager or engineer may as long as they say.
+    private static let advisorMuteMax = Milliseconds.days(Int64(7))
 
     mutating func apply(_ events: [RuleEvent], to vehicle: VehicleID) {
         guard !events.isEmpty else { return }
@@ -66,7 +71,7 @@ extension Gateway {
                 alert.flapCount += 1
                 alert.due = nil
                 alert.suggestion = nil
-                enter(.open, "fires_again", &alert)
+                move(&alert, .firesAgain)
             }
             write(alert)
             return
@@ -77,7 +82,7 @@ extension Gateway {
             ruleID: rule.id,
             ruleVersion: rule.version,
             component: component.name,
-            state: .open,
+            state: .watching,
             outcome: nil,
             raisedAt: event.at,
             updatedAt: event.at,
@@ -88,12 +93,14 @@ extension Gateway {
             flapCount: 0,
             suggestion: nil,
             due: nil,
-            mutedUrgency: nil
+            mutedUrgency: nil,
+            verdict: nil,
+            servicedAt: nil,
+            reopenCount: 0
         )
         nextAlert += 1
-        record(.alert, alert.id.rawValue, from: "", "near_threshold", to: "watching", by: "engine")
-        record(.alert, alert.id.rawValue, from: "watching", "held", to: "open", by: "engine")
-        alert.updatedAt = now
+        begin(&alert, .nearThreshold)
+        move(&alert, .held)
         vehicles[Int(vehicle.index)].alerts.append(alert.id)
         write(alert)
     }
@@ -104,10 +111,15 @@ extension Gateway {
         alert.evidence = event.evidence
         alert.sentence = sentence(event, vehicle)
         alert.updatedAt = now
-        if alert.state == .muted, let muted = alert.mutedUrgency,
-            isNewlyCrossed || alert.urgency(now: now) < muted
+        if let putOff = alert.mutedUrgency,
+            isNewlyCrossed || alert.urgency(now: now) < putOff
         {
-            unmute(&alert, reason: "worse")
+            if alert.state == .muted {
+                unmute(&alert, reason: "worse")
+            } else {
+                alert.due = nil
+                alert.mutedUrgency = nil
+            }
         }
         write(alert)
     }
@@ -117,10 +129,11 @@ extension Gateway {
         unit.counts.alertsCleared += 1
         log(event, vehicle, .clear)
         if alert.state == .serviced {
-            close(&alert, "healthy", .fixed)
+            move(&alert, .healthy)
         } else {
             alert.due = now + Gateway.flapWindow
-            enter(.recovered, "cleared", &alert)
+            alert.mutedUrgency = nil
+            move(&alert, .cleared)
             scheduleDue(alert)
         }
         write(alert)
@@ -130,18 +143,23 @@ extension Gateway {
 
     mutating func leaveState(_ id: AlertID, due: Timestamp) {
         guard var alert = alerts[id], alert.due == due else { return }
-        if alert.state != .recovered, isSilent(alert) {
-            closeSilent(&alert)
-            return write(alert)
-        }
         switch alert.state {
-        case .muted: unmute(&alert, reason: "until reached")
-        case .recovered: close(&alert, "stayed_ok", .recovered)
-        case .serviced:
+        case .muted where isSilent(alert), .open where isSilent(alert): closeSilent(&alert)
+        case .muted: unmute(&alert, reason: "until reached", by: .clock)
+        case .open:
             alert.due = nil
-            alert.suggestion = nil
-            enter(.open, "still_firing", &alert)
-        case .open, .planned, .closed: return
+            alert.mutedUrgency = nil
+        case .recovered: move(&alert, .stayedOK, by: .clock)
+        case .serviced:
+            if newestAt(alert) <= alert.servicedAt ?? .distantPast {
+                move(&alert, .unverifiable, by: .clock)
+            } else {
+                alert.due = nil
+                alert.suggestion = nil
+                alert.reopenCount += 1
+                move(&alert, .stillFiring)
+            }
+        case .watching, .planned, .closed: return
         }
         write(alert)
         replan(alert.vehicle)
@@ -154,11 +172,15 @@ extension Gateway {
         }
     }
 
-    func isSilent(_ alert: Alert) -> Bool {
+    private func newestAt(_ alert: Alert) -> Timestamp {
         let state = slot(of: alert).flatMap {
             vehicles[Int(alert.vehicle.index)].rules.state(ofSlot: $0)
         }
-        return now - (state?.newestAt ?? alert.evidence.newestAt) > Gateway.silenceWindow
+        return state?.newestAt ?? alert.evidence.newestAt
+    }
+
+    func isSilent(_ alert: Alert) -> Bool {
+        now - newestAt(alert) > Gateway.silenceWindow
     }
 
     /// Ends an alert that no data supports any more; the next reading may raise a new one.
@@ -167,69 +189,141 @@ extension Gateway {
             engine.lower(slot: slot, &vehicles[Int(alert.vehicle.index)].rules)
             touch(alert.vehicle)
         }
-        close(&alert, "no_data", .noData, by: "clock")
+        if alert.state == .muted { unmute(&alert, reason: "no data", by: .clock) }
+        if alert.state == .planned { unplan(&alert, reason: "no data", by: .clock) }
+        alert.due = nil
+        move(&alert, .noData, by: .clock)
     }
 
-    private mutating func unmute(_ alert: inout Alert, reason: String) {
+    /// It still names the suggestion that was declined: the next one says so.
+    private mutating func unmute(_ alert: inout Alert, reason: String, by actor: Actor = .engine) {
         alert.due = nil
         alert.mutedUrgency = nil
+        move(&alert, .unmute, by: actor, reason: reason)
+    }
+
+    /// Its suggestion or visit came to nothing: it opens again, and is left alone for a week
+    /// unless it gets worse.
+    mutating func unplan(
+        _ alert: inout Alert,
+        reason: String,
+        by actor: Actor = .system,
+        isPaused: Bool = true
+    ) {
         alert.suggestion = nil
-        enter(.open, "unmute", &alert, reason: reason)
+        move(&alert, .unplanned, by: actor, reason: reason)
+        guard isPaused else { return }
+        alert.due = now + Gateway.pauseWindow
+        alert.mutedUrgency = alert.urgency(now: now)
+        scheduleDue(alert)
     }
 
     // MARK: By people
 
-    mutating func mute(_ alert: inout Alert, reason: DeclineReason, actor: String) {
+    /// Keeps a declined alert quiet until it gets worse or the cool-down is over.
+    mutating func quiet(_ alert: inout Alert, reason: DeclineReason, actor: Actor) {
         let urgency = alert.urgency(now: now)
         alert.mutedUrgency = urgency
         alert.due = now + (urgency <= .p1 ? Gateway.muteWindowP1 : Gateway.muteWindow)
-        enter(.muted, "declined", &alert, by: actor, reason: reason.rawValue)
+        move(&alert, .declined, by: actor, reason: reason.rawValue)
         scheduleDue(alert)
     }
 
-    mutating func markServiced(_ alert: inout Alert, actor: String) {
-        alert.due = now + Gateway.verifyWindow
-        enter(.serviced, "serviced", &alert, by: actor, reason: "claimed_by_customer")
-        scheduleDue(alert)
-    }
-
-    mutating func close(
+    /// The work is done, or said to be: telemetry has the last word.
+    mutating func markServiced(
         _ alert: inout Alert,
-        _ event: String,
-        _ outcome: AlertOutcome,
-        by actor: String = "engine"
+        verdict: Verdict?,
+        reason: String,
+        actor: Actor
     ) {
-        alert.outcome = outcome
-        alert.due = nil
-        enter(.closed, event, &alert, by: actor)
+        alert.verdict = verdict
+        alert.servicedAt = now
+        alert.mutedUrgency = nil
+        move(&alert, .serviced, by: actor, reason: reason)
+        guard verdict != .noFault else {
+            alert.due = nil
+            return move(&alert, .noFaultFound, by: actor)
+        }
+        alert.due = now + Gateway.verifyWindow
+        scheduleDue(alert)
+    }
+
+    mutating func take(
+        _ step: AlertStep,
+        _ id: AlertID,
+        by actor: Actor
+    ) throws(Problem) -> Answer {
+        guard var alert = alerts[id] else {
+            let hasExisted = id.rawValue >= 1 && id.rawValue < nextAlert
+            throw Problem(hasExisted ? .illegalTransition : .notFound)
+        }
+        guard alert.state.allows(step.event) else { throw Problem(.illegalTransition) }
+        switch step {
+        case .mute(let until, let reason):
+            guard until > now else { throw Problem(.invalidTime) }
+            guard actor.role != .advisor || until <= now + Gateway.advisorMuteMax else {
+                throw Problem(.roleMissing)
+            }
+            alert.suggestion = nil
+            alert.due = until
+            alert.mutedUrgency = alert.urgency(now: now)
+            move(&alert, .mute, by: actor, reason: reason)
+            scheduleDue(alert)
+        case .unmute: unmute(&alert, reason: "by hand", by: actor)
+        case .dataFault(let reason):
+            guard [.engineer, .manager, .admin].contains(actor.role) else {
+                throw Problem(.roleMissing)
+            }
+            alert.due = nil
+            move(&alert, .badData, by: actor, reason: reason)
+        }
+        write(alert)
+        replan(alert.vehicle)
+        return .alert(id)
     }
 
     // MARK: Records
 
-    mutating func enter(
-        _ state: AlertState,
-        _ event: String,
+    private mutating func begin(_ alert: inout Alert, _ event: AlertState.Event) {
+        record(
+            .alert,
+            alert.id.rawValue,
+            from: "",
+            event.rawValue,
+            to: alert.state.rawValue,
+            by: .engine
+        )
+    }
+
+    /// The one way an alert changes its state.
+    /// - Precondition: the machine allows it.
+    mutating func move(
         _ alert: inout Alert,
-        by actor: String = "engine",
+        _ event: AlertState.Event,
+        by actor: Actor = .engine,
         reason: String = ""
     ) {
-        let target =
-            state == .closed ? "closed:\(alert.outcome?.rawValue ?? "")" : state.rawValue
+        guard let target = AlertState.target(from: alert.state, on: event) else {
+            preconditionFailure("An alert that is \(alert.state) knows no \(event).")
+        }
+        let outcome = target == .closed ? event.outcome : nil
         record(
             .alert,
             alert.id.rawValue,
             from: alert.state.rawValue,
-            event,
-            to: target,
+            event.rawValue,
+            to: outcome.map { "closed:\($0.rawValue)" } ?? target.rawValue,
             by: actor,
             reason: reason
         )
-        alert.state = state
+        alert.state = target
+        alert.outcome = outcome
         alert.updatedAt = now
     }
 
     /// Keeps the record in memory while it lives, and hands it to the store.
     mutating func write(_ alert: Alert) {
+        audit(alert, before: alerts[alert.id])
         unit.alerts.append(alert)
         if alert.state.isLive {
             alerts[alert.id] = alert
@@ -237,6 +331,7 @@ extension Gateway {
             alerts[alert.id] = nil
             vehicles[Int(alert.vehicle.index)].alerts.removeAll { $0 == alert.id }
         }
+        if alert.servicedAt != nil, alert.state != .serviced { settleVisits(of: alert) }
     }
 
     func scheduledDue(_ alert: Alert) -> TimerQueue.Entry? {
@@ -261,29 +356,6 @@ extension Gateway {
                 at: event.at,
                 predictedCrossing: kind == .clear ? nil : event.evidence.middle,
                 kind: kind
-            )
-        )
-    }
-
-    mutating func record(
-        _ machine: Transition.Machine,
-        _ id: Int64,
-        from: String,
-        _ event: String,
-        to: String,
-        by actor: String,
-        reason: String = ""
-    ) {
-        unit.transitions.append(
-            Transition(
-                machine: machine,
-                record: id,
-                from: from,
-                event: event,
-                to: to,
-                actor: actor,
-                at: now,
-                reason: reason
             )
         )
     }

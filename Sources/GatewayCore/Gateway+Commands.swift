@@ -6,21 +6,28 @@ extension Gateway {
     mutating func decide(_ command: Command) -> Result<Answer, Problem> {
         do throws(Problem) {
             switch command {
-            case .book(let id, let version, let offer, let actor):
-                var suggestion = try proposed(id, version: version)
-                try book(&suggestion, offer: offer, actor: actor)
-                return .success(.suggestion(id))
-            case .decline(let id, let version, let reason, let note, let actor):
-                var suggestion = try proposed(id, version: version)
-                decline(&suggestion, reason: reason, note: note, actor: actor)
-                return .success(.suggestion(id))
+            case .suggestion(let id, let version, let step, let actor):
+                return .success(try take(step, id, version: version, by: actor))
+            case .appointment(let id, let version, let step, let actor):
+                return .success(try take(step, id, version: version, by: actor))
+            case .alert(let id, let step, let actor):
+                return .success(try take(step, id, by: actor))
+            case .walkIn(let visit, let actor): return .success(try walkIn(visit, by: actor))
+            case .close(let station, let scope, let interval, let reason, let actor):
+                return .success(
+                    try close(station, scope, interval, reason: reason, by: actor)
+                )
+            case .reopen(let id, let actor): return .success(try reopen(id, by: actor))
+            case .resolve(let id, let resolution, let actor):
+                return .success(try resolve(id, resolution, by: actor))
             case .reingest(let packets): return .success(reingest(packets))
             case .discard(let ids):
                 unit.removedDeadLetters = ids
                 return .success(.deadLetters(removed: ids.count, accepted: 0, rejected: 0))
-            case .reload(let set, let actor): return .success(reload(set, actor: actor))
+            case .reload(let set, let actor): return .success(reload(set, by: actor))
             case .note(let occurrence):
-                record(.gateway, 0, from: "", occurrence.rawValue, to: "", by: "gateway")
+                let gateway = Actor("gateway", .system)
+                record(.gateway, 0, from: "", occurrence.rawValue, to: "", by: gateway)
                 return .success(.noted)
             }
         } catch {
@@ -28,126 +35,258 @@ extension Gateway {
         }
     }
 
-    private func proposed(
+    private mutating func take(
+        _ step: SuggestionStep,
         _ id: SuggestionID,
-        version: Int
-    ) throws(Problem) -> Suggestion {
-        guard let suggestion = suggestions[id] else {
+        version: Int,
+        by actor: Actor
+    ) throws(Problem) -> Answer {
+        guard var suggestion = suggestions[id] else {
             let hasExisted = id.rawValue >= 1 && id.rawValue < nextSuggestion
             throw Problem(hasExisted ? .illegalTransition : .notFound)
         }
-        guard suggestion.state == .proposed else {
+        guard suggestion.state.isLive || step == .undo else {
             throw Problem(.illegalTransition, currentVersion: suggestion.version)
         }
         guard suggestion.version == version else {
             throw Problem(.staleVersion, currentVersion: suggestion.version)
         }
-        return suggestion
+        // Whoever names the version has seen what changed.
+        suggestion.handling.hasChanged = false
+        switch step {
+        case .lease: try lease(&suggestion, by: actor)
+        case .release(let reason): try giveBack(&suggestion, reason: reason, by: actor)
+        case .book(let choice): try book(&suggestion, choice, by: actor)
+        case .decline(let reason, let note):
+            try requireFinal(reason, suggestion)
+            try hold(&suggestion, by: actor)
+            decline(&suggestion, reason: reason, note: note, by: actor)
+        case .wait(let wait, let note):
+            try rest(&suggestion, wait, note: note, by: actor)
+        case .escalate(let queue, let reason):
+            try hold(&suggestion, by: actor)
+            escalate(&suggestion, to: queue, reason: reason, by: actor)
+        case .attempt(let attempt): try contact(attempt, &suggestion, by: actor)
+        case .undo: try undo(&suggestion, by: actor)
+        case .acknowledge: try acknowledge(&suggestion, by: actor)
+        case .merge: try merge(&suggestion, by: actor)
+        case .customerAccepts(let channel, let reply):
+            try accept(&suggestion, channel: channel, reply: reply, by: actor)
+        }
+        return .suggestion(id)
     }
 
-    /// Turns the hold, or another offered slot, into an appointment; checks again that it is free.
-    private mutating func book(
+    // MARK: Booking
+
+    /// The slot that is meant, checked again: it is free, ahead of us, and its parts are there.
+    private func slot(
+        _ choice: SlotChoice,
+        for suggestion: Suggestion
+    ) throws(Problem) -> Slot {
+        switch choice {
+        case .held:
+            guard let slot = suggestion.occupancy?.slot else {
+                throw Problem(.noSlot, currentVersion: suggestion.version)
+            }
+            return slot
+        case .offer(let label):
+            guard let slot = suggestion.offers.first(where: { $0.label == label })?.slot else {
+                throw Problem(.noSlot, currentVersion: suggestion.version)
+            }
+            return slot
+        case .start(let start, let reason):
+            let need = suggestion.need
+            let window = need.earliestUseful...max(need.earliestUseful, need.latestBy)
+            guard window.contains(start) || !reason.isEmpty else {
+                throw Problem(.reasonMissing, currentVersion: suggestion.version)
+            }
+            guard start >= suggestion.createdAt + .days(Int64(need.partsLeadDays)) else {
+                throw Problem(.partsNotReady, currentVersion: suggestion.version)
+            }
+            return try place(
+                need,
+                at: start,
+                station: suggestion.station,
+                except: suggestion.occupancy?.id
+            )
+        }
+    }
+
+    /// A bay and a technician for work that begins at `start`.
+    func place(
+        _ need: VisitNeed,
+        at start: Timestamp,
+        station: Int,
+        except: OccupancyID?
+    ) throws(Problem) -> Slot {
+        let interval = OpenInterval(
+            start: start,
+            end: start + .minutes(Int64(max(need.minutes, stations[station].gridMinutes)))
+        )
+        guard start >= now else { throw Problem(.invalidTime) }
+        let date = stations[station].zone.civil(start).date
+        let isOpen = stations[station].openIntervals(on: date).contains {
+            $0.start <= interval.start && interval.end <= $0.end
+        }
+        guard isOpen else { throw Problem(.outsideHours) }
+        let slot = SlotFinder.place(
+            interval,
+            kinds: need.kinds,
+            skills: need.skills,
+            station: stations[station],
+            calendar: calendars[station],
+            except: except
+        )
+        guard let slot else { throw Problem(.slotTaken) }
+        return slot
+    }
+
+    /// Turns the hold, or another slot, into a confirmed visit.
+    mutating func book(
         _ suggestion: inout Suggestion,
-        offer label: OfferLabel?,
-        actor: String
+        _ choice: SlotChoice,
+        by actor: Actor
     ) throws(Problem) {
-        let chosen =
-            label == nil
-            ? suggestion.occupancy?.slot
-            : suggestion.offers.first { $0.label == label }?.slot
-        guard let chosen else { throw Problem(.noSlot, currentVersion: suggestion.version) }
+        try requireLease(suggestion, by: actor)
+        let chosen = try chosenSlot(choice, &suggestion)
+        try hold(&suggestion, by: actor)
+        var reason = ""
+        if case .start(_, let given) = choice { reason = given }
+        confirm(&suggestion, chosen, event: .accepted, reason: reason, by: actor)
+    }
+
+    mutating func chosenSlot(
+        _ choice: SlotChoice,
+        _ suggestion: inout Suggestion
+    ) throws(Problem) -> Slot {
+        guard !suggestion.isAmendment else {
+            throw Problem(.visitExists, currentVersion: suggestion.version)
+        }
+        let chosen: Slot
+        do throws(Problem) {
+            chosen = try slot(choice, for: suggestion)
+        } catch {
+            if error.code == .slotTaken { refreshOffers(&suggestion) }
+            throw Problem(error.code, currentVersion: suggestion.version)
+        }
         let isFree = calendars[suggestion.station]
             .isFree(chosen, except: suggestion.occupancy?.id)
         guard isFree, chosen.interval.start > now else {
             refreshOffers(&suggestion)
             throw Problem(.slotTaken, currentVersion: suggestion.version)
         }
+        return chosen
+    }
+
+    mutating func confirm(
+        _ suggestion: inout Suggestion,
+        _ slot: Slot,
+        event: SuggestionState.Event,
+        reason: String,
+        by actor: Actor
+    ) {
         release(&suggestion)
-        occupy(chosen, .appointment, for: &suggestion, until: nil)
-        recordLease(suggestion, actor)
-        suggestion.state = .booked
-        suggestion.version += 1
-        suggestion.updatedAt = now
-        record(
-            .suggestion,
-            suggestion.id.rawValue,
-            from: "claimed",
-            "accepted",
-            to: "booked",
+        move(&suggestion, event, by: actor, reason: reason)
+        let visit = makeAppointment(
+            suggestion.need,
+            slot,
+            vehicle: suggestion.vehicle,
+            station: suggestion.station,
+            suggestion: suggestion.id,
+            alerts: suggestion.alerts,
+            note: "",
             by: actor
         )
-        if let occupancy = suggestion.occupancy {
-            record(
-                .appointment,
-                occupancy.id.rawValue,
-                from: "",
-                "book",
-                to: "confirmed",
-                by: actor
-            )
-        }
+        suggestion.appointment = visit
+        suggestion.handling.leaseUntil = nil
+        suggestion.handling.wait = nil
+        suggestion.version += 1
         vehicles[Int(suggestion.vehicle.index)].suggestion = nil
-        if let past = visitPast(suggestion) { timers.insert(past) }
         write(suggestion)
+    }
+
+    /// The customer answers an offer that was sent: the hold becomes the visit.
+    private mutating func accept(
+        _ suggestion: inout Suggestion,
+        channel: ContactChannel,
+        reply: String,
+        by actor: Actor
+    ) throws(Problem) {
+        guard suggestion.state.allows(.customerAccepts) else {
+            throw Problem(.illegalTransition, currentVersion: suggestion.version)
+        }
+        let slot = try chosenSlot(.held, &suggestion)
+        confirm(
+            &suggestion,
+            slot,
+            event: .customerAccepts,
+            reason: "\(channel.rawValue): \(reply)",
+            by: actor
+        )
     }
 
     private mutating func refreshOffers(_ suggestion: inout Suggestion) {
-        suggestion.offers = planner.offers(
-            for: suggestion.need,
-            station: stations[suggestion.station],
-            calendar: calendars[suggestion.station],
-            now: now,
-            ownHold: suggestion.occupancy?.id
-        )
-        bump(&suggestion, "replan", by: "planner")
+        suggestion.offers = freshOffers(suggestion)
+        bump(&suggestion)
     }
 
-    private mutating func decline(
+    /// Adds the work to the vehicle's confirmed visit: one visit, never two.
+    private mutating func merge(
         _ suggestion: inout Suggestion,
-        reason: DeclineReason,
-        note: String,
-        actor: String
-    ) {
-        release(&suggestion)
-        recordLease(suggestion, actor)
-        suggestion.state = .declined
-        suggestion.version += 1
-        suggestion.updatedAt = now
-        suggestion.declineReason = reason
-        suggestion.note = note
-        record(
-            .suggestion,
-            suggestion.id.rawValue,
-            from: "claimed",
-            "decline",
-            to: "declined",
-            by: actor,
-            reason: reason.rawValue
+        by actor: Actor
+    ) throws(Problem) {
+        guard suggestion.state.allows(.merge), let id = suggestion.appointment,
+            var visit = appointments[id], visit.state == .confirmed || visit.state == .arrived
+        else { throw Problem(.illegalTransition, currentVersion: suggestion.version) }
+        var need = planner.adding(suggestion.need.jobs, to: visit.need)
+        need.urgency = min(need.urgency, suggestion.need.urgency)
+        need.latestBy = min(need.latestBy, suggestion.need.latestBy)
+        need.early = min(need.early, suggestion.need.early)
+        let start = visit.slot.interval.start
+        // Work somebody lengthened by hand is not shortened.
+        let minutes = max(Int64(need.minutes), Int64((visit.slot.interval.end - start).minutes))
+        let wanted = Slot(
+            bay: visit.slot.bay,
+            technician: visit.slot.technician,
+            interval: OpenInterval(start: start, end: start + .minutes(minutes))
         )
-        vehicles[Int(suggestion.vehicle.index)].suggestion = nil
-        write(suggestion)
+        let slot = try widened(wanted, need, of: visit)
+        visit.need = need
+        visit.alerts = Set(visit.alerts + suggestion.alerts).sorted()
+        take(slot, for: &visit)
         for id in suggestion.alerts {
-            guard var alert = alerts[id], alert.state == .planned else { continue }
-            switch reason {
-            case .doneElsewhere: markServiced(&alert, actor: actor)
-            case .soldOrWrongPerson: close(&alert, "vehicle_left", .vehicleLeft, by: actor)
-            case .notInterested, .complaintLastBooking, .unreachableFinal, .otherTime,
-                .priceOrAuthority, .doNotContact:
-                mute(&alert, reason: reason, actor: actor)
-            }
+            guard var alert = alerts[id] else { continue }
+            alert.suggestion = visit.suggestion ?? suggestion.id
             write(alert)
         }
+        end(&suggestion, .merge, by: actor, reason: "appointment \(visit.id.rawValue)")
+        visit.version += 1
+        visit.updatedAt = now
+        write(visit)
     }
 
-    /// A decision from the list is taken and made in one go: the audit shows both steps.
-    private mutating func recordLease(_ suggestion: Suggestion, _ actor: String) {
-        record(
-            .suggestion,
-            suggestion.id.rawValue,
-            from: "proposed",
-            "claim",
-            to: "claimed",
-            by: actor
+    /// The slot with more time, on the same bay where that can do the work and is free.
+    private func widened(
+        _ slot: Slot,
+        _ need: VisitNeed,
+        of visit: Appointment
+    ) throws(Problem) -> Slot {
+        let station = stations[visit.station]
+        let canStay =
+            need.kinds.isSubset(of: station.bays[slot.bay].kinds)
+            && slot.technician.map {
+                need.skills.isSubset(of: station.technicians[$0].skills)
+            } ?? true
+        if canStay, calendars[visit.station].isFree(slot, except: visit.occupancy) { return slot }
+        let other = SlotFinder.place(
+            slot.interval,
+            kinds: need.kinds,
+            skills: need.skills,
+            station: station,
+            calendar: calendars[visit.station],
+            except: visit.occupancy
         )
+        guard let other else { throw Problem(.slotTaken) }
+        return other
     }
 }

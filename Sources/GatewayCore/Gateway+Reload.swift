@@ -1,5 +1,6 @@
 import Rules
 import Telemetry
+import Workshop
 
 /// Rules and limits in force → others, without losing what was learnt.
 extension Gateway {
@@ -9,7 +10,7 @@ extension Gateway {
     /// checkpoint; a moved limit moves the margin and keeps the slope. Alerts of what no rule
     /// watches any more end as superseded.
     /// - Precondition: every job the rules name is in the catalogue of jobs the core began with.
-    mutating func reload(_ set: RuleSet, actor: String) -> Answer {
+    mutating func reload(_ set: RuleSet, by actor: Actor) -> Answer {
         let old = engine
         engine = RuleEngine(rules: set.rules, catalogue: catalogue)
         limits = set.limits
@@ -40,10 +41,14 @@ extension Gateway {
                 "\(engine.rule(ofSlot: $0).id)/\(engine.component(ofSlot: $0).name)"
             }
         )
-        let gone = alerts.values.filter { !watched.contains("\($0.ruleID)/\($0.component)") }
-            .sorted { $0.id.rawValue < $1.id.rawValue }
+        // What has recovered or been serviced leaves by the clock, rule or no rule.
+        let gone = alerts.values.filter {
+            $0.state.allows(.superseded) && !watched.contains("\($0.ruleID)/\($0.component)")
+        }
+        .sorted { $0.id < $1.id }
         for var alert in gone {
-            close(&alert, "superseded", .superseded, by: "system")
+            alert.due = nil
+            move(&alert, .superseded, by: .system)
             write(alert)
             replan(alert.vehicle)
         }

@@ -10,8 +10,14 @@ package struct RestoredState: Sendable {
     package var checkpoints: [(vehicle: VehicleID, row: Int64, bytes: [UInt8])] = []
     /// Alerts that live, ascending.
     package var alerts: [Alert] = []
-    /// Suggestions that live or whose visit is not over, ascending.
+    /// Suggestions that live or that may still be taken back, ascending.
     package var suggestions: [Suggestion] = []
+    /// Visits that are not over, ascending, with the occupancies some of them own.
+    package var appointments: [Appointment] = []
+    package var contacts: [ContactRow] = []
+    /// Open ones, ascending.
+    package var complaints: [Complaint] = []
+    package var closures: [ClosureRow] = []
     /// The core's time at the last commit; nil for a new store.
     package var now: Timestamp?
     /// Holds on bays that are no longer configured; the first unit gives them up.
@@ -19,6 +25,9 @@ package struct RestoredState: Sendable {
     package var nextAlert: Int64 = 1
     package var nextSuggestion: Int64 = 1
     package var nextOccupancy: Int64 = 1
+    package var nextAppointment: Int64 = 1
+    package var nextComplaint: Int64 = 1
+    package var nextClosure: Int64 = 1
 
     package init() {}
 }
@@ -80,9 +89,16 @@ extension Gateway {
             if let due = scheduledDue(alert) { timers.insert(due) }
         }
         for suggestion in state.suggestions { restore(suggestion) }
+        for visit in state.appointments { restore(visit) }
+        for row in state.contacts { contacts[row.vehicle] = row.history }
+        complaints = state.complaints
+        for row in state.closures { calendars[row.station].insert(row.closure) }
         nextAlert = state.nextAlert
         nextSuggestion = state.nextSuggestion
         nextOccupancy = state.nextOccupancy
+        nextAppointment = state.nextAppointment
+        nextComplaint = state.nextComplaint
+        nextClosure = state.nextClosure
         return unreadable
     }
 
@@ -160,23 +176,23 @@ extension Gateway {
         if let occupancy = suggestion.occupancy {
             calendars[suggestion.station].insert(occupancy)
         }
-        switch suggestion.state {
-        case .proposed:
+        if suggestion.state.isLive {
             vehicles[Int(suggestion.vehicle.index)].suggestion = suggestion.id
-            scheduleLapse(suggestion)
-            if let until = suggestion.holdUntil {
-                timers.insert(
-                    TimerQueue.Entry(
-                        due: until,
-                        kind: .holdEnd,
-                        record: suggestion.id.rawValue
-                    )
-                )
-            }
-        case .booked:
-            if let past = visitPast(suggestion) { timers.insert(past) }
-        case .declined, .withdrawn, .expired: break
         }
+        scheduleAll(suggestion)
+    }
+
+    private mutating func restore(_ visit: Appointment) {
+        appointments[visit.id] = visit
+        if let occupancy = visit.occupancy {
+            calendars[visit.station].insert(
+                Occupancy(id: occupancy, slot: visit.slot, kind: .appointment)
+            )
+        }
+        if visit.state == .confirmed || visit.state == .arrived {
+            upcoming[visit.vehicle] = visit.id
+        }
+        if let due = nextDue(visit) { scheduleVisit(visit, at: due) }
     }
 
     /// What every vehicle may forget, for the first moments after a start.

@@ -1,23 +1,26 @@
 import Rules
 import Telemetry
-import Workshop
+package import Workshop
 
-/// Live alerts of a vehicle → its one visit suggestion (`states.tsv`, machine suggestion).
+/// Live alerts of a vehicle → its one visit suggestion (machine suggestion).
 extension Gateway {
     /// A suggestion nobody acted on ends this long after its deadline, a P0 much later.
     private static let lapseWindow = Milliseconds.days(Int64(14))
     private static let lapseWindowP0 = Milliseconds.days(Int64(60))
-    /// After a booked visit an alert that still fires is planned again.
-    private static let visitWindow = Milliseconds.days(Int64(7))
     /// A deadline that moves less is not worth a new version.
     private static let deadlineStep = Milliseconds.hours(6)
+    /// A better slot is looked for at most this often.
+    private static let lookPause = Milliseconds.hours(24)
+    /// A better slot is taken when it costs at most this share of the one that is held.
+    private static let betterShare = 0.75
 
     /// Brings the vehicle's suggestion into line with its alerts.
     mutating func replan(_ vehicle: VehicleID) {
+        reviewVisit(of: vehicle)
         let entry = vehicles[Int(vehicle.index)]
         let live = entry.suggestion.flatMap { suggestions[$0] }
         let plannable = entry.alerts.compactMap { alerts[$0] }.filter {
-            $0.state == .open || ($0.state == .planned && $0.suggestion == live?.id)
+            $0.isPlannable(now: now) || ($0.state == .planned && $0.suggestion == live?.id)
         }
         // An add-on, one a visit and the last of its jobs, rides along and makes no visit itself.
         var causes = plannable.filter { !addOnRules.contains($0.ruleID) }
@@ -25,7 +28,7 @@ extension Gateway {
             causes.append(addOn)
         }
         guard !causes.isEmpty else {
-            if var live { withdraw(&live) }
+            if var live { loseBasis(&live) }
             return
         }
         let need = planner.need(of: causes.map { $0.cause(now: now) }, now: now)
@@ -37,11 +40,12 @@ extension Gateway {
     }
 
     private mutating func propose(_ vehicle: VehicleID, causes: [Alert], need: VisitNeed) {
+        let station = vehicles[Int(vehicle.index)].station
         var suggestion = Suggestion(
             id: SuggestionID(rawValue: nextSuggestion),
             version: 1,
             vehicle: vehicle,
-            station: vehicles[Int(vehicle.index)].station,
+            station: station,
             state: .proposed,
             alerts: causes.map(\.id),
             need: need,
@@ -50,6 +54,12 @@ extension Gateway {
             holdUntil: nil,
             createdAt: now,
             updatedAt: now,
+            handling: Handling(
+                contactDue: need.urgency.contactDue(from: now, station: stations[station])
+            ),
+            appointment: upcoming[vehicle],
+            reopenedFrom: causes.compactMap(\.suggestion).max(),
+            lookedAt: now,
             declineReason: nil,
             note: ""
         )
@@ -60,45 +70,121 @@ extension Gateway {
             .suggestion,
             suggestion.id.rawValue,
             from: "",
-            "plan",
-            to: "proposed",
-            by: "planner"
+            SuggestionState.Event.plan.rawValue,
+            to: suggestion.state.rawValue,
+            by: .planner
         )
         bind(causes, to: suggestion.id)
-        holdBest(&suggestion)
-        scheduleLapse(suggestion)
+        if !suggestion.isAmendment { holdBest(&suggestion) }
+        schedule(.lapse, suggestion, at: lapseDue(suggestion))
+        schedule(.contactDue, suggestion, at: suggestion.handling.contactDue)
         write(suggestion)
     }
 
+    /// What has changed: the need itself, and whether the slot must move for it.
     private mutating func update(_ suggestion: inout Suggestion, causes: [Alert], need: VisitNeed) {
         let ids = causes.map(\.id)
         let start = suggestion.occupancy?.slot.interval.start
         let isTooLate = start.map { $0 > need.latestBy && need.latestBy < suggestion.need.latestBy }
         let mustMove =
-            start == nil || need.jobs != suggestion.need.jobs || isTooLate ?? false
+            !suggestion.isAmendment
+            && (start == nil || need.jobs != suggestion.need.jobs || isTooLate ?? false)
         let deadlineMove = (need.latestBy - suggestion.need.latestBy).rawValue.magnitude
-        guard
+        let hasMoved =
             mustMove || ids != suggestion.alerts || need.urgency != suggestion.need.urgency
-                || deadlineMove >= Gateway.deadlineStep.rawValue.magnitude
-        else { return }
+            || deadlineMove >= Gateway.deadlineStep.rawValue.magnitude
+        guard hasMoved else { return lookForBetter(&suggestion) }
         bind(causes, to: suggestion.id)
+        if need.urgency < suggestion.need.urgency {
+            let due = need.urgency.contactDue(from: now, station: stations[suggestion.station])
+            suggestion.handling.contactDue = min(suggestion.handling.contactDue, due)
+            schedule(.contactDue, suggestion, at: suggestion.handling.contactDue)
+        }
         suggestion.alerts = ids
         suggestion.need = need
-        if mustMove { holdBest(&suggestion) }
-        bump(&suggestion, "replan", by: "planner")
+        suggestion.handling.isBasisGone = false
+        if suggestion.state == .proposed {
+            if mustMove { holdBest(&suggestion) }
+        } else {
+            // Whoever works on it is told, and keeps the slot they speak of.
+            suggestion.handling.hasChanged = true
+        }
+        bump(&suggestion)
+    }
+
+    /// A clearly better slot is taken, but not one after the other.
+    private mutating func lookForBetter(_ suggestion: inout Suggestion) {
+        guard suggestion.state == .proposed, let held = suggestion.occupancy,
+            now >= suggestion.lookedAt + Gateway.lookPause
+        else { return }
+        suggestion.lookedAt = now
+        let station = stations[suggestion.station]
+        let calendar = calendars[suggestion.station]
+        let request = request(for: suggestion)
+        let offers = SlotFinder.offers(request, station: station, calendar: calendar)
+        let cost = SlotFinder.cost(
+            of: held.slot,
+            request,
+            station: station,
+            calendar: calendar
+        )
+        if let best = offers.first, best.slot != held.slot,
+            best.cost <= Gateway.betterShare * cost
+        {
+            hold(offers, &suggestion)
+            bump(&suggestion)
+        } else {
+            write(suggestion)
+        }
+    }
+
+    /// No alert asks for the visit any more.
+    private mutating func loseBasis(_ suggestion: inout Suggestion) {
+        guard suggestion.state.allows(.basisGone) else {
+            guard !suggestion.handling.isBasisGone else { return }
+            suggestion.handling.isBasisGone = true
+            suggestion.handling.hasChanged = true
+            return bump(&suggestion)
+        }
+        end(&suggestion, .basisGone, by: .system)
+    }
+
+    // MARK: Slots
+
+    func request(for suggestion: Suggestion) -> SlotRequest {
+        planner.request(
+            for: suggestion.need,
+            station: stations[suggestion.station],
+            now: now,
+            preference: contacts[suggestion.vehicle]?.preference,
+            ownHold: suggestion.occupancy?.id
+        )
+    }
+
+    /// What could be offered for a live suggestion now.
+    package func offers(for id: SuggestionID) -> [Offer]? {
+        suggestions[id].flatMap { suggestion in
+            suggestion.state.isLive ? freshOffers(suggestion) : nil
+        }
+    }
+
+    func freshOffers(_ suggestion: Suggestion) -> [Offer] {
+        SlotFinder.offers(
+            request(for: suggestion),
+            station: stations[suggestion.station],
+            calendar: calendars[suggestion.station]
+        )
     }
 
     /// Takes a hold on the best slot there is, giving up the one before.
-    private mutating func holdBest(_ suggestion: inout Suggestion) {
-        let station = stations[suggestion.station]
-        suggestion.offers = planner.offers(
-            for: suggestion.need,
-            station: station,
-            calendar: calendars[suggestion.station],
-            now: now,
-            ownHold: suggestion.occupancy?.id
-        )
-        let best = suggestion.offers.first?.slot
+    mutating func holdBest(_ suggestion: inout Suggestion) {
+        hold(freshOffers(suggestion), &suggestion)
+    }
+
+    private mutating func hold(_ offers: [Offer], _ suggestion: inout Suggestion) {
+        suggestion.offers = offers
+        suggestion.lookedAt = now
+        let best = offers.first?.slot
         if let best, best == suggestion.occupancy?.slot, (suggestion.holdUntil ?? now) > now {
             return
         }
@@ -107,24 +193,26 @@ extension Gateway {
         let until = planner.holdEnd(
             of: best,
             urgency: suggestion.need.urgency,
-            station: station,
+            station: stations[suggestion.station],
             now: now
         )
-        occupy(best, .hold, for: &suggestion, until: until)
-        timers.insert(
-            TimerQueue.Entry(
-                due: until,
-                kind: .holdEnd,
-                record: suggestion.id.rawValue
-            )
+        let occupancy = occupy(
+            best,
+            .hold,
+            at: suggestion.station,
+            for: .suggestion(suggestion.id),
+            until: until
         )
+        suggestion.occupancy = occupancy
+        suggestion.holdUntil = until
+        schedule(.holdEnd, suggestion, at: until)
     }
 
     // MARK: By the clock
 
     /// A hold ran out: the slot is free again, and the best one there is now is held.
     mutating func endHold(_ id: SuggestionID, due: Timestamp) {
-        guard var suggestion = suggestions[id], suggestion.state == .proposed,
+        guard var suggestion = suggestions[id], suggestion.state.allows(.replan),
             suggestion.holdUntil == due
         else { return }
         let causes = suggestion.alerts.compactMap { alerts[$0] }
@@ -138,19 +226,22 @@ extension Gateway {
         }
         suggestion.need = planner.need(of: causes.map { $0.cause(now: now) }, now: now)
         holdBest(&suggestion)
-        bump(&suggestion, "replan", by: "planner")
+        if suggestion.state == .waiting { suggestion.handling.hasChanged = true }
+        bump(&suggestion)
     }
 
     mutating func lapse(_ id: SuggestionID) {
-        guard var suggestion = suggestions[id], suggestion.state == .proposed else { return }
-        guard lapseDue(suggestion) <= now else { return scheduleLapse(suggestion) }
-        release(&suggestion)
-        end(&suggestion, .expired, "lapse", by: "clock")
-        // The alerts open again, muted until they get worse, so that the row does not come back
-        // the same minute.
+        guard var suggestion = suggestions[id], suggestion.state.isLive else { return }
+        guard lapseDue(suggestion) <= now, suggestion.state.allows(.lapse) else {
+            // Somebody has the lease, or the deadline has moved: look again then.
+            let due = max(lapseDue(suggestion), suggestion.handling.leaseUntil ?? now)
+            return schedule(.lapse, suggestion, at: max(due, now + .minutes(1)))
+        }
+        end(&suggestion, .lapse, by: .clock)
+        // The alerts open again, but pause, so that the row does not come back the same minute.
         for alert in suggestion.alerts {
             guard var alert = alerts[alert], alert.state == .planned else { continue }
-            mute(&alert, reason: .unreachableFinal, actor: "clock")
+            unplan(&alert, reason: "nobody acted", by: .clock)
             write(alert)
         }
     }
@@ -160,54 +251,36 @@ extension Gateway {
             + (suggestion.need.urgency == .p0 ? Gateway.lapseWindowP0 : Gateway.lapseWindow)
     }
 
-    mutating func scheduleLapse(_ suggestion: Suggestion) {
+    mutating func schedule(_ kind: TimerKind, _ suggestion: Suggestion, at due: Timestamp) {
         timers.insert(
-            TimerQueue.Entry(
-                due: lapseDue(suggestion),
-                kind: .lapse,
-                record: suggestion.id.rawValue
-            )
+            TimerQueue.Entry(due: due, kind: kind, record: suggestion.id.rawValue)
         )
     }
 
-    /// A week after a booked visit: what still fires is planned again.
-    mutating func closeVisit(_ id: SuggestionID) {
-        guard let suggestion = suggestions[id], suggestion.state == .booked else { return }
-        suggestions[id] = nil
-        if let occupancy = suggestion.occupancy {
-            calendars[suggestion.station].remove(occupancy.id)
-        }
-        for alert in suggestion.alerts {
-            guard var alert = alerts[alert], alert.state == .planned else { continue }
-            alert.suggestion = nil
-            enter(.open, "unplanned", &alert, by: "clock", reason: "still firing after the visit")
-            write(alert)
-        }
-        replan(suggestion.vehicle)
-    }
-
-    func visitPast(_ suggestion: Suggestion) -> TimerQueue.Entry? {
-        suggestion.occupancy.map {
-            TimerQueue.Entry(
-                due: $0.slot.interval.end + Gateway.visitWindow,
-                kind: .visitPast,
-                record: suggestion.id.rawValue
-            )
+    /// After a restart: everything that a suggestion's state lets fall due.
+    mutating func scheduleAll(_ suggestion: Suggestion) {
+        let handling = suggestion.handling
+        switch suggestion.state {
+        case .proposed, .leased, .waiting:
+            schedule(.lapse, suggestion, at: lapseDue(suggestion))
+            schedule(.contactDue, suggestion, at: handling.contactDue)
+            if let until = suggestion.holdUntil { schedule(.holdEnd, suggestion, at: until) }
+            if let until = handling.leaseUntil { schedule(.leaseEnd, suggestion, at: until) }
+            if let wait = handling.wait { schedule(.waitEnd, suggestion, at: wait.until) }
+        case .declined: schedule(.undoEnd, suggestion, at: undoEnd(suggestion))
+        case .booked, .withdrawn, .merged, .expired: break
         }
     }
 
     // MARK: Records
 
-    private mutating func withdraw(_ suggestion: inout Suggestion) {
-        release(&suggestion)
-        end(&suggestion, .withdrawn, "basis_gone", by: "system")
-    }
-
-    private mutating func bind(_ causes: [Alert], to suggestion: SuggestionID) {
+    mutating func bind(_ causes: [Alert], to suggestion: SuggestionID) {
         for cause in causes where cause.state == .open {
             var alert = cause
             alert.suggestion = suggestion
-            enter(.planned, "planned", &alert, by: "planner")
+            alert.due = nil
+            alert.mutedUrgency = nil
+            move(&alert, .planned, by: .planner)
             write(alert)
         }
     }
@@ -215,82 +288,129 @@ extension Gateway {
     mutating func occupy(
         _ slot: Slot,
         _ kind: Occupancy.Kind,
-        for suggestion: inout Suggestion,
+        at station: Int,
+        for owner: OccupancyRow.Owner,
         until: Timestamp?
-    ) {
+    ) -> Occupancy {
         let occupancy = Occupancy(
             id: OccupancyID(rawValue: nextOccupancy),
             slot: slot,
             kind: kind
         )
         nextOccupancy += 1
-        calendars[suggestion.station].insert(occupancy)
-        suggestion.occupancy = occupancy
-        suggestion.holdUntil = until
+        calendars[station].insert(occupancy)
         unit.occupancies.append(
             OccupancyRow(
                 occupancy: occupancy,
-                bayCode: stations[suggestion.station].bays[slot.bay].code,
-                suggestion: suggestion.id,
+                bayCode: stations[station].bays[slot.bay].code,
+                technicianCode: slot.technician.map { stations[station].technicians[$0].code },
+                owner: owner,
                 expiresAt: until
             )
         )
+        return occupancy
+    }
+
+    mutating func free(_ id: OccupancyID, at station: Int) {
+        calendars[station].remove(id)
+        if let index = unit.occupancies.firstIndex(where: { $0.occupancy.id == id }) {
+            // Taken and given back within one step: the store need not know.
+            unit.occupancies.remove(at: index)
+        } else {
+            unit.releasedOccupancies.append(id)
+        }
     }
 
     mutating func release(_ suggestion: inout Suggestion) {
         guard let occupancy = suggestion.occupancy else { return }
-        calendars[suggestion.station].remove(occupancy.id)
-        if let index = unit.occupancies.firstIndex(where: { $0.occupancy.id == occupancy.id }) {
-            // Taken and given back within one step: the store need not know.
-            unit.occupancies.remove(at: index)
-        } else {
-            unit.releasedOccupancies.append(occupancy.id)
-        }
+        free(occupancy.id, at: suggestion.station)
         suggestion.occupancy = nil
         suggestion.holdUntil = nil
     }
 
-    /// Ends a suggestion: it leaves memory, and its vehicle may have another.
-    mutating func end(
+    /// The one way a suggestion changes its state.
+    /// - Precondition: the machine allows it.
+    mutating func move(
         _ suggestion: inout Suggestion,
-        _ state: SuggestionState,
-        _ event: String,
-        by actor: String,
+        _ event: SuggestionState.Event,
+        by actor: Actor,
         reason: String = ""
     ) {
-        suggestion.state = state
-        suggestion.version += 1
-        suggestion.updatedAt = now
+        guard let target = SuggestionState.target(from: suggestion.state, on: event) else {
+            preconditionFailure("A suggestion that is \(suggestion.state) knows no \(event).")
+        }
         record(
             .suggestion,
             suggestion.id.rawValue,
-            from: "proposed",
-            event,
-            to: state.rawValue,
+            from: suggestion.state.rawValue,
+            event.rawValue,
+            to: target.rawValue,
             by: actor,
             reason: reason
         )
+        suggestion.state = target
+        suggestion.updatedAt = now
+    }
+
+    /// Ends a suggestion: its slot is free, and its vehicle may have another.
+    mutating func end(
+        _ suggestion: inout Suggestion,
+        _ event: SuggestionState.Event,
+        by actor: Actor,
+        reason: String = ""
+    ) {
+        release(&suggestion)
+        move(&suggestion, event, by: actor, reason: reason)
+        suggestion.handling.leaseUntil = nil
+        suggestion.handling.wait = nil
+        suggestion.version += 1
         vehicles[Int(suggestion.vehicle.index)].suggestion = nil
         write(suggestion)
     }
 
-    mutating func bump(_ suggestion: inout Suggestion, _ event: String, by actor: String) {
+    /// Something about a live suggestion has changed; where the machine knows it, it is a re-plan.
+    mutating func bump(_ suggestion: inout Suggestion) {
+        if suggestion.state.allows(.replan) {
+            move(&suggestion, .replan, by: .planner)
+        }
         suggestion.version += 1
         suggestion.updatedAt = now
-        record(
-            .suggestion,
-            suggestion.id.rawValue,
-            from: "proposed",
-            event,
-            to: "proposed",
-            by: actor
-        )
         write(suggestion)
     }
 
     mutating func write(_ suggestion: Suggestion) {
+        audit(suggestion, before: suggestions[suggestion.id])
         unit.suggestions.append(suggestion)
-        let isKept = suggestion.state.isLive || suggestion.state == .booked
+        // A declined one can be taken back for a while.
+        let isKept = suggestion.state.isLive || suggestion.state == .declined
         suggestions[suggestion.id] = isKept ? suggestion : nil
+    }
+}
+
+extension Suggestion: AuditedRecord {
+    static var machine: Transition.Machine { .suggestion }
+    var recordNumber: Int64 { id.rawValue }
+
+    var auditFields: [(name: String, value: String)] {
+        func text(_ time: Timestamp?) -> String { time.map { "\($0)" } ?? "" }
+        return [
+            ("version", "\(version)"),
+            ("class", need.urgency.name),
+            ("latest_by", "\(need.latestBy)"),
+            ("jobs", need.jobs.joined(separator: ",")),
+            ("alerts", alerts.map { "\($0.rawValue)" }.joined(separator: ",")),
+            ("slot_start", text(occupancy?.slot.interval.start)),
+            ("hold_until", text(holdUntil)),
+            ("queue", handling.queue.rawValue),
+            ("owner", handling.owner ?? ""),
+            ("lease_until", text(handling.leaseUntil)),
+            ("wait", handling.wait?.kind.rawValue ?? ""),
+            ("wait_until", text(handling.wait?.until)),
+            ("attempts", "\(handling.attempts)"),
+            ("failures", "\(handling.failures)"),
+            ("appointment", appointment.map { "\($0.rawValue)" } ?? ""),
+            ("decline_reason", declineReason?.rawValue ?? ""),
+            ("note", note),
+        ]
     }
 }

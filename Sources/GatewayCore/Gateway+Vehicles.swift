@@ -53,7 +53,7 @@ extension Gateway {
         guard vehicles[index].isSilent else { return }
         vehicles[index].isSilent = false
         silentCount -= 1
-        record(.vehicle, Int64(index), from: "silent", "heard", to: "heard", by: "clock")
+        record(.vehicle, Int64(index), from: "silent", "heard", to: "heard", by: .clock)
         touch(vehicle)
         scheduleSilence(vehicle)
     }
@@ -78,7 +78,7 @@ extension Gateway {
         }
         vehicles[index].isSilent = true
         silentCount += 1
-        record(.vehicle, Int64(index), from: "heard", "silent_too_long", to: "silent", by: "clock")
+        record(.vehicle, Int64(index), from: "heard", "silent_too_long", to: "silent", by: .clock)
         touch(vehicle)
     }
 

@@ -69,6 +69,14 @@ package struct Gateway: Sendable {
     var recalledEvents: [(vehicle: VehicleID, events: [RuleEvent])] = []
     var alerts: [AlertID: Alert] = [:]
     var suggestions: [SuggestionID: Suggestion] = [:]
+    /// Visits that are not over: confirmed, going on, or still to be followed up.
+    var appointments: [AppointmentID: Appointment] = [:]
+    /// The visit of a vehicle to which more work could be added.
+    var upcoming: [VehicleID: AppointmentID] = [:]
+    /// Of vehicles whose owner was ever contacted.
+    var contacts: [VehicleID: ContactHistory] = [:]
+    /// Open ones, ascending.
+    var complaints: [Complaint] = []
     package var calendars: [StationCalendar]
     var timers = TimerQueue()
     /// While dead letters are taken in: their times of arrival are past, and the clock stays.
@@ -76,7 +84,12 @@ package struct Gateway: Sendable {
     var nextAlert: Int64 = 1
     var nextSuggestion: Int64 = 1
     var nextOccupancy: Int64 = 1
+    var nextAppointment: Int64 = 1
+    var nextComplaint: Int64 = 1
+    var nextClosure: Int64 = 1
     var unit = CommitUnit()
+    /// Places in the unit's transitions whose records have not been written since.
+    var unauditedTransitions: [Int] = []
 
     /// - Precondition: there is a station, and every job a rule names is in `jobs`.
     package init(
@@ -115,7 +128,9 @@ package struct Gateway: Sendable {
             )
         }
         self.stations = stations
-        calendars = stations.map { StationCalendar(bays: $0.bays.count) }
+        calendars = stations.map {
+            StationCalendar(bays: $0.bays.count, technicians: $0.technicians.count)
+        }
     }
 
     private static func addOns(of engine: RuleEngine) -> Set<String> {
@@ -166,6 +181,7 @@ package struct Gateway: Sendable {
             unit.checkpoints.append((vehicle, checkpoint(of: vehicle)))
         }
         touched.removeAll(keepingCapacity: true)
+        unauditedTransitions.removeAll(keepingCapacity: true)
         var finished = CommitUnit()
         swap(&finished, &unit)
         finished.now = now
@@ -200,7 +216,11 @@ package struct Gateway: Sendable {
         case .forecast: fireForecast(timer)
         case .holdEnd: endHold(SuggestionID(rawValue: timer.record), due: timer.due)
         case .alertDue: leaveState(AlertID(rawValue: timer.record), due: timer.due)
-        case .visitPast: closeVisit(SuggestionID(rawValue: timer.record))
+        case .leaseEnd: endLease(SuggestionID(rawValue: timer.record), due: timer.due)
+        case .waitEnd: endWait(SuggestionID(rawValue: timer.record), due: timer.due)
+        case .contactDue: breach(SuggestionID(rawValue: timer.record))
+        case .undoEnd: forget(SuggestionID(rawValue: timer.record))
+        case .visit: fireVisit(AppointmentID(rawValue: timer.record))
         case .lapse: lapse(SuggestionID(rawValue: timer.record))
         case .silence: fireSilence(VehicleID(index: UInt32(timer.record)))
         case .forecastsTold: tellForecasts()

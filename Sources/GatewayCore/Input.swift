@@ -50,23 +50,99 @@ package struct PacketBatch: Sendable {
     }
 }
 
-/// A decision of a person.
+/// Which time a visit is to have.
+package enum SlotChoice: Sendable, Equatable {
+    /// The one that is held.
+    case held
+    case offer(OfferLabel)
+    /// One somebody picked; outside the window it needs a reason.
+    case start(Timestamp, reason: String)
+}
+
+/// What a person does with a suggestion.
+package enum SuggestionStep: Sendable, Equatable {
+    /// Takes the lease, or lengthens one's own.
+    case lease
+    case release(reason: String)
+    case book(SlotChoice)
+    case decline(DeclineReason, note: String)
+    case wait(Wait, note: String)
+    case escalate(Queue, reason: String)
+    case attempt(ContactAttempt)
+    case undo
+    /// The cause is gone; whoever has the lease has seen it.
+    case acknowledge
+    /// Adds the work to the confirmed visit.
+    case merge
+    /// The customer answered an offer; what was said, as it came.
+    case customerAccepts(channel: ContactChannel, reply: String)
+}
+
+/// What a person does with an alert.
+package enum AlertStep: Sendable, Equatable {
+    case mute(until: Timestamp, reason: String)
+    case unmute
+    /// The sensor or the feed is wrong.
+    case dataFault(reason: String)
+
+    var event: AlertState.Event {
+        switch self {
+        case .mute: .mute
+        case .unmute: .unmute
+        case .dataFault: .badData
+        }
+    }
+}
+
+/// What a person does with a visit.
+package enum AppointmentStep: Sendable, Equatable {
+    /// Another time, also after a visit that was missed.
+    case move(to: Timestamp, reason: String)
+    case arrive(odometerKilometres: Int?, symptoms: String)
+    case miss
+    case cancel(CancelCode, note: String)
+    case start
+    case finish([Finding])
+    case rework(reason: String)
+    /// The car left without the work.
+    case abort(CancelCode, note: String)
+    case followUp(FollowUp)
+    case settle(ToDo.Kind)
+}
+
+/// A visit that no suggestion asked for.
+package struct WalkIn: Sendable, Equatable {
+    package var vehicle: String
+    package var station: String
+    package var jobs: [String]
+    package var start: Timestamp
+    package var note: String
+
+    package init(vehicle: String, station: String, jobs: [String], start: Timestamp, note: String) {
+        self.vehicle = vehicle
+        self.station = station
+        self.jobs = jobs
+        self.start = start
+        self.note = note
+    }
+}
+
+/// A decision of a person; `version` is the one that was seen.
 package enum Command: Sendable, Equatable {
-    /// Confirms the held slot, or another of the offered ones.
-    case book(SuggestionID, version: Int, offer: OfferLabel?, actor: String)
-    case decline(
-        SuggestionID,
-        version: Int,
-        reason: DeclineReason,
-        note: String,
-        actor: String
-    )
+    case suggestion(SuggestionID, version: Int, SuggestionStep, by: Actor)
+    case appointment(AppointmentID, version: Int, AppointmentStep, by: Actor)
+    case alert(AlertID, AlertStep, by: Actor)
+    case walkIn(WalkIn, by: Actor)
+    /// A station, a bay or a technician is not there for a while.
+    case close(station: String, Closure.Scope, OpenInterval, reason: String, by: Actor)
+    case reopen(ClosureID, by: Actor)
+    case resolve(ComplaintID, resolution: String, by: Actor)
     /// Takes dead letters in again, as if they came now for the first time.
     case reingest([StoredPacket])
     /// Forgets dead letters.
     case discard([Int64])
     /// Puts other rules and limits in force.
-    case reload(RuleSet, actor: String)
+    case reload(RuleSet, by: Actor)
     /// Something befell the gateway itself that its history should hold.
     case note(Occurrence)
 }
@@ -96,6 +172,11 @@ package struct StoredPacket: Sendable, Equatable {
 /// What became of a command.
 package enum Answer: Sendable, Equatable {
     case suggestion(SuggestionID)
+    case alert(AlertID)
+    case appointment(AppointmentID)
+    /// Visits that cannot be kept as they stand.
+    case closure(ClosureID, impossible: [AppointmentID])
+    case complaint(ComplaintID)
     /// Dead letters that are gone; of those taken in again, readings accepted and still rejected.
     case deadLetters(removed: Int, accepted: Int, rejected: Int)
     case noted

@@ -12,8 +12,16 @@ enum TimerKind: UInt8, Sendable {
     case holdEnd
     /// A muted, recovered or serviced alert leaves its state.
     case alertDue
-    /// A booked visit is a week past.
-    case visitPast
+    /// A lease is over.
+    case leaseEnd
+    /// What a suggestion waited for is due.
+    case waitEnd
+    /// The first attempt on a suggestion is overdue.
+    case contactDue
+    /// A declined suggestion can no longer be taken back.
+    case undoEnd
+    /// Something about a visit is due: the visit's own state says what.
+    case visit
     /// Nobody acted on a suggestion.
     case lapse
     /// A vehicle may have been silent for too long.

@@ -232,10 +232,12 @@ package struct ComponentState: Sendable, Equatable {
         Float((now - filter.time.timestamp).days)
     }
 
-    /// Moves the date last told where the forecast has left it far enough.
+    /// Moves the date last told, and with it its range, where the forecast has left it far enough
+    /// or has become twice as sharp.
     ///
     /// A date that moves with every reading cannot be told to a customer. One that has come stays
-    /// what it was.
+    /// what it was. The range stays with its date: that of today around a date of last week would
+    /// claim more than is known.
     private func publish(
         _ days: Float?,
         now: Timestamp,
@@ -247,21 +249,20 @@ package struct ComponentState: Sendable, Equatable {
             return nil
         }
         let deviation = filter.crossingDeviation(days: days, rule.estimator)
-        attention.publishedDeviation = deviation
         let date = now + .days(Double(days))
-        guard let published = attention.published else {
-            attention.published = date
-            return nil
+        if let published = attention.published {
+            let step = max(2, rule.near.dateStepDeviations * Double(deviation))
+            let moves =
+                days == 0
+                ? published > now
+                : published < now || abs((date - published).days) > step
+                    || deviation < 0.5 * attention.publishedDeviation
+            guard moves else { return nil }
         }
-        let moves =
-            days == 0
-            ? published > now
-            : published < now
-                || abs((date - published).days)
-                    > max(2, rule.near.dateStepDeviations * Double(deviation))
-        guard moves else { return nil }
+        let isFirst = attention.published == nil
         attention.published = date
-        return .moved
+        attention.publishedDeviation = deviation
+        return isFirst ? nil : .moved
     }
 
     /// Days from `now` until the median crossing: 0 when crossed, nil when none is in sight.

@@ -43,7 +43,10 @@ enum AlertRow {
             flapCount: row["flap_count"],
             suggestion: (row["suggestion_id"] as Int64?).map(SuggestionID.init(rawValue:)),
             due: time("due_ms"),
-            mutedUrgency: (row["muted_urgency"] as Int?).flatMap(Urgency.init(rawValue:))
+            mutedUrgency: (row["muted_urgency"] as Int?).flatMap(Urgency.init(rawValue:)),
+            verdict: (row["verdict"] as String?).flatMap(Verdict.init(rawValue:)),
+            servicedAt: time("serviced_ms"),
+            reopenCount: row["reopen_count"]
         )
     }
 }

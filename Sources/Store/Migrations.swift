@@ -4,8 +4,8 @@ import Telemetry
 /// The schema, forward only; a released migration never changes.
 ///
 /// Invariants that must hold whatever the code above does live here: one live alert per vehicle,
-/// rule and component; one live suggestion per vehicle; no two occupancies overlap on a bay; the
-/// transitions are append-only.
+/// rule and component; one live suggestion per vehicle; no two occupancies overlap on a bay or a
+/// technician; the transitions are append-only.
 enum Migrations {
     static var migrator: DatabaseMigrator {
         var migrator = DatabaseMigrator()
@@ -27,6 +27,7 @@ enum Migrations {
                 sql: "ALTER TABLE alert ADD COLUMN is_fast INTEGER NOT NULL DEFAULT 0"
             )
         }
+        BookingSchema.register(&migrator)
         migrator.registerMigration("020-access") { database in
             try database.execute(sql: DeskSchema.access)
         }

@@ -109,13 +109,8 @@ package final class Writer: Sendable {
                         arguments: [Int64(vehicle.index), row, Data(bytes)])
                 }
                 for alert in unit.alerts { try write(alert, database) }
-                for id in unit.releasedOccupancies {
-                    try database.cachedStatement(sql: SQL.release).execute(
-                        arguments: [id.rawValue])
-                }
-                for row in unit.occupancies { try write(row, database) }
-                for suggestion in unit.suggestions { try write(suggestion, database) }
-                for transition in unit.transitions { try write(transition, database) }
+                try BookingRows(stations: stations, database: database).write(unit)
+                try AuditChain.append(unit.transitions, database)
                 try outbox?.write(unit, database)
                 if !body.isEmpty {
                     try database.cachedStatement(sql: SQL.forgetJournal).execute(
@@ -316,55 +311,12 @@ package final class Writer: Sendable {
             alert.raisedAt.milliseconds, alert.updatedAt.milliseconds,
             alert.consequence.rawValue, alert.jobs.joined(separator: ","), alert.flapCount,
             alert.suggestion?.rawValue, alert.due?.milliseconds, alert.mutedUrgency?.rawValue,
+            alert.verdict?.rawValue, alert.servicedAt?.milliseconds, alert.reopenCount,
             alert.sentence.zh, alert.sentence.en, evidence.limit, evidence.isLimitAssumed,
             evidence.level, evidence.slopePerDay, evidence.firstAt.milliseconds,
             evidence.firstValue, evidence.newestAt.milliseconds, evidence.newestValue,
             evidence.readings, evidence.early?.milliseconds, evidence.middle?.milliseconds,
             evidence.late?.milliseconds, evidence.isCrossed, evidence.isFast,
-        ])
-    }
-
-    private func write(_ row: OccupancyRow, _ database: Database) throws {
-        try database.cachedStatement(sql: SQL.occupancy).execute(arguments: [
-            row.occupancy.id.rawValue, row.bayCode,
-            row.occupancy.slot.interval.start.milliseconds,
-            row.occupancy.slot.interval.end.milliseconds, row.occupancy.kind.rawValue,
-            row.suggestion.rawValue, row.expiresAt?.milliseconds,
-        ])
-    }
-
-    private func write(_ suggestion: Suggestion, _ database: Database) throws {
-        let station = stations[suggestion.station]
-        let need = suggestion.need
-        let id = suggestion.id.rawValue
-        try database.cachedStatement(sql: SQL.suggestion).execute(arguments: [
-            id, suggestion.version, Int64(suggestion.vehicle.index), station.code,
-            suggestion.state.rawValue, need.urgency.rawValue, need.latestBy.milliseconds,
-            need.early.milliseconds, need.minutes, need.jobs.joined(separator: ","),
-            need.kinds.map(\.rawValue).sorted().joined(separator: ","),
-            suggestion.createdAt.milliseconds, suggestion.updatedAt.milliseconds,
-            suggestion.occupancy?.id.rawValue, suggestion.holdUntil?.milliseconds,
-            suggestion.declineReason?.rawValue, suggestion.note,
-        ])
-        try database.cachedStatement(sql: SQL.clearAlerts).execute(arguments: [id])
-        for alert in suggestion.alerts {
-            try database.cachedStatement(sql: SQL.suggestionAlert).execute(
-                arguments: [id, alert.rawValue])
-        }
-        try database.cachedStatement(sql: SQL.clearOffers).execute(arguments: [id])
-        for offer in suggestion.offers {
-            try database.cachedStatement(sql: SQL.suggestionOffer).execute(arguments: [
-                id, offer.label.rawValue, station.bays[offer.slot.bay].code,
-                offer.slot.interval.start.milliseconds, offer.slot.interval.end.milliseconds,
-                offer.cost,
-            ])
-        }
-    }
-
-    private func write(_ transition: Transition, _ database: Database) throws {
-        try database.cachedStatement(sql: SQL.transition).execute(arguments: [
-            transition.machine.rawValue, transition.record, transition.from, transition.event,
-            transition.to, transition.actor, transition.at.milliseconds, transition.reason,
         ])
     }
 }
@@ -404,15 +356,17 @@ private enum SQL {
     static let alert = """
         INSERT INTO alert (id, vehicle_id, rule_id, rule_version, component, state, outcome,
             raised_ms, updated_ms, consequence, jobs, flap_count, suggestion_id, due_ms,
-            muted_urgency, sentence_zh, sentence_en, limit_value, is_limit_assumed, level,
+            muted_urgency, verdict, serviced_ms, reopen_count, sentence_zh, sentence_en, limit_value, is_limit_assumed, level,
             slope_per_day, first_ms, first_value, newest_ms, newest_value, readings, early_ms,
             middle_ms, late_ms, is_crossed, is_fast)
         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,
-            ?, ?, ?, ?)
+            ?, ?, ?, ?, ?, ?, ?)
         ON CONFLICT (id) DO UPDATE SET rule_version = excluded.rule_version,
             state = excluded.state, outcome = excluded.outcome, updated_ms = excluded.updated_ms,
             flap_count = excluded.flap_count, suggestion_id = excluded.suggestion_id,
             due_ms = excluded.due_ms, muted_urgency = excluded.muted_urgency,
+            verdict = excluded.verdict, serviced_ms = excluded.serviced_ms,
+            reopen_count = excluded.reopen_count,
             sentence_zh = excluded.sentence_zh, sentence_en = excluded.sentence_en,
             limit_value = excluded.limit_value, is_limit_assumed = excluded.is_limit_assumed,
             level = excluded.level, slope_per_day = excluded.slope_per_day,
@@ -422,36 +376,5 @@ private enum SQL {
             middle_ms = excluded.middle_ms, late_ms = excluded.late_ms,
             is_crossed = excluded.is_crossed, is_fast = excluded.is_fast,
             consequence = excluded.consequence
-        """
-    static let release = "DELETE FROM occupancy WHERE id = ?"
-    static let occupancy = """
-        INSERT INTO occupancy (id, bay_code, start_ms, end_ms, kind, suggestion_id, expires_ms)
-        VALUES (?, ?, ?, ?, ?, ?, ?)
-        """
-    static let suggestion = """
-        INSERT INTO suggestion (id, version, vehicle_id, station_code, state, urgency,
-            latest_by_ms, early_ms, minutes, jobs, kinds, created_ms, updated_ms, occupancy_id,
-            hold_until_ms, decline_reason, note)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-        ON CONFLICT (id) DO UPDATE SET version = excluded.version, state = excluded.state,
-            urgency = excluded.urgency, latest_by_ms = excluded.latest_by_ms,
-            early_ms = excluded.early_ms, minutes = excluded.minutes, jobs = excluded.jobs,
-            kinds = excluded.kinds, updated_ms = excluded.updated_ms,
-            occupancy_id = excluded.occupancy_id, hold_until_ms = excluded.hold_until_ms,
-            decline_reason = excluded.decline_reason, note = excluded.note
-        """
-    static let clearAlerts = "DELETE FROM suggestion_alert WHERE suggestion_id = ?"
-    static let suggestionAlert = """
-        INSERT INTO suggestion_alert (suggestion_id, alert_id) VALUES (?, ?)
-        """
-    static let clearOffers = "DELETE FROM suggestion_offer WHERE suggestion_id = ?"
-    static let suggestionOffer = """
-        INSERT INTO suggestion_offer (suggestion_id, label, bay_code, start_ms, end_ms, cost)
-        VALUES (?, ?, ?, ?, ?, ?)
-        """
-    static let transition = """
-        INSERT INTO transition
-            (machine, record_id, from_state, event, to_state, actor, at_ms, reason)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?)
         """
 }

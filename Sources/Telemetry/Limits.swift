@@ -95,6 +95,8 @@ package enum Limits {
     package static let loginFailuresMax = 10_000
     /// Passwords checked at once: each takes 32 MiB and a core for tenths of a second.
     package static let passwordChecksMax = 2
+    /// Kilometres an odometer may say: three times the longest-lived car.
+    package static let odometerKilometresMax = 5_000_000
     /// How far ahead a slot is looked for.
     package static let slotSearchDaysMax = 60
     /// Readings drawn in one chart; more are thinned evenly.

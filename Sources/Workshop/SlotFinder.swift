@@ -4,24 +4,74 @@ package import Telemetry
 package enum OfferLabel: String, CaseIterable, Sendable {
     case best
     case earliest
+    /// The best at a time the customer prefers.
+    case preferred
     /// Later on the same day, where the best is the earliest too.
     case later
     case anotherDay = "another_day"
+}
+
+/// A part of what a slot costs.
+package struct CostTerm: Sendable, Equatable {
+    package enum Name: String, CaseIterable, Sendable {
+        /// The limit may be met before.
+        case risk
+        /// On the day of the call the customer has plans already.
+        case sameDay = "same_day"
+        /// The day is full already.
+        case load
+        /// Not when the customer likes to come.
+        case preference
+        /// After the deadline.
+        case late
+    }
+
+    package var name: Name
+    /// Minute-equivalents.
+    package var minutes: Double
+
+    package init(name: Name, minutes: Double) {
+        self.name = name
+        self.minutes = minutes
+    }
 }
 
 /// A slot with its reason and its price.
 package struct Offer: Sendable, Equatable {
     package var label: OfferLabel
     package var slot: Slot
+    /// What makes up the price; terms of nothing are left out.
+    package var terms: [CostTerm]
+
+    package init(label: OfferLabel, slot: Slot, terms: [CostTerm]) {
+        self.label = label
+        self.slot = slot
+        self.terms = terms
+    }
+
     /// Minute-equivalents; lower is better.
     ///
     /// Above `SlotFinder.latePenalty` the slot is too late.
-    package var cost: Double
+    package var cost: Double { terms.reduce(0) { $0 + $1.minutes } }
+}
 
-    package init(label: OfferLabel, slot: Slot, cost: Double) {
-        self.label = label
-        self.slot = slot
-        self.cost = cost
+/// When a customer likes to come.
+package struct VisitPreference: Sendable, Equatable {
+    /// 1 is Monday; empty: any day.
+    package var weekdays: Set<Int>
+    /// Local minutes after midnight: from, up to and including `to`.
+    package var from: Int
+    package var to: Int
+
+    package init(weekdays: Set<Int>, from: Int, to: Int) {
+        self.weekdays = weekdays
+        self.from = from
+        self.to = to
+    }
+
+    func isMet(by local: CivilTime) -> Bool {
+        (weekdays.isEmpty || weekdays.contains(local.date.weekday))
+            && (from...max(from, to)).contains(local.minute)
     }
 }
 
@@ -29,26 +79,37 @@ package struct Offer: Sendable, Equatable {
 package struct SlotRequest: Sendable, Equatable {
     package var minutes: Int
     package var kinds: Set<BayKind>
+    /// What the technician must be able to do.
+    package var skills: Set<String>
     package var notBefore: Timestamp
     package var latestBy: Timestamp
     /// The early edge of the first crossing: what the risk of waiting is measured against.
     package var early: Timestamp
+    package var preference: VisitPreference?
+    /// It may take what is kept free for walk-ins.
+    package var mayUseReserve: Bool
     /// The suggestion's own hold, which is not in its way.
     package var ownHold: OccupancyID?
 
     package init(
         minutes: Int,
         kinds: Set<BayKind>,
+        skills: Set<String> = [],
         notBefore: Timestamp,
         latestBy: Timestamp,
         early: Timestamp,
+        preference: VisitPreference? = nil,
+        mayUseReserve: Bool = false,
         ownHold: OccupancyID?
     ) {
         self.minutes = minutes
         self.kinds = kinds
+        self.skills = skills
         self.notBefore = notBefore
         self.latestBy = latestBy
         self.early = early
+        self.preference = preference
+        self.mayUseReserve = mayUseReserve
         self.ownHold = ownHold
     }
 }
@@ -68,9 +129,18 @@ package enum SlotFinder {
         /// A full day, from 65 % load on.
         static let load = 40.0
         static let comfortableLoad = 0.65
+        /// A time the customer does not like.
+        static let preference = 30.0
     }
 
-    /// At most three offers: best, earliest, and the best on another day.
+    private struct Candidate {
+        var slot: Slot
+        var local: CivilTime
+        var terms: [CostTerm]
+        var cost: Double
+    }
+
+    /// At most three offers: best, earliest, and the best at a preferred time or on another day.
     ///
     /// Empty when nothing is free within `Limits.slotSearchDaysMax`.
     package static func offers(
@@ -78,13 +148,11 @@ package enum SlotFinder {
         station: Station,
         calendar: StationCalendar
     ) -> [Offer] {
-        let suitable = station.bays.indices.filter {
-            request.kinds.isSubset(of: station.bays[$0].kinds)
-        }
-        guard !suitable.isEmpty else { return [] }
-        let callDay = station.zone.civil(request.notBefore).date
-        let first = callDay.daysSinceEpoch
-        var candidates: [(slot: Slot, day: Int64, cost: Double)] = []
+        let suitable = bays(for: request.kinds, of: station)
+        let able = technicians(for: request.skills, of: station)
+        guard !suitable.isEmpty, able.map({ !$0.isEmpty }) ?? true else { return [] }
+        let first = station.zone.civil(request.notBefore).date.daysSinceEpoch
+        var candidates: [Candidate] = []
         var daysWithCandidates = 0
         for day in first..<(first + Int64(Limits.slotSearchDaysMax)) {
             let before = candidates.count
@@ -97,52 +165,137 @@ package enum SlotFinder {
                 break
             }
             let load = load(of: intervals, station: station, calendar: calendar, request)
-            guard load.after <= station.automaticFillShare else { continue }
+            guard load.isBelowReserve || request.mayUseReserve else { continue }
             for interval in intervals {
                 for start in starts(in: interval, station: station, request) {
                     let end = start + .minutes(Int64(request.minutes))
                     guard end <= interval.end else { break }
                     guard
-                        let bay = suitable.first(where: {
-                            let buffer = Milliseconds.minutes(Int64(station.bufferMinutes))
-                            let padded = OpenInterval(start: start - buffer, end: end + buffer)
-                            return calendar.isFree(
-                                Slot(bay: $0, interval: padded),
-                                except: request.ownHold
-                            )
-                        })
+                        let slot = place(
+                            OpenInterval(start: start, end: end),
+                            bays: suitable,
+                            technicians: able,
+                            buffer: .minutes(Int64(station.bufferMinutes)),
+                            calendar,
+                            except: request.ownHold
+                        )
                     else { continue }
-                    let slot = Slot(bay: bay, interval: OpenInterval(start: start, end: end))
+                    let local = station.zone.civil(start)
+                    let terms = terms(start, local, day == first, load.before, request)
                     candidates.append(
-                        (slot, day, cost(of: start, day == first, load.before, request))
+                        Candidate(
+                            slot: slot,
+                            local: local,
+                            terms: terms,
+                            cost: terms.reduce(0) { $0 + $1.minutes }
+                        )
                     )
                 }
             }
         }
-        return rank(candidates)
+        return rank(candidates, request.preference)
+    }
+
+    /// What a slot would cost now.
+    package static func cost(
+        of slot: Slot,
+        _ request: SlotRequest,
+        station: Station,
+        calendar: StationCalendar
+    ) -> Double {
+        let local = station.zone.civil(slot.interval.start)
+        let load = load(
+            of: station.openIntervals(on: local.date),
+            station: station,
+            calendar: calendar,
+            request
+        )
+        let isCallDay = local.date == station.zone.civil(request.notBefore).date
+        return terms(slot.interval.start, local, isCallDay, load.before, request)
+            .reduce(0) { $0 + $1.minutes }
+    }
+
+    /// A bay and a technician for a time somebody chose, without regard to reserve and buffer.
+    package static func place(
+        _ interval: OpenInterval,
+        kinds: Set<BayKind>,
+        skills: Set<String>,
+        station: Station,
+        calendar: StationCalendar,
+        except: OccupancyID?
+    ) -> Slot? {
+        place(
+            interval,
+            bays: bays(for: kinds, of: station),
+            technicians: technicians(for: skills, of: station),
+            buffer: Milliseconds(0),
+            calendar,
+            except: except
+        )
+    }
+
+    private static func bays(for kinds: Set<BayKind>, of station: Station) -> [Int] {
+        station.bays.indices.filter { kinds.isSubset(of: station.bays[$0].kinds) }
+    }
+
+    /// Nil at a station that lists no technicians.
+    private static func technicians(for skills: Set<String>, of station: Station) -> [Int]? {
+        station.technicians.isEmpty
+            ? nil
+            : station.technicians.indices.filter {
+                skills.isSubset(of: station.technicians[$0].skills)
+            }
+    }
+
+    /// The first bay, and with it the first technician, that are free.
+    private static func place(
+        _ interval: OpenInterval,
+        bays: [Int],
+        technicians: [Int]?,
+        buffer: Milliseconds,
+        _ calendar: StationCalendar,
+        except: OccupancyID?
+    ) -> Slot? {
+        let padded = OpenInterval(start: interval.start - buffer, end: interval.end + buffer)
+        let bay = bays.first {
+            calendar.isFree(Slot(bay: $0, interval: padded), except: except)
+        }
+        guard let bay else { return nil }
+        guard let technicians else { return Slot(bay: bay, interval: interval) }
+        return technicians.lazy.map { Slot(bay: bay, technician: $0, interval: interval) }
+            .first { calendar.isFree($0, except: except) }
     }
 
     private static func rank(
-        _ candidates: [(slot: Slot, day: Int64, cost: Double)]
+        _ candidates: [Candidate],
+        _ preference: VisitPreference?
     ) -> [Offer] {
         // Candidates ascend by start, so the first of equal cost is the earlier one.
         guard let best = candidates.min(by: { $0.cost < $1.cost }) else { return [] }
-        var offers = [Offer(label: .best, slot: best.slot, cost: best.cost)]
-        var days: Set<Int64> = [best.day]
+        var offers = [Offer(label: .best, slot: best.slot, terms: best.terms)]
+        var dates: Set<CivilDate> = [best.local.date]
+        func add(_ label: OfferLabel, _ candidate: Candidate) {
+            offers.append(Offer(label: label, slot: candidate.slot, terms: candidate.terms))
+            dates.insert(candidate.local.date)
+        }
         if let first = candidates.first, first.slot != best.slot {
-            offers.append(Offer(label: .earliest, slot: first.slot, cost: first.cost))
-            days.insert(first.day)
+            add(.earliest, first)
         } else if let later = candidates.first(where: {
-            $0.day == best.day
+            $0.local.date == best.local.date
                 && $0.slot.interval.start >= best.slot.interval.start + laterStep
         }) {
-            offers.append(Offer(label: .later, slot: later.slot, cost: later.cost))
-            days.insert(later.day)
+            add(.later, later)
         }
-        let others = candidates.filter { !days.contains($0.day) }
-        if let other = others.min(by: { $0.cost < $1.cost }) {
-            offers.append(Offer(label: .anotherDay, slot: other.slot, cost: other.cost))
+        if let preference, !preference.isMet(by: best.local),
+            let liked = candidates.filter({ preference.isMet(by: $0.local) })
+                .min(by: { $0.cost < $1.cost }),
+            !offers.contains(where: { $0.slot == liked.slot })
+        {
+            add(.preferred, liked)
+            return offers
         }
+        let others = candidates.filter { !dates.contains($0.local.date) }
+        if let other = others.min(by: { $0.cost < $1.cost }) { add(.anotherDay, other) }
         return offers
     }
 
@@ -163,31 +316,44 @@ package enum SlotFinder {
         station: Station,
         calendar: StationCalendar,
         _ request: SlotRequest
-    ) -> (before: Double, after: Double) {
+    ) -> (before: Double, isBelowReserve: Bool) {
         var open = 0.0
         var taken = 0.0
+        var held = 0.0
         for interval in intervals {
             open += (interval.end - interval.start).minutes * Double(station.bays.count)
-            taken += calendar.takenMinutes(within: interval, except: request.ownHold)
+            let minutes = calendar.takenMinutes(within: interval, except: request.ownHold)
+            taken += minutes.all
+            held += minutes.held
         }
-        guard open > 0 else { return (1, .infinity) }
-        return (taken / open, (taken + Double(request.minutes)) / open)
+        guard open > 0 else { return (1, false) }
+        let minutes = Double(request.minutes)
+        return (
+            taken / open,
+            (taken + minutes) / open <= station.automaticFillShare
+                // One hold a day there is always room for.
+                && (held == 0 || (held + minutes) / open <= station.heldShare)
+        )
     }
 
-    private static func cost(
-        of start: Timestamp,
+    private static func terms(
+        _ start: Timestamp,
+        _ local: CivilTime,
         _ isCallDay: Bool,
         _ load: Double,
         _ request: SlotRequest
-    ) -> Double {
+    ) -> [CostTerm] {
         let window = max(1, (request.early - request.notBefore).minutes)
         let waited = min(2, max(0, (start - request.notBefore).minutes / window))
-        var cost = Weight.risk * waited * waited
-        if isCallDay { cost += Weight.sameDay }
-        cost += Weight.load * max(0, load - Weight.comfortableLoad)
-        if start > request.latestBy {
-            cost += latePenalty + (start - request.latestBy).minutes
-        }
-        return cost
+        let isLiked = request.preference?.isMet(by: local) ?? true
+        let late = (start - request.latestBy).minutes
+        let all: [CostTerm] = [
+            CostTerm(name: .risk, minutes: Weight.risk * waited * waited),
+            CostTerm(name: .sameDay, minutes: isCallDay ? Weight.sameDay : 0),
+            CostTerm(name: .load, minutes: Weight.load * max(0, load - Weight.comfortableLoad)),
+            CostTerm(name: .preference, minutes: isLiked ? 0 : Weight.preference),
+            CostTerm(name: .late, minutes: late > 0 ? latePenalty + late : 0),
+        ]
+        return all.filter { $0.minutes > 0 }
     }
 }

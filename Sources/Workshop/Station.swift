@@ -6,6 +6,8 @@ package enum BayKind: String, CaseIterable, Sendable {
     case tyre
     case ev
     case diagnostic
+    /// A van that goes to the customer.
+    case mobile
 }
 
 /// A work place.
@@ -17,6 +19,18 @@ package struct Bay: Sendable, Equatable {
     package init(code: String, kinds: Set<BayKind>) {
         self.code = code
         self.kinds = kinds
+    }
+}
+
+/// Somebody who works on cars.
+package struct Technician: Sendable, Equatable {
+    /// Unique over all stations; it names the technician in the store.
+    package var code: String
+    package var skills: Set<String>
+
+    package init(code: String, skills: Set<String>) {
+        self.code = code
+        self.skills = skills
     }
 }
 
@@ -59,12 +73,16 @@ package struct Station: Sendable, Equatable {
     /// Days that differ from the week: closed when empty, else these hours (make-up days too).
     package var exceptions: [CivilDate: [OpenHours]]
     package var bays: [Bay]
+    /// Empty: only bays bound what the station can do.
+    package var technicians: [Technician]
     /// Starts lie on this grid after opening.
     package var gridMinutes: Int
     /// Between two cars on one bay.
     package var bufferMinutes: Int
     /// Share of a day's bay minutes that may be filled automatically; the rest is for walk-ins.
     package var automaticFillShare: Double
+    /// Share of a day's bay minutes that holds may take: what nobody has confirmed yet.
+    package var heldShare: Double
 
     package init(
         code: String,
@@ -75,9 +93,11 @@ package struct Station: Sendable, Equatable {
         weekly: [[OpenHours]],
         exceptions: [CivilDate: [OpenHours]],
         bays: [Bay],
+        technicians: [Technician],
         gridMinutes: Int,
         bufferMinutes: Int,
-        automaticFillShare: Double
+        automaticFillShare: Double,
+        heldShare: Double
     ) {
         precondition(weekly.count == 7, "A week has seven days.")
         self.code = code
@@ -88,9 +108,11 @@ package struct Station: Sendable, Equatable {
         self.weekly = weekly
         self.exceptions = exceptions
         self.bays = bays
+        self.technicians = technicians
         self.gridMinutes = gridMinutes
         self.bufferMinutes = bufferMinutes
         self.automaticFillShare = automaticFillShare
+        self.heldShare = heldShare
     }
 
     /// When the station is open on a local date.
@@ -136,6 +158,22 @@ package struct Station: Sendable, Equatable {
         return end - .days(Int64(Limits.slotSearchDaysMax))
     }
 
+    /// The same time of day, `count` open days later, within that day's hours.
+    package func instant(openDays count: Int, after start: Timestamp) -> Timestamp {
+        let local = zone.civil(start)
+        var rest = count
+        for day in 1..<Limits.slotSearchDaysMax {
+            let date = CivilDate(daysSinceEpoch: local.date.daysSinceEpoch + Int64(day))
+            let intervals = openIntervals(on: date)
+            guard let first = intervals.first, let last = intervals.last else { continue }
+            rest -= 1
+            guard rest == 0 else { continue }
+            let same = zone.instant(of: CivilTime(date: date, minute: local.minute))
+            return min(max(same, first.start), last.end)
+        }
+        return start + .days(Int64(Limits.slotSearchDaysMax))
+    }
+
     /// Closing time of the `count`-th open day from `start`, the running one included.
     package func closing(ofOpenDay count: Int, from start: Timestamp) -> Timestamp {
         var rest = count
@@ -161,6 +199,9 @@ package struct Job: Sendable, Equatable {
     /// Jobs of one group share an operation: each beyond the first saves `sharedMinutes`.
     package var sharedGroup: String?
     package var sharedMinutes: Int
+    /// What the technician must be able to do; nil: anybody can.
+    package var skill: String?
+    package var parts: [Part]
 
     package init(
         code: String,
@@ -169,7 +210,9 @@ package struct Job: Sendable, Equatable {
         minutes: Int,
         bayKind: BayKind,
         sharedGroup: String?,
-        sharedMinutes: Int
+        sharedMinutes: Int,
+        skill: String?,
+        parts: [Part]
     ) {
         self.code = code
         self.titleZH = titleZH
@@ -178,5 +221,24 @@ package struct Job: Sendable, Equatable {
         self.bayKind = bayKind
         self.sharedGroup = sharedGroup
         self.sharedMinutes = sharedMinutes
+        self.skill = skill
+        self.parts = parts
+    }
+
+    /// Days until every part of it is there.
+    var partsLeadDays: Int { parts.map { $0.isStocked ? 0 : $0.leadDays }.max() ?? 0 }
+}
+
+/// A part a job needs.
+package struct Part: Sendable, Equatable {
+    package var code: String
+    package var isStocked: Bool
+    /// From order to delivery, calendar days; without meaning for one in stock.
+    package var leadDays: Int
+
+    package init(code: String, isStocked: Bool, leadDays: Int) {
+        self.code = code
+        self.isStocked = isStocked
+        self.leadDays = leadDays
     }
 }

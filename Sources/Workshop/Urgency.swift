@@ -25,6 +25,25 @@ package enum Urgency: Int, CaseIterable, Comparable, Sendable {
     /// Opening time within which the first contact is to be made; a slot leaves room for both.
     var contactMinutes: Int { noticeMinutes }
 
+    /// By when the first attempt to reach the customer must have been made.
+    package func contactDue(from now: Timestamp, station: Station) -> Timestamp {
+        switch self {
+        case .p0: now + .minutes(30)
+        case .p1: station.instant(openMinutes: 240, after: now)
+        case .p2: station.instant(openDays: 2, after: now)
+        case .p3: station.instant(openDays: 5, after: now)
+        }
+    }
+
+    /// A vehicle's owner is called about something new at most once in this time.
+    package var contactPause: Milliseconds {
+        switch self {
+        case .p0: .days(Int64(0))
+        case .p1: .days(Int64(3))
+        case .p2, .p3: .days(Int64(7))
+        }
+    }
+
     /// When a hold taken now runs out, before it is cut to the notice.
     func holdEnd(now: Timestamp, station: Station) -> Timestamp {
         switch self {
@@ -55,6 +74,14 @@ extension Consequence {
         switch self {
         case .safety, .breakdown: .days(Int64(2))
         case .wear, .comfort: .days(Int64(1))
+        }
+    }
+
+    /// How long before the early edge the work begins to be worth doing; nil: at once.
+    var usefulLead: Milliseconds? {
+        switch self {
+        case .safety, .breakdown: nil
+        case .wear, .comfort: .days(Int64(30))
         }
     }
 }

@@ -29,25 +29,36 @@ package struct VisitNeed: Sendable, Equatable {
     package var urgency: Urgency
     package var latestBy: Timestamp
     package var early: Timestamp
+    /// Before, the work would be waste.
+    package var earliestUseful: Timestamp
     /// Codes of the jobs, in catalogue order, each once.
     package var jobs: [String]
     package var minutes: Int
     package var kinds: Set<BayKind>
+    package var skills: Set<String>
+    /// Days until every part is there.
+    package var partsLeadDays: Int
 
     package init(
         urgency: Urgency,
         latestBy: Timestamp,
         early: Timestamp,
+        earliestUseful: Timestamp,
         jobs: [String],
         minutes: Int,
-        kinds: Set<BayKind>
+        kinds: Set<BayKind>,
+        skills: Set<String>,
+        partsLeadDays: Int
     ) {
         self.urgency = urgency
         self.latestBy = latestBy
         self.early = early
+        self.earliestUseful = earliestUseful
         self.jobs = jobs
         self.minutes = minutes
         self.kinds = kinds
+        self.skills = skills
+        self.partsLeadDays = partsLeadDays
     }
 }
 
@@ -67,15 +78,11 @@ package struct VisitPlanner: Sendable {
     /// - Precondition: there is at least one cause.
     package func need(of causes: [VisitCause], now: Timestamp) -> VisitNeed {
         precondition(!causes.isEmpty, "A visit needs a cause.")
-        let wanted = Set(causes.flatMap(\.jobs))
-        let jobs = catalogue.filter { wanted.contains($0.code) }
-        var minutes = 0
-        var groups: Set<String> = []
-        for job in jobs {
-            minutes += job.minutes
-            if let group = job.sharedGroup, !groups.insert(group).inserted {
-                minutes -= min(job.sharedMinutes, job.minutes)
-            }
+        let work = work(causes.flatMap(\.jobs))
+        let early = causes.map(\.early).min() ?? now
+        // One cause that wants work at once makes the whole visit useful now.
+        let useful = causes.map { cause in
+            cause.consequence.usefulLead.map { max(now, cause.early - $0) } ?? now
         }
         return VisitNeed(
             urgency: causes.map {
@@ -85,10 +92,89 @@ package struct VisitPlanner: Sendable {
                 )
             }.min() ?? .p3,
             latestBy: causes.map { $0.early - $0.consequence.margin }.min() ?? now,
-            early: causes.map(\.early).min() ?? now,
-            jobs: jobs.map(\.code),
-            minutes: minutes,
-            kinds: Set(jobs.map(\.bayKind))
+            early: early,
+            earliestUseful: useful.min() ?? now,
+            jobs: work.map(\.code),
+            minutes: minutes(of: work),
+            kinds: Set(work.map(\.bayKind)),
+            skills: Set(work.compactMap(\.skill)),
+            partsLeadDays: work.map(\.partsLeadDays).max() ?? 0
+        )
+    }
+
+    /// The same need with more jobs in it.
+    package func adding(_ codes: [String], to need: VisitNeed) -> VisitNeed {
+        let work = work(need.jobs + codes)
+        var wider = need
+        wider.jobs = work.map(\.code)
+        wider.minutes = minutes(of: work)
+        wider.kinds = Set(work.map(\.bayKind))
+        wider.skills = Set(work.compactMap(\.skill))
+        wider.partsLeadDays = work.map(\.partsLeadDays).max() ?? 0
+        return wider
+    }
+
+    /// Work nobody's alert asks for: a walk-in, or what a customer says.
+    package func need(ofJobs codes: [String], now: Timestamp) -> VisitNeed {
+        adding(
+            codes,
+            to: VisitNeed(
+                urgency: .p3,
+                latestBy: .distantFuture,
+                early: .distantFuture,
+                earliestUseful: now,
+                jobs: [],
+                minutes: 0,
+                kinds: [],
+                skills: [],
+                partsLeadDays: 0
+            )
+        )
+    }
+
+    /// Jobs in catalogue order, each once.
+    private func work(_ codes: [String]) -> [Job] {
+        let wanted = Set(codes)
+        return catalogue.filter { wanted.contains($0.code) }
+    }
+
+    private func minutes(of work: [Job]) -> Int {
+        var minutes = 0
+        var groups: Set<String> = []
+        for job in work {
+            minutes += job.minutes
+            if let group = job.sharedGroup, !groups.insert(group).inserted {
+                minutes -= min(job.sharedMinutes, job.minutes)
+            }
+        }
+        return minutes
+    }
+
+    /// What the finder is asked for a need: after first contact, notice and parts, and not before
+    /// the work is useful unless that would be too late.
+    package func request(
+        for need: VisitNeed,
+        station: Station,
+        now: Timestamp,
+        preference: VisitPreference?,
+        ownHold: OccupancyID?
+    ) -> SlotRequest {
+        let contacted = station.instant(
+            openMinutes: need.urgency.contactMinutes + need.urgency.noticeMinutes,
+            after: now
+        )
+        let supplied = now + .days(Int64(need.partsLeadDays))
+        let useful = need.earliestUseful <= need.latestBy ? need.earliestUseful : now
+        return SlotRequest(
+            minutes: need.minutes,
+            kinds: need.kinds,
+            skills: need.skills,
+            notBefore: max(contacted, need.partsLeadDays > 0 ? supplied : now, useful),
+            latestBy: need.latestBy,
+            early: need.early,
+            preference: preference,
+            mayUseReserve: need.urgency == .p0,
+            ownHold: ownHold
         )
     }
 
@@ -97,18 +183,15 @@ package struct VisitPlanner: Sendable {
         station: Station,
         calendar: StationCalendar,
         now: Timestamp,
+        preference: VisitPreference? = nil,
         ownHold: OccupancyID?
     ) -> [Offer] {
         SlotFinder.offers(
-            SlotRequest(
-                minutes: need.minutes,
-                kinds: need.kinds,
-                notBefore: station.instant(
-                    openMinutes: need.urgency.contactMinutes + need.urgency.noticeMinutes,
-                    after: now
-                ),
-                latestBy: need.latestBy,
-                early: need.early,
+            request(
+                for: need,
+                station: station,
+                now: now,
+                preference: preference,
                 ownHold: ownHold
             ),
             station: station,

@@ -14,10 +14,9 @@ struct GatewayCommand: AsyncParsableCommand {
             """,
         subcommands: [
             ServeCommand.self, ReplayCommand.self, ExportCommand.self, SourcesCommand.self,
-            RulesCommand.self,
-            QuarantineCommand.self, UsersCommand.self, TokensCommand.self,
-            CustomersCommand.self,
-            BrokerConfigCommand.self, DoctorCommand.self,
+            RulesCommand.self, QuarantineCommand.self, UsersCommand.self, TokensCommand.self,
+            CustomersCommand.self, AuditCommand.self, BrokerConfigCommand.self,
+            DoctorCommand.self,
         ]
     )
 }

@@ -160,7 +160,7 @@ struct ConfigFilesTests {
             """
         )
         #expect(
-            complaint { _ = try StationFile.loadStations(path) }.contains(
+            complaint { _ = try StationFile.loadStations(path, holidays: [:]) }.contains(
                 "opening times must ascend"
             )
         )

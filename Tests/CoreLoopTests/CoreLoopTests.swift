@@ -69,7 +69,7 @@ struct CoreLoopTests {
         _ = try await eventually("a store error") { core.status.storeError }
         #expect(reply.receive(waitingMilliseconds: 200) == nil)
         let refused = await core.submit(
-            .book(.init(rawValue: 1), version: 1, offer: nil, actor: "a")
+            .suggestion(.init(rawValue: 1), version: 1, .book(.held), by: Actor("a"))
         )
         #expect(refused == .failure(Problem(.storeUnavailable)))
         try blocker.inDatabase { try $0.execute(sql: "ROLLBACK") }

@@ -167,8 +167,15 @@ struct GatewayTests {
         }
         for suggestion in unit.suggestions {
             kept.suggestions.removeAll { $0.id == suggestion.id }
-            if suggestion.state.isLive { kept.suggestions.append(suggestion) }
+            if suggestion.state.isLive || suggestion.state == .declined {
+                kept.suggestions.append(suggestion)
+            }
             kept.nextSuggestion = max(kept.nextSuggestion, suggestion.id.rawValue + 1)
+        }
+        for visit in unit.appointments {
+            kept.appointments.removeAll { $0.id == visit.id }
+            if visit.state.isLive { kept.appointments.append(visit) }
+            kept.nextAppointment = max(kept.nextAppointment, visit.id.rawValue + 1)
         }
         kept.now = unit.now
         for row in unit.occupancies {
@@ -310,19 +317,27 @@ struct GatewayTests {
 
     // MARK: Decisions
 
+    private func decision(
+        _ suggestion: Suggestion,
+        version: Int,
+        _ step: SuggestionStep
+    ) -> Input {
+        .command(.suggestion(suggestion.id, version: version, step, by: Actor("a")))
+    }
+
     @Test func bookingTurnsTheHoldIntoAnAppointment() throws {
         var (gateway, suggestion, _) = try withSuggestion()
         let slot = try #require(suggestion.occupancy?.slot)
         let unit = gateway.step(
-            .command(
-                .book(suggestion.id, version: suggestion.version, offer: nil, actor: "a")
-            ),
+            decision(suggestion, version: suggestion.version, .book(.held)),
             now: gateway.now
         )
         #expect(unit.answer == .success(.suggestion(suggestion.id)))
         let booked = try #require(unit.suggestions.last)
-        #expect(booked.state == .booked && booked.occupancy?.kind == .appointment)
-        #expect(booked.occupancy?.slot == slot)
+        #expect(booked.state == .booked && booked.occupancy == nil)
+        let visit = try #require(unit.appointments.last)
+        #expect(visit.state == .confirmed && visit.slot == slot && visit.suggestion == booked.id)
+        #expect(unit.occupancies.map(\.occupancy.kind) == [.appointment])
         #expect(unit.releasedOccupancies == [suggestion.occupancy?.id])
         #expect(
             unit.transitions.map { "\($0.from)>\($0.event)>\($0.to)" } == [
@@ -331,28 +346,18 @@ struct GatewayTests {
         )
         // A second decision on it is refused.
         let again = gateway.step(
-            .command(
-                .decline(
-                    suggestion.id,
-                    version: booked.version,
-                    reason: .otherTime,
-                    note: "",
-                    actor: "b"
-                )
-            ),
+            decision(suggestion, version: booked.version, .decline(.otherTime, note: "")),
             now: gateway.now
         )
         #expect(
-            again.answer == .failure(Problem(.illegalTransition, currentVersion: booked.version))
+            again.answer == .failure(Problem(.illegalTransition))
         )
     }
 
     @Test func aStaleVersionIsRefusedAndSaysTheCurrentOne() throws {
         var (gateway, suggestion, _) = try withSuggestion()
         let unit = gateway.step(
-            .command(
-                .book(suggestion.id, version: suggestion.version - 1, offer: nil, actor: "a")
-            ),
+            decision(suggestion, version: suggestion.version - 1, .book(.held)),
             now: gateway.now
         )
         #expect(
@@ -360,7 +365,9 @@ struct GatewayTests {
         )
         #expect(unit.isEmpty)
         let unknown = gateway.step(
-            .command(.book(SuggestionID(rawValue: 99), version: 1, offer: nil, actor: "a")),
+            .command(
+                .suggestion(SuggestionID(rawValue: 99), version: 1, .book(.held), by: Actor("a"))
+            ),
             now: gateway.now
         )
         #expect(unknown.answer == .failure(Problem(.notFound)))
@@ -369,14 +376,10 @@ struct GatewayTests {
     @Test func decliningMutesTheReasonUntilItGetsWorse() throws {
         var (gateway, suggestion, _) = try withSuggestion()
         let unit = gateway.step(
-            .command(
-                .decline(
-                    suggestion.id,
-                    version: suggestion.version,
-                    reason: .notInterested,
-                    note: "call in spring",
-                    actor: "a"
-                )
+            decision(
+                suggestion,
+                version: suggestion.version,
+                .decline(.notInterested, note: "call in spring")
             ),
             now: gateway.now
         )
@@ -402,15 +405,7 @@ struct GatewayTests {
     @Test func aDeclinedReasonThatMeetsItsLimitIsProposedAgainAtOnce() throws {
         var (gateway, suggestion, _) = try withSuggestion()
         _ = gateway.step(
-            .command(
-                .decline(
-                    suggestion.id,
-                    version: suggestion.version,
-                    reason: .notInterested,
-                    note: "",
-                    actor: "a"
-                )
-            ),
+            decision(suggestion, version: suggestion.version, .decline(.notInterested, note: "")),
             now: gateway.now
         )
         let start = Fixtures.start + .days(Int64(14))
@@ -477,7 +472,7 @@ struct GatewayTests {
         var (gateway, _, _) = try withSuggestion()
         let unit = gateway.step(.tick, now: gateway.now + .days(Int64(60)))
         #expect(unit.alerts.last?.outcome == .noData)
-        #expect(unit.suggestions.last?.state == .expired)
+        #expect(unit.suggestions.contains { $0.state == .expired })
         #expect(gateway.liveAlertCount == 0 && gateway.liveSuggestionCount == 0)
     }
 

@@ -23,7 +23,7 @@ struct ReloadTests {
             let time = Fixtures.start + .hours(Int64(step * 8))
             if let set = reloads[step] {
                 units.append(
-                    gateway.step(.command(.reload(set, actor: "test")), now: time)
+                    gateway.step(.command(.reload(set, by: Actor("test", .engineer))), now: time)
                 )
             }
             let packet = Fixtures.packet(

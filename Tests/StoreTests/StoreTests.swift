@@ -129,7 +129,12 @@ struct StoreTests {
         let suggestion = try #require(loaded.suggestions.first)
         let unit = gateway.step(
             .command(
-                .book(suggestion.id, version: suggestion.version, offer: nil, actor: "a")
+                .suggestion(
+                    suggestion.id,
+                    version: suggestion.version,
+                    .book(.held),
+                    by: Actor("a")
+                )
             ),
             now: gateway.now
         )
@@ -153,8 +158,8 @@ struct StoreTests {
             try database.execute(
                 sql: """
                     INSERT INTO occupancy
-                        (id, bay_code, start_ms, end_ms, kind, suggestion_id, expires_ms)
-                    VALUES (?, ?, ?, ?, 'appointment', 1, NULL)
+                        (id, bay_code, start_ms, end_ms, kind, appointment_id)
+                    VALUES (?, ?, ?, ?, 'appointment', 1)
                     """,
                 arguments: [id, bay, start, end]
             )

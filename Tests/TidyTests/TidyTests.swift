@@ -50,8 +50,8 @@ struct TidyTests {
         (
             "Store",
             [
-                "Access", "Customers", "Decoding", "Foundation", "GRDB", "GatewayCore", "Glibc",
-                "Messages", "Rules", "Synchronization", "Telemetry", "Workshop",
+                "Access", "Crypto", "Customers", "Decoding", "Foundation", "GRDB", "GatewayCore",
+                "Glibc", "Messages", "Rules", "Synchronization", "Telemetry", "Workshop",
             ]
         ),
         (

@@ -83,7 +83,7 @@ struct StationTests {
         let offers = planner.offers(
             for: need,
             station: station,
-            calendar: StationCalendar(bays: 3),
+            calendar: StationCalendar(bays: 3, technicians: 3),
             now: now,
             ownHold: nil
         )
@@ -107,7 +107,7 @@ struct StationTests {
 
     @Test func aSlotNeverMeetsAnOccupancyOrItsBuffer() throws {
         let station = try suzhou()
-        var calendar = StationCalendar(bays: 3)
+        var calendar = StationCalendar(bays: 3, technicians: 3)
         // All three bays are taken from 10:00 to 12:00.
         for bay in 0..<3 {
             calendar.insert(
@@ -141,7 +141,7 @@ struct StationTests {
 
     @Test func theWalkInReserveIsNotFilled() throws {
         let station = try suzhou()
-        var calendar = StationCalendar(bays: 3)
+        var calendar = StationCalendar(bays: 3, technicians: 3)
         // 3 bays × 570 min = 1,710; 80 % = 1,368. Two full bays = 1,140; 240 more exceed it.
         for bay in 0..<2 {
             calendar.insert(
@@ -187,7 +187,7 @@ struct StationTests {
                 kinds: [.ev]
             ),
             station: station,
-            calendar: StationCalendar(bays: 3)
+            calendar: StationCalendar(bays: 3, technicians: 3)
         )
         #expect(offers.isEmpty)
     }

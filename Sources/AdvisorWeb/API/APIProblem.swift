@@ -4,6 +4,7 @@ import HTTPTypes
 import Hummingbird
 import Logging
 import Telemetry
+import Workshop
 
 /// An error as `application/problem+json` (RFC 9457), with our own stable code.
 struct APIProblem: HTTPResponseError {
@@ -12,7 +13,7 @@ struct APIProblem: HTTPResponseError {
         let instance: String
 
         enum CodingKeys: String, CodingKey {
-            case type, title, status, detail, instance, code, current
+            case type, title, status, detail, instance, code, current, reason, until, slots
             case currentVersion = "current_version"
         }
 
@@ -25,6 +26,9 @@ struct APIProblem: HTTPResponseError {
             try container.encode(instance, forKey: .instance)
             try container.encode(problem.code, forKey: .code)
             try container.encodeIfPresent(problem.currentVersion, forKey: .currentVersion)
+            try container.encodeIfPresent(problem.block?.reason.rawValue, forKey: .reason)
+            try container.encodeIfPresent(problem.block?.until.map { "\($0)" }, forKey: .until)
+            try container.encodeIfPresent(problem.slots, forKey: .slots)
             try problem.current?.encode(to: container.superEncoder(forKey: .current))
         }
     }
@@ -36,6 +40,10 @@ struct APIProblem: HTTPResponseError {
     var currentVersion: Int?
     /// The record as it is now, for whoever named an older version.
     var current: (any Encodable & Sendable)?
+    /// Which rule forbids a contact, and until when.
+    var block: ContactBlock?
+    /// Fresh offers, where a slot was taken.
+    var slots: [SlotDTO]?
 
     init(_ status: HTTPResponse.Status, code: String, detail: String) {
         self.status = status
@@ -46,25 +54,42 @@ struct APIProblem: HTTPResponseError {
     init(_ problem: Problem) {
         code = problem.code.rawValue
         currentVersion = problem.currentVersion
-        switch problem.code {
-        case .notFound:
-            status = .notFound
-            detail = "There is no such suggestion."
+        block = problem.block
+        (status, detail) = APIProblem.meaning(problem.code)
+    }
+
+    private static func meaning(_ code: ProblemCode) -> (HTTPResponse.Status, String) {
+        switch code {
+        case .notFound: (.notFound, "There is no such record.")
         case .staleVersion:
-            status = .preconditionFailed
-            detail = "It has changed since you looked: read it again, then decide."
-        case .illegalTransition:
-            status = .conflict
-            detail = "It is settled already."
-        case .slotTaken:
-            status = .conflict
-            detail = "The slot was taken: read the suggestion again for fresh offers."
-        case .noSlot:
-            status = .conflict
-            detail = "No slot is held, and no offer was chosen."
+            (.preconditionFailed, "It has changed since you looked: read it again, then decide.")
+        case .illegalTransition: (.conflict, "Its state does not allow this.")
+        case .slotTaken: (.conflict, "The slot was taken; slots has fresh offers.")
+        case .noSlot: (.conflict, "No slot is held, and no offer was chosen.")
+        case .leasedByOther: (.conflict, "A colleague works on it.")
+        case .roleMissing: (.forbidden, "This role may not do that.")
+        case .contactBlocked: (.conflict, "The customer must not be contacted now; see reason.")
+        case .undoTooLate: (.conflict, "It can no longer be taken back.")
+        case .liveSuggestionExists: (.conflict, "The vehicle has another suggestion meanwhile.")
+        case .visitExists: (.conflict, "The vehicle has a visit: move it, or merge into it.")
+        case .attemptsMissing:
+            (.conflict, "Final only after two attempts of the specialist's own and a message.")
+        case .invalidTime:
+            (.unprocessableContent, "The time is missing, past, or too far ahead.")
+        case .outsideHours: (.unprocessableContent, "The workshop is closed then.")
+        case .partsNotReady: (.unprocessableContent, "The parts are not there by then.")
+        case .reasonMissing:
+            (.unprocessableContent, "A slot outside the window needs a reason.")
+        case .findingMissing:
+            (.unprocessableContent, "Every alert of the visit needs exactly one finding.")
+        case .followUpIncomplete:
+            (
+                .unprocessableContent,
+                "Thanks, satisfaction with expectation, and due reminders are all needed."
+            )
+        case .unknownName: (.unprocessableContent, "A name in the request is not known.")
         case .overloaded, .storeUnavailable:
-            status = .serviceUnavailable
-            detail = "Nothing was changed; try again in a moment."
+            (.serviceUnavailable, "Nothing was changed; try again in a moment.")
         }
     }
 

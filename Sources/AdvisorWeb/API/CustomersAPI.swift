@@ -255,12 +255,11 @@ extension WebServices {
         for (id, vehicle) in left {
             if let live = try? await reads.liveSuggestion(ofVehicle: vehicle) {
                 let outcome = await core.submit(
-                    .decline(
+                    .suggestion(
                         SuggestionID(rawValue: live.id),
                         version: live.version,
-                        reason: .soldOrWrongPerson,
-                        note: "",
-                        actor: "system"
+                        .decline(.soldOrWrongPerson, note: ""),
+                        by: Actor("system", .system)
                     )
                 )
                 // It moved meanwhile: the next call finds its new version.

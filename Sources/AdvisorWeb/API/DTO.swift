@@ -16,16 +16,40 @@ struct ListDTO<Item: Encodable>: Encodable {
 }
 
 struct SlotDTO: Encodable {
+    /// What makes up the price of an offer, in minutes of inconvenience.
+    struct Term: Encodable {
+        var name: String
+        var minutes: Double
+    }
+
     var offer: String?
     var bay: String
+    var technician: String?
     var start: String
     var end: String
+    var reasons: [Term]?
 
     init(_ slot: SlotRecord) {
         offer = slot.label?.rawValue
         bay = slot.bayCode
+        technician = slot.technicianCode
         start = "\(slot.start)"
         end = "\(slot.end)"
+        if slot.label != nil { reasons = SlotDTO.reasons(slot.terms) }
+    }
+
+    init(_ offer: Offer, _ station: Station) {
+        let slot = offer.slot
+        self.offer = offer.label.rawValue
+        bay = station.bays[slot.bay].code
+        technician = slot.technician.map { station.technicians[$0].code }
+        start = "\(slot.interval.start)"
+        end = "\(slot.interval.end)"
+        reasons = SlotDTO.reasons(offer.terms)
+    }
+
+    private static func reasons(_ terms: [CostTerm]) -> [Term] {
+        terms.map { Term(name: $0.name.rawValue, minutes: ($0.minutes * 10).rounded() / 10) }
     }
 }
 
@@ -36,7 +60,21 @@ struct SuggestionDTO: Encodable {
     var `class`: String
     var vehicle: String
     var latestBy: String
+    var earliestUseful: String
     var isOverdue: Bool
+    var noSlot: Bool
+    var queue: String
+    var owner: String?
+    var leaseUntil: String?
+    var wait: String?
+    var waitUntil: String?
+    var contactDue: String
+    var isBreached: Bool
+    var attempts: Int
+    var hasChanged: Bool
+    var isBasisGone: Bool
+    var appointment: Int64?
+    var reopenedFrom: Int64?
     var station: String
     var stationTimeZone: String
     var jobs: [String]
@@ -57,7 +95,21 @@ struct SuggestionDTO: Encodable {
         `class` = row.urgency.name
         vehicle = row.vehicle
         latestBy = "\(row.latestBy)"
+        earliestUseful = "\(row.need.earliestUseful)"
         isOverdue = row.isOverdue
+        noSlot = row.hasNoSlot
+        queue = row.handling.queue.rawValue
+        owner = row.handling.owner
+        leaseUntil = row.handling.leaseUntil.map { "\($0)" }
+        wait = row.handling.wait?.kind.rawValue
+        waitUntil = row.handling.wait.map { "\($0.until)" }
+        contactDue = "\(row.handling.contactDue)"
+        isBreached = row.handling.isBreached
+        attempts = row.handling.attempts
+        hasChanged = row.handling.hasChanged
+        isBasisGone = row.handling.isBasisGone
+        appointment = row.appointment
+        reopenedFrom = row.reopenedFrom
         station = row.stationCode
         stationTimeZone = services.station(row.stationCode).zone.name
         jobs = row.jobs
@@ -74,8 +126,17 @@ struct SuggestionDTO: Encodable {
 
     enum CodingKeys: String, CodingKey {
         case id, version, state, `class`, vehicle, station, jobs, minutes, slot, offers, alerts
-        case note
+        case note, queue, owner, wait, attempts, appointment
         case latestBy = "latest_by"
+        case earliestUseful = "earliest_useful"
+        case noSlot = "no_slot"
+        case leaseUntil = "lease_until"
+        case waitUntil = "wait_until"
+        case contactDue = "contact_due"
+        case isBreached = "is_breached"
+        case hasChanged = "has_changed"
+        case isBasisGone = "is_basis_gone"
+        case reopenedFrom = "reopened_from"
         case isOverdue = "is_overdue"
         case stationTimeZone = "station_tz"
         case holdUntil = "hold_until"

@@ -1,5 +1,4 @@
 import Access
-import Decoding
 import Foundation
 import HTTPTypes
 import Hummingbird
@@ -47,9 +46,7 @@ struct Query {
     /// An RFC 3339 time with a zone, or nil when the parameter is absent.
     func time(_ name: String) throws -> Timestamp? {
         guard let text = values[name] else { return nil }
-        let bytes = Array(text.utf8)
-        var decoder = TimestampDecoder()
-        guard let time = decoder.decode(bytes.span, from: 0, to: bytes.count) else {
+        guard let time = try? AdvisorWeb.time(text, name) else {
             throw invalid(name, "a time such as 2026-11-21T10:15:30Z")
         }
         return time
@@ -62,6 +59,18 @@ struct Query {
             throw invalid("cursor", "the next_cursor of an earlier answer")
         }
         return cursor.numbers
+    }
+
+    /// One of a closed set of values; nil when the parameter is absent.
+    func value<Value: RawRepresentable & CaseIterable>(
+        _ name: String,
+        _ type: Value.Type
+    ) throws -> Value? where Value.RawValue == String {
+        guard let text = values[name] else { return nil }
+        guard let value = Value(rawValue: text) else {
+            throw invalid(name, "one of: \(names(type))")
+        }
+        return value
     }
 
     func suggestionCursor() throws -> (urgency: Int, latestBy: Int64, id: Int64)? {

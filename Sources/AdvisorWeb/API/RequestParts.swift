@@ -1,3 +1,5 @@
+import Access
+import Decoding
 import Foundation
 import GatewayCore
 import HTTPTypes
@@ -79,4 +81,40 @@ func noteText(_ text: String?) -> String {
 func names<Value: RawRepresentable & CaseIterable>(_ type: Value.Type) -> String
 where Value.RawValue == String {
     Value.allCases.map(\.rawValue).joined(separator: ", ")
+}
+
+/// Who asks, as the history keeps it.
+///
+/// A token stands for a program somebody trusts with its scopes, and without logins whoever reaches
+/// the API may do everything: both act as the manager.
+func caller(_ context: WebContext) -> Actor {
+    let known = context.caller
+    var role = GatewayCore.Role.manager
+    if case .user = known.kind, let name = known.role?.rawValue {
+        role = GatewayCore.Role(rawValue: name) ?? .readOnly
+    }
+    return Actor(known.name, role, request: context.id)
+}
+
+/// A name of a closed set of values.
+func value<Value: RawRepresentable & CaseIterable>(
+    _ text: String,
+    _ name: String,
+    _ type: Value.Type
+) throws -> Value where Value.RawValue == String {
+    guard let value = Value(rawValue: text) else {
+        throw invalid(name, "one of: \(names(Value.self))")
+    }
+    return value
+}
+
+/// An RFC 3339 time with a zone; nil for none.
+func time(_ text: String?, _ name: String) throws -> Timestamp? {
+    guard let text else { return nil }
+    let bytes = Array(text.utf8)
+    var decoder = TimestampDecoder()
+    guard let time = decoder.decode(bytes.span, from: 0, to: bytes.count) else {
+        throw invalid(name, "a time such as 2026-11-21T10:15:30Z")
+    }
+    return time
 }

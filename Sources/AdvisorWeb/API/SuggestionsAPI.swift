@@ -58,7 +58,7 @@ struct SuggestionsAPI {
     }
 
     /// A suggestion the caller may know of.
-    private func row(_ id: Int64, _ context: WebContext) async throws -> SuggestionRecord {
+    func row(_ id: Int64, _ context: WebContext) async throws -> SuggestionRecord {
         guard let row = try await services.reads.suggestion(id),
             context.caller.sees(station: row.stationCode)
         else { throw APIProblem(Problem(.notFound)) }
@@ -94,6 +94,8 @@ struct SuggestionsAPI {
 
     private struct BookBody: Decodable {
         var offer: String?
+        var start: String?
+        var reason: String?
     }
 
     private struct DeclineBody: Decodable {
@@ -102,69 +104,48 @@ struct SuggestionsAPI {
     }
 
     private func book(_ request: Request, _ context: WebContext) async throws -> Response {
-        _ = try Query(request, known: [])
-        let id = try id(context)
-        let version = try version(of: request)
-        let body = try await decode(BookBody.self, request, whenEmpty: BookBody(offer: nil))
-        let offer = try body.offer.map { name in
-            guard let label = OfferLabel(rawValue: name) else {
-                throw invalid("offer", "one of: \(names(OfferLabel.self))")
-            }
-            return label
+        let body = try await decode(BookBody.self, request, whenEmpty: BookBody())
+        let choice: SlotChoice
+        if let start = try time(body.start, "start") {
+            choice = .start(start, reason: noteText(body.reason))
+        } else {
+            choice = try body.offer.map { .offer(try value($0, "offer", OfferLabel.self)) } ?? .held
         }
-        return try await submit(
-            .book(
-                SuggestionID(rawValue: id),
-                version: version,
-                offer: offer,
-                actor: context.caller.name
-            ),
-            on: id,
-            context
-        )
+        return try await take(.book(choice), request, context)
     }
 
     private func decline(
         _ request: Request,
         _ context: WebContext
     ) async throws -> Response {
-        _ = try Query(request, known: [])
-        let id = try id(context)
-        let version = try version(of: request)
         let body = try await decode(DeclineBody.self, request, whenEmpty: nil)
-        guard let reason = DeclineReason(rawValue: body.reason) else {
-            throw invalid("reason", "one of: \(names(DeclineReason.self))")
-        }
-        return try await submit(
-            .decline(
-                SuggestionID(rawValue: id),
-                version: version,
-                reason: reason,
-                note: noteText(body.note),
-                actor: context.caller.name
-            ),
-            on: id,
-            context
-        )
+        let reason = try value(body.reason, "reason", DeclineReason.self)
+        return try await take(.decline(reason, note: noteText(body.note)), request, context)
     }
 
-    private func submit(
-        _ command: Command,
-        on id: Int64,
+    /// Takes a step on the version the request names, and answers with the suggestion after it.
+    func take(
+        _ step: SuggestionStep,
+        _ request: Request,
         _ context: WebContext
     ) async throws -> Response {
+        _ = try Query(request, known: [])
+        let id = try id(context)
+        let command = Command.suggestion(
+            SuggestionID(rawValue: id),
+            version: try version(of: request),
+            step,
+            by: caller(context)
+        )
         // What lies out of the caller's scope is not there, for a decision either.
         _ = try await row(id, context)
-        switch await services.core.submit(command) {
-        case .success(.suggestion(let id)):
-            return try answer(try await row(id.rawValue, context))
-        case .success: throw APIProblem(Problem(.notFound))
-        case .failure(let problem):
+        if case .failure(let problem) = await services.core.submit(command) {
             var refusal = APIProblem(problem)
-            if problem.currentVersion != nil {
-                refusal.current = SuggestionDTO(try await row(id, context), services)
-            }
+            let row = try await row(id, context)
+            if problem.code == .slotTaken { refusal.slots = row.offers.map(SlotDTO.init) }
+            if problem.currentVersion != nil { refusal.current = SuggestionDTO(row, services) }
             throw refusal
         }
+        return try answer(try await row(id, context))
     }
 }

@@ -19,6 +19,8 @@ enum AccessRules {
         ("/api/v1/customers/*/erase", .requestErasure, .requestErasure),
         ("/api/v1/customers/*/erase/confirm", .privacy, .privacy),
         ("/api/v1/customers/*", .see, .editCustomers),
+        ("/api/v1/alerts/*", .see, .mute),
+        ("/api/v1/closures/*", .see, .closeStation),
         ("/*", .see, .decide),
     ]
 

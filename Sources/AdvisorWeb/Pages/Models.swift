@@ -200,13 +200,13 @@ struct SuggestionModel {
             duration: texts.minutes(row.minutes),
             station: language.pick(zh: station.titleZH, en: station.titleEN),
             slotName: row.state == .booked ? texts.bookedSlot : texts.slot,
-            slot: slot ?? (row.state == .proposed ? texts.noSlotShort : "–"),
+            slot: slot ?? (row.hasNoSlot ? texts.noSlotShort : "–"),
             overdue: row.isOverdue ? texts.overdue : nil,
             holdUntil: row.holdUntil.map(time.moment),
             declined: row.declineReason.map {
                 texts.name($0) + (row.note.isEmpty ? "" : " · \(row.note)")
             },
-            isOpen: row.state == .proposed,
+            isOpen: row.state.isLive,
             hasOffers: !row.offers.isEmpty,
             offers: row.offers.enumerated().map { index, offer in
                 OfferModel(

@@ -160,12 +160,8 @@ struct Pages: Sendable {
             context,
             id,
             "booked",
-            .book(
-                SuggestionID(rawValue: id),
-                version: form.version,
-                offer: form.offer.flatMap(OfferLabel.init),
-                actor: context.caller.name
-            )
+            version: form.version,
+            .book(form.offer.flatMap(OfferLabel.init).map(SlotChoice.offer) ?? .held)
         )
     }
 
@@ -182,13 +178,8 @@ struct Pages: Sendable {
             context,
             id,
             "declined",
-            .decline(
-                SuggestionID(rawValue: id),
-                version: form.version,
-                reason: reason,
-                note: noteText(form.note),
-                actor: context.caller.name
-            )
+            version: form.version,
+            .decline(reason, note: noteText(form.note))
         )
     }
 
@@ -197,12 +188,19 @@ struct Pages: Sendable {
         _ context: WebContext,
         _ id: Int64,
         _ done: String,
-        _ command: Command
+        version: Int,
+        _ step: SuggestionStep
     ) async throws -> Response {
         // What lies out of the caller's scope is not there, for a decision either.
         guard let row = try await services.reads.suggestion(id),
             context.caller.sees(station: row.stationCode)
         else { return try await suggestion(request, context, id, problem: nil) }
+        let command = Command.suggestion(
+            SuggestionID(rawValue: id),
+            version: version,
+            step,
+            by: caller(context)
+        )
         switch await services.core.submit(command) {
         case .success: return .redirect(to: "/suggestions/\(id)?done=\(done)", type: .normal)
         case .failure(let problem):

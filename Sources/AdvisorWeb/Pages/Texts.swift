@@ -112,7 +112,10 @@ struct Texts {
     func name(_ state: SuggestionState) -> String {
         switch state {
         case .proposed: say("待处理", "Open")
+        case .leased: say("处理中", "Being worked on")
+        case .waiting: say("等待中", "Waiting")
         case .booked: say("已预约", "Booked")
+        case .merged: say("已并入预约", "Added to a visit")
         case .declined: say("已谢绝", "Declined")
         case .withdrawn: say("已撤回", "Withdrawn")
         case .expired: say("已过期", "Expired")
@@ -123,6 +126,7 @@ struct Texts {
         switch label {
         case .best: say("推荐", "recommended")
         case .earliest: say("最早", "earliest")
+        case .preferred: say("客户偏好", "as the customer likes")
         case .later: say("当天稍晚", "later that day")
         case .anotherDay: say("另一天", "another day")
         }
@@ -143,6 +147,7 @@ struct Texts {
 
     func name(_ state: AlertState) -> String {
         switch state {
+        case .watching: say("观察中", "Watched")
         case .open: say("待安排", "Open")
         case .planned: say("已安排", "In this suggestion")
         case .muted: say("已静音", "Muted")
@@ -165,7 +170,18 @@ struct Texts {
         case ("alert", "still_firing"): say("仍未解决", "Still not solved")
         case ("suggestion", "plan"): say("建议生成,时段已保留", "Suggestion made, slot held")
         case ("suggestion", "replan"): say("建议更新", "Suggestion brought up to date")
-        case ("suggestion", "accepted"): say("已预约", "Booked")
+        case ("suggestion", "wait"): say("等待中", "Waiting")
+        case ("suggestion", "unreachable_2"), ("suggestion", "escalate"):
+            say("已转客户专员", "Handed to the specialist")
+        case ("suggestion", "sla_breach"): say("超时未联系", "Nobody tried in time")
+        case ("suggestion", "undo"): say("已撤销谢绝", "Decline taken back")
+        case ("suggestion", "merge"): say("已并入预约", "Added to the booked visit")
+        case ("appointment", "move"), ("appointment", "rebook"): say("已改期", "Visit moved")
+        case ("appointment", "arrive"), ("appointment", "arrive_late"): say("已到店", "Arrived")
+        case ("appointment", "miss"): say("未到店", "Did not come")
+        case ("appointment", "cancel"), ("appointment", "abort"): say("已取消", "Visit cancelled")
+        case ("appointment", "finish"): say("已完工", "Work done")
+        case ("suggestion", "accepted"), ("suggestion", "customer_accepts"): say("已预约", "Booked")
         case ("suggestion", "decline"): say("已谢绝", "Declined")
         case ("suggestion", "basis_gone"): say("原因消失,已撤回", "Withdrawn: the cause is gone")
         case ("suggestion", "lapse"): say("无人处理,已过期", "Expired: nobody acted")
@@ -185,6 +201,14 @@ struct Texts {
             say(
                 "该时段刚被占用,下面是新的可选时段。",
                 "That slot has just been taken. These are fresh offers."
+            )
+        case "leased_by_other": say("同事正在处理。", "A colleague works on it.")
+        case "visit_exists":
+            say("该车已有预约,请并入该预约。", "The vehicle has a visit: add to that one.")
+        case "attempts_missing":
+            say(
+                "客户专员两次联系并发送信息后方可结束。",
+                "Final only after the specialist has tried twice and left a message."
             )
         case "no_slot": say("没有可预约的时段。", "There is no slot to book.")
         case "invalid_form": say("请填写所需内容。", "Please fill in what is needed.")

@@ -1,6 +1,7 @@
 import Access
 package import Customers
 import GRDB
+import GatewayCore
 package import Telemetry
 
 /// What became of a customer that was written.
@@ -312,13 +313,20 @@ enum DeskAudit {
         reason: String = "",
         _ database: Database
     ) throws {
-        try database.execute(
-            sql: """
-                INSERT INTO transition
-                    (machine, record_id, from_state, event, to_state, actor, at_ms, reason)
-                VALUES ('customer', ?, '', ?, '', ?, ?, ?)
-                """,
-            arguments: [customer, event, actor, now.milliseconds, reason]
+        try AuditChain.append(
+            [
+                Transition(
+                    machine: .customer,
+                    record: customer,
+                    from: "",
+                    event: event,
+                    to: "",
+                    actor: Actor(actor, .system),
+                    at: now,
+                    reason: reason
+                )
+            ],
+            database
         )
     }
 }

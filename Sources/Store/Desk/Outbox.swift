@@ -31,7 +31,8 @@ package struct Outbox: Sendable {
 
     /// Queues what the unit gives cause for.
     func write(_ unit: CommitUnit, _ database: Database) throws {
-        guard !unit.alerts.isEmpty || !unit.suggestions.isEmpty else { return }
+        guard !unit.alerts.isEmpty || !unit.suggestions.isEmpty || !unit.appointments.isEmpty
+        else { return }
         let raised = Set(
             unit.transitions.filter {
                 $0.machine == .alert && ($0.event == "held" || $0.event == "fires_again")
@@ -44,16 +45,49 @@ package struct Outbox: Sendable {
                 try clear(alert, unit.now, database)
             }
         }
-        for suggestion in newest(unit.suggestions, by: \.id.rawValue) {
-            guard let occupancy = suggestion.occupancy else { continue }
-            switch (suggestion.state, occupancy.kind) {
-            case (.proposed, .hold):
-                try queue(suggestion, occupancy, .offer, book.offer, unit.now, database)
-            case (.booked, .appointment):
-                try queue(suggestion, occupancy, .booked, book.booked, unit.now, database)
-            default: break
-            }
+        for suggestion in newest(unit.suggestions, by: \.id.rawValue)
+        where suggestion.state == .proposed {
+            guard let hold = suggestion.occupancy else { continue }
+            let visit = Visit(
+                vehicle: suggestion.vehicle,
+                station: suggestion.station,
+                need: suggestion.need,
+                interval: hold.slot.interval
+            )
+            try queue(
+                visit,
+                .offer,
+                suggestion.id.rawValue,
+                Int(hold.id.rawValue),
+                unit.now,
+                database
+            )
         }
+        for appointment in newest(unit.appointments, by: \.id.rawValue)
+        where appointment.state == .confirmed {
+            let visit = Visit(
+                vehicle: appointment.vehicle,
+                station: appointment.station,
+                need: appointment.need,
+                interval: appointment.slot.interval
+            )
+            try queue(
+                visit,
+                .booked,
+                appointment.id.rawValue,
+                appointment.sequence,
+                unit.now,
+                database
+            )
+        }
+    }
+
+    /// A visit that is offered or booked.
+    private struct Visit {
+        var vehicle: VehicleID
+        var station: Int
+        var need: VisitNeed
+        var interval: OpenInterval
     }
 
     /// A record changed twice in a unit counts as it was left.
@@ -102,33 +136,34 @@ package struct Outbox: Sendable {
         try insert(message, now, database)
     }
 
+    /// `version` tells messages of one record apart: the slot that is held, or how often a visit was
+    /// moved.
     private func queue(
-        _ suggestion: Suggestion,
-        _ occupancy: Occupancy,
+        _ visit: Visit,
         _ kind: MessageKind,
-        _ template: String,
+        _ record: Int64,
+        _ version: Int,
         _ now: Timestamp,
         _ database: Database
     ) throws {
         var message = Draft(
             kind: kind,
-            vehicle: suggestion.vehicle,
-            record: suggestion.id.rawValue,
-            version: Int(occupancy.id.rawValue),
-            template: template
+            vehicle: visit.vehicle,
+            record: record,
+            version: version,
+            template: kind == .offer ? book.offer : book.booked
         )
-        let interval = occupancy.slot.interval
-        message.slot = (interval.start, interval.end)
-        message.station = stations[suggestion.station]
-        message.isUrgent = suggestion.need.urgency == .p0
+        message.slot = (visit.interval.start, visit.interval.end)
+        message.station = stations[visit.station]
+        message.isUrgent = visit.need.urgency == .p0
         message.values = { language in
-            let titles = suggestion.need.jobs.compactMap { jobs[$0] }.map {
+            let titles = visit.need.jobs.compactMap { jobs[$0] }.map {
                 language == .chinese ? $0.titleZH : $0.titleEN
             }
             return [
-                .slot: .slot(interval.start, interval.end),
+                .slot: .slot(visit.interval.start, visit.interval.end),
                 .items: .text(titles.joined(separator: language == .chinese ? "、" : ", ")),
-                .minutes: .count(suggestion.need.minutes),
+                .minutes: .count(visit.need.minutes),
             ]
         }
         try insert(message, now, database)

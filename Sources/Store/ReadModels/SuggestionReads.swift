@@ -8,8 +8,11 @@ package import Workshop
 package struct SlotRecord: Sendable, Equatable {
     package var label: OfferLabel?
     package var bayCode: String
+    package var technicianCode: String?
     package var start: Timestamp
     package var end: Timestamp
+    /// What makes up the price of an offer.
+    package var terms: [CostTerm] = []
 }
 
 /// A suggestion with everything a page or the API says about it.
@@ -17,10 +20,10 @@ package struct SuggestionRecord: Sendable, Equatable {
     package var id: Int64
     package var version: Int
     package var state: SuggestionState
-    package var urgency: Urgency
-    package var latestBy: Timestamp
-    package var minutes: Int
-    package var jobs: [String]
+    package var need: VisitNeed
+    package var handling: Handling
+    package var appointment: Int64?
+    package var reopenedFrom: Int64?
     package var stationCode: String
     package var slot: SlotRecord?
     package var holdUntil: Timestamp?
@@ -35,6 +38,12 @@ package struct SuggestionRecord: Sendable, Equatable {
     package var alerts: [Alert]
     package var offers: [SlotRecord]
 
+    package var latestBy: Timestamp { need.latestBy }
+    package var minutes: Int { need.minutes }
+    package var jobs: [String] { need.jobs }
+    package var urgency: Urgency { need.urgency }
+    /// No slot could be held: said, never hidden.
+    package var hasNoSlot: Bool { state.isLive && slot == nil && appointment == nil }
     package var isOverdue: Bool { slot.map { $0.start > latestBy } ?? false }
 }
 
@@ -110,7 +119,7 @@ package struct ReadStore: Sendable {
                 database,
                 sql: """
                     SELECT s.id, s.version FROM suggestion s JOIN vehicle v ON v.id = s.vehicle_id
-                    WHERE v.name = ? AND s.state = 'proposed'
+                    WHERE v.name = ? AND s.state IN ('proposed', 'claimed', 'waiting')
                     """,
                 arguments: [name]
             ).map { ($0["id"], $0["version"]) }
@@ -149,9 +158,11 @@ package struct ReadStore: Sendable {
                     WHERE (machine = 'suggestion' AND record_id = ?)
                         OR (machine = 'alert' AND record_id IN (
                             SELECT alert_id FROM suggestion_alert WHERE suggestion_id = ?))
+                        OR (machine = 'appointment' AND record_id IN (
+                            SELECT id FROM appointment WHERE suggestion_id = ?))
                     ORDER BY id DESC LIMIT ?
                     """,
-                arguments: [id, id, Limits.pageRowsMax]
+                arguments: [id, id, id, Limits.pageRowsMax]
             ).map { row in
                 HistoryRecord(
                     at: Timestamp(milliseconds: row["at_ms"]),
@@ -178,9 +189,13 @@ enum JSONList {
 
 private enum SuggestionSQL {
     static let select = """
-        SELECT s.*, v.name AS vehicle_name, v.model, v.plate, o.bay_code, o.start_ms, o.end_ms
+        SELECT s.*, v.name AS vehicle_name, v.model, v.plate,
+            coalesce(o.bay_code, a.bay_code) AS bay_code,
+            coalesce(o.technician_code, a.technician_code) AS technician_code,
+            coalesce(o.start_ms, a.start_ms) AS start_ms, coalesce(o.end_ms, a.end_ms) AS end_ms
         FROM suggestion s JOIN vehicle v ON v.id = s.vehicle_id
         LEFT JOIN occupancy o ON o.id = s.occupancy_id
+        LEFT JOIN appointment a ON a.id = s.appointment_id AND s.state = 'booked'
         """
 }
 
@@ -192,8 +207,10 @@ private enum SuggestionReads {
             return SlotRecord(
                 label: label,
                 bayCode: bay,
+                technicianCode: row["technician_code"],
                 start: Timestamp(milliseconds: row["start_ms"]),
-                end: Timestamp(milliseconds: row["end_ms"])
+                end: Timestamp(milliseconds: row["end_ms"]),
+                terms: label == nil ? [] : BookingRows.terms(row["terms"])
             )
         }
         let offers = try Row.fetchAll(
@@ -205,10 +222,10 @@ private enum SuggestionReads {
             id: id,
             version: row["version"],
             state: SuggestionState(rawValue: row["state"]) ?? .proposed,
-            urgency: Urgency(rawValue: row["urgency"]) ?? .p3,
-            latestBy: Timestamp(milliseconds: row["latest_by_ms"]),
-            minutes: row["minutes"],
-            jobs: list(row["jobs"]),
+            need: BookingRows.need(row),
+            handling: BookingRows.handling(row),
+            appointment: row["appointment_id"],
+            reopenedFrom: row["reopened_from"],
             stationCode: row["station_code"],
             slot: slot(row, nil),
             holdUntil: (row["hold_until_ms"] as Int64?).map(Timestamp.init(milliseconds:)),

@@ -1,0 +1,275 @@
+import CoreLoop
+import Decoding
+import GatewayCore
+import HTTPTypes
+import Hummingbird
+import Store
+import Telemetry
+import Workshop
+
+/// `/api/v1`: closures and absences, complaints, steps on alerts, how right the rules are.
+struct WorkshopAPI {
+    let services: WebServices
+
+    func addRoutes(to router: Router<WebContext>) {
+        let group = router.group("/api/v1")
+        group.get("/closures") { request, _ in try await closures(request) }
+        group.post("/closures") { request, context in try await close(request, context) }
+        group.delete("/closures/:id") { _, context in
+            let id = ClosureID(rawValue: try id(context))
+            return try await submit(.reopen(id, by: caller(context)))
+        }
+        group.get("/complaints") { request, _ in try await complaints(request) }
+        group.post("/complaints/:id/resolve") { request, context in
+            try await resolve(request, context)
+        }
+        group.post("/alerts/:id/mute") { request, context in try await mute(request, context) }
+        group.post("/alerts/:id/unmute") { _, context in
+            try await submit(.alert(alert(try id(context)), .unmute, by: caller(context)))
+        }
+        group.post("/alerts/:id/data_fault") { request, context in
+            try await dataFault(request, context)
+        }
+        group.get("/kpis") { request, _ in try await kpis(request) }
+    }
+
+    private func alert(_ id: Int64) -> AlertID { AlertID(rawValue: id) }
+
+    private struct AnswerDTO: Encodable {
+        var id: Int64
+        /// Visits that cannot be kept as they stand.
+        var impossible: [Int64]?
+    }
+
+    private func submit(
+        _ command: Command,
+        status: HTTPResponse.Status = .ok
+    ) async throws -> Response {
+        switch await services.core.submit(command) {
+        case .success(.closure(let id, let impossible)):
+            return try jsonResponse(
+                AnswerDTO(id: id.rawValue, impossible: impossible.map(\.rawValue)),
+                status: status
+            )
+        case .success(.alert(let id)): return try jsonResponse(AnswerDTO(id: id.rawValue))
+        case .success(.complaint(let id)): return try jsonResponse(AnswerDTO(id: id.rawValue))
+        case .success: throw APIProblem(Problem(.notFound))
+        case .failure(let problem): throw APIProblem(problem)
+        }
+    }
+
+    // MARK: Closures
+
+    private struct ClosureDTO: Encodable {
+        var id: Int64
+        var station: String
+        var scope: String
+        var place: String?
+        var start: String
+        var end: String
+        var reason: String
+    }
+
+    private func closures(_ request: Request) async throws -> Response {
+        let query = try Query(request, known: ["limit"])
+        let rows = try await services.reads.closures(limit: try query.limit())
+        return try jsonResponse(
+            ListDTO(
+                items: rows.map {
+                    ClosureDTO(
+                        id: $0.id,
+                        station: $0.stationCode,
+                        scope: $0.scope,
+                        place: $0.placeCode,
+                        start: "\($0.start)",
+                        end: "\($0.end)",
+                        reason: $0.reason
+                    )
+                },
+                nextCursor: nil
+            )
+        )
+    }
+
+    private struct CloseBody: Decodable {
+        var station: String
+        var bay: String?
+        var technician: String?
+        /// Left out: from now to the end of the working day, as when somebody calls in sick.
+        var start: String?
+        var end: String?
+        var reason: String?
+    }
+
+    private func close(_ request: Request, _ context: WebContext) async throws -> Response {
+        let body = try await decode(CloseBody.self, request, whenEmpty: nil)
+        guard let station = services.stations.first(where: { $0.code == body.station }) else {
+            throw APIProblem(Problem(.unknownName))
+        }
+        let start = try time(body.start, "start") ?? services.clock()
+        let end = try time(body.end, "end") ?? station.closing(ofOpenDay: 1, from: start)
+        let command = Command.close(
+            station: station.code,
+            try scope(body, station),
+            OpenInterval(start: start, end: end),
+            reason: noteText(body.reason),
+            by: caller(context)
+        )
+        return try await submit(command, status: .created)
+    }
+
+    private func scope(_ body: CloseBody, _ station: Station) throws -> Closure.Scope {
+        switch (body.bay, body.technician) {
+        case (nil, nil): return .station
+        case (let bay?, nil):
+            if let place = station.bays.firstIndex(where: { $0.code == bay }) {
+                return .bay(place)
+            }
+        case (nil, let technician?):
+            if let place = station.technicians.firstIndex(where: { $0.code == technician }) {
+                return .technician(place)
+            }
+        case (.some, .some): throw invalid("body", "one of bay and technician, or neither")
+        }
+        throw APIProblem(Problem(.unknownName))
+    }
+
+    // MARK: Complaints
+
+    private struct ComplaintDTO: Encodable {
+        var id: Int64
+        var vehicle: String
+        var suggestion: Int64?
+        var appointment: Int64?
+        var text: String
+        var openedAt: String
+        var openedBy: String
+        var handledAt: String?
+        var handledBy: String?
+        var resolution: String
+
+        enum CodingKeys: String, CodingKey {
+            case id, vehicle, suggestion, appointment, text, resolution
+            case openedAt = "opened_at"
+            case openedBy = "opened_by"
+            case handledAt = "handled_at"
+            case handledBy = "handled_by"
+        }
+    }
+
+    private func complaints(_ request: Request) async throws -> Response {
+        let query = try Query(request, known: ["limit"])
+        let rows = try await services.reads.complaints(limit: try query.limit())
+        return try jsonResponse(
+            ListDTO(
+                items: rows.map { row in
+                    ComplaintDTO(
+                        id: row.complaint.id.rawValue,
+                        vehicle: row.vehicle,
+                        suggestion: row.complaint.suggestion?.rawValue,
+                        appointment: row.complaint.appointment?.rawValue,
+                        text: row.complaint.text,
+                        openedAt: "\(row.complaint.openedAt)",
+                        openedBy: row.complaint.openedBy,
+                        handledAt: row.complaint.handledAt.map { "\($0)" },
+                        handledBy: row.complaint.handledBy,
+                        resolution: row.complaint.resolution
+                    )
+                },
+                nextCursor: nil
+            )
+        )
+    }
+
+    private struct ResolveBody: Decodable {
+        var resolution: String
+    }
+
+    private func resolve(
+        _ request: Request,
+        _ context: WebContext
+    ) async throws -> Response {
+        let body = try await decode(ResolveBody.self, request, whenEmpty: nil)
+        let resolution = noteText(body.resolution)
+        guard !resolution.isEmpty else { throw invalid("resolution", "said in words") }
+        let id = ComplaintID(rawValue: try id(context))
+        return try await submit(.resolve(id, resolution: resolution, by: caller(context)))
+    }
+
+    // MARK: Alerts
+
+    private struct MuteBody: Decodable {
+        var until: String
+        var reason: String
+    }
+
+    private func mute(_ request: Request, _ context: WebContext) async throws -> Response {
+        let body = try await decode(MuteBody.self, request, whenEmpty: nil)
+        guard let until = try time(body.until, "until") else { throw invalid("until", "a time") }
+        let reason = noteText(body.reason)
+        guard !reason.isEmpty else { throw invalid("reason", "said in words") }
+        return try await submit(
+            .alert(
+                alert(try id(context)),
+                .mute(until: until, reason: reason),
+                by: caller(context)
+            )
+        )
+    }
+
+    private struct ReasonBody: Decodable {
+        var reason: String
+    }
+
+    private func dataFault(
+        _ request: Request,
+        _ context: WebContext
+    ) async throws -> Response {
+        let body = try await decode(ReasonBody.self, request, whenEmpty: nil)
+        return try await submit(
+            .alert(
+                alert(try id(context)),
+                .dataFault(reason: noteText(body.reason)),
+                by: caller(context)
+            )
+        )
+    }
+
+    // MARK: How right the rules are
+
+    private struct PrecisionDTO: Encodable {
+        var rule: String
+        /// Hidden while fewer than ten alerts are judged.
+        var precision: Double?
+        var low: Double?
+        var high: Double?
+        var coverage: Double?
+        var judged: Int
+        var serviced: Int
+    }
+
+    private func kpis(_ request: Request) async throws -> Response {
+        let query = try Query(request, known: ["metric", "by"])
+        guard query["metric"] == "precision", query["by"] ?? "rule" == "rule" else {
+            throw query.invalid("metric", "precision, by rule")
+        }
+        let rows = try await services.reads.precision()
+        return try jsonResponse(
+            ListDTO(
+                items: rows.map { row in
+                    let share = row.precision.share
+                    return PrecisionDTO(
+                        rule: row.rule,
+                        precision: share?.value,
+                        low: share?.low,
+                        high: share?.high,
+                        coverage: row.precision.coverage,
+                        judged: row.precision.right + row.precision.wrong,
+                        serviced: row.precision.serviced
+                    )
+                },
+                nextCursor: nil
+            )
+        )
+    }
+}
