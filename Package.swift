@@ -163,7 +163,9 @@ let package = Package(
         // Tests: the pure ring by values, the rest against the real thing.
         .target(
             name: "Support",
-            dependencies: ["ConfigFiles", "GatewayApp", "GatewayCore", "Rules", "Telemetry"],
+            dependencies: [
+                "ConfigFiles", "GatewayApp", "GatewayCore", "Rules", "Telemetry", "Workshop",
+            ],
             path: "Tests/Support",
             swiftSettings: testSettings
         ),

@@ -101,6 +101,7 @@ extension Gateway {
             guard now <= (visit.finishedAt ?? now) + Gateway.reworkWindow else {
                 throw Problem(.illegalTransition, currentVersion: visit.version)
             }
+            try takeBayNow(&visit)
             visit.startedAt = now
             visit.finishedAt = nil
             move(&visit, .rework, by: actor, reason: reason)
@@ -149,6 +150,21 @@ extension Gateway {
                 until: nil
             ).id
         visit.slot = slot
+    }
+
+    /// A bay and a technician from this minute on, for as long as was agreed.
+    private mutating func takeBayNow(_ visit: inout Appointment) throws(Problem) {
+        let length = visit.slot.interval.end - visit.slot.interval.start
+        let slot = SlotFinder.place(
+            OpenInterval(start: now, end: now + length),
+            kinds: visit.need.kinds,
+            skills: visit.need.skills,
+            station: stations[visit.station],
+            calendar: calendars[visit.station],
+            except: nil
+        )
+        guard let slot else { throw Problem(.slotTaken, currentVersion: visit.version) }
+        take(slot, for: &visit)
     }
 
     private mutating func freeBay(_ visit: inout Appointment) {
@@ -233,18 +249,11 @@ extension Gateway {
             guard zone.civil(now).date == zone.civil(start).date else {
                 throw Problem(.illegalTransition, currentVersion: visit.version)
             }
+            guard upcoming[visit.vehicle] == nil else {
+                throw Problem(.visitExists, currentVersion: visit.version)
+            }
             reason = "\(Int((now - start).minutes)) min late"
-            let length = visit.slot.interval.end - start
-            let rest = SlotFinder.place(
-                OpenInterval(start: now, end: now + length),
-                kinds: visit.need.kinds,
-                skills: visit.need.skills,
-                station: stations[visit.station],
-                calendar: calendars[visit.station],
-                except: nil
-            )
-            guard let rest else { throw Problem(.slotTaken, currentVersion: visit.version) }
-            take(rest, for: &visit)
+            try takeBayNow(&visit)
             settle(.noShowCall, &visit, by: actor)
         }
         settle(.careCall, &visit, by: actor)
@@ -289,7 +298,7 @@ extension Gateway {
     }
 
     /// The visit is off: the bay is free, and what it was for is open again.
-    private mutating func callOff(
+    mutating func callOff(
         _ visit: inout Appointment,
         _ event: AppointmentState.Event,
         _ code: CancelCode,

@@ -91,7 +91,8 @@ extension Gateway {
             && (start == nil || need.jobs != suggestion.need.jobs || isTooLate ?? false)
         let deadlineMove = (need.latestBy - suggestion.need.latestBy).rawValue.magnitude
         let hasMoved =
-            mustMove || ids != suggestion.alerts || need.urgency != suggestion.need.urgency
+            mustMove || ids != suggestion.alerts || suggestion.handling.isBasisGone
+            || causes.contains { $0.state == .open } || need.urgency != suggestion.need.urgency
             || deadlineMove >= Gateway.deadlineStep.rawValue.magnitude
         guard hasMoved else { return lookForBetter(&suggestion) }
         bind(causes, to: suggestion.id)
@@ -215,7 +216,7 @@ extension Gateway {
         guard var suggestion = suggestions[id], suggestion.state.allows(.replan),
             suggestion.holdUntil == due
         else { return }
-        let causes = suggestion.alerts.compactMap { alerts[$0] }
+        let causes = suggestion.alerts.compactMap { alerts[$0] }.filter { $0.state == .planned }
         if causes.allSatisfy(isSilent) {
             for cause in causes {
                 var alert = cause

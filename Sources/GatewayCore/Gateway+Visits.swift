@@ -30,7 +30,9 @@ extension Gateway {
                 return care
             }
             return min(reminder, care)
-        case .arrived: return closing(after: visit.arrivedAt ?? visit.updatedAt, visit)
+        case .arrived:
+            let arrived = visit.arrivedAt ?? visit.updatedAt
+            return closing(after: arrived, visit) ?? arrived + Gateway.giveUpAfter
         case .inService: return closing(after: visit.startedAt ?? visit.updatedAt, visit)
         case .noShow: return (visit.missedAt ?? visit.updatedAt) + Gateway.giveUpAfter
         case .done:
@@ -71,7 +73,12 @@ extension Gateway {
             } else {
                 open(.reminder, &visit)
             }
-        case .arrived, .inService: open(.carryOver, &visit)
+        case .arrived where visit.toDo(.carryOver).map { $0.openedAt < due } ?? false:
+            callOff(&visit, .cancel, .shop, "never begun", by: .clock)
+        case .arrived, .inService:
+            // One evening's is not the next one's.
+            settle(.carryOver, &visit, by: .clock)
+            open(.carryOver, &visit)
         case .noShow: move(&visit, .giveUp, by: .clock)
         case .done:
             if visit.toDo(.followUp) == nil {

@@ -4,10 +4,10 @@ package import Telemetry
 package enum OfferLabel: String, CaseIterable, Sendable {
     case best
     case earliest
-    /// The best at a time the customer prefers.
-    case preferred
     /// Later on the same day, where the best is the earliest too.
     case later
+    /// The best at a time the customer prefers.
+    case preferred
     case anotherDay = "another_day"
 }
 
