@@ -66,13 +66,6 @@ package struct Precision: Sendable, Equatable {
         self.inspected = inspected
     }
 
-    package init(verdicts: [Verdict?]) {
-        right = verdicts.count { $0 == .confirmed || $0 == .wornEarly }
-        wrong = verdicts.count { $0 == .noFault }
-        serviced = verdicts.count
-        inspected = verdicts.count { $0?.isInspected ?? false }
-    }
-
     /// Share of the serviced alerts that somebody looked at, 0…1.
     package var coverage: Double? {
         serviced == 0 ? nil : Double(inspected) / Double(serviced)

@@ -92,6 +92,7 @@ struct JourneyTests {
 
         try await bookFromThePage(gateway, rows[0])
         try await declineOverTheAPI(gateway, rows[1])
+        try await handleOverTheAPI(gateway, rows[2])
 
         process.signal(SIGTERM)
         #expect(try await process.exit() == 0)
@@ -150,5 +151,70 @@ struct JourneyTests {
             headers: ["If-Match": "\"v\(row.version + 1)\""]
         )
         #expect(again.status == 409 && again.body.contains("illegal_transition"))
+    }
+
+    private struct Visit: Decodable {
+        var id: Int
+        var version: Int
+        var state: String
+        var suggestion: Int?
+        var alerts: [Int]
+    }
+
+    /// Lease, a customer who calls and accepts, arrival, work, finding: each by its route.
+    private func handleOverTheAPI(_ gateway: GatewayProcess, _ listed: Row) async throws {
+        let path = "/api/v1/suggestions/\(listed.id)"
+        func post(_ path: String, _ version: Int, _ body: String = "") async throws -> String {
+            let answer = try await gateway.request(
+                "POST",
+                path,
+                headers: ["If-Match": "\"v\(version)\"", "Content-Type": "application/json"],
+                body: body
+            )
+            #expect(answer.status == 200, "\(path): \(answer.body)")
+            return answer.body
+        }
+        let leased = try await post("\(path)/lease", current(gateway, listed).version)
+        #expect(leased.contains("\"state\":\"claimed\"") && leased.contains("\"owner\":\"api\""))
+        let slots = try await gateway.request("GET", "\(path)/slots")
+        #expect(slots.status == 200 && slots.body.contains("\"offer\":\"best\""))
+        let contact = try await gateway.request("GET", "\(path)/contact")
+        #expect(contact.status == 200 && contact.body.contains("\"allowed\""))
+        let booked = try await post(
+            "\(path)/attempts",
+            current(gateway, listed).version,
+            "{\"channel\":\"incoming\",\"outcome\":\"accepted\",\"odometer_km\":20130}"
+        )
+        #expect(booked.contains("\"state\":\"booked\""))
+        let attempts = try await gateway.request("GET", "\(path)/attempts").body
+        #expect(attempts.contains("\"odometer_km\":20130"))
+
+        let list = try await gateway.request("GET", "/api/v1/appointments?state=confirmed").body
+        struct Visits: Decodable {
+            var items: [Visit]
+        }
+        let visits = try JSONDecoder().decode(Visits.self, from: Data(list.utf8)).items
+        var visit = try #require(visits.first { $0.suggestion == listed.id })
+        func step(_ name: String, _ body: String = "") async throws {
+            let answer = try await post(
+                "/api/v1/appointments/\(visit.id)/\(name)",
+                visit.version,
+                body
+            )
+            visit = try JSONDecoder().decode(Visit.self, from: Data(answer.utf8))
+        }
+        try await step("arrive", "{\"odometer_km\":20140,\"symptoms\":\"noise in front\"}")
+        try await step("start")
+        let early = try await gateway.request(
+            "POST",
+            "/api/v1/appointments/\(visit.id)/finish",
+            headers: ["If-Match": "\"v\(visit.version)\""]
+        )
+        #expect(early.status == 422 && early.body.contains("\"code\":\"finding_missing\""))
+        let findings = visit.alerts.map { "{\"alert\":\($0),\"verdict\":\"confirmed\"}" }
+        try await step("finish", "{\"findings\":[\(findings.joined(separator: ","))]}")
+        #expect(visit.state == "done")
+        let kpi = try await gateway.request("GET", "/api/v1/kpis?metric=precision").body
+        #expect(kpi.contains("\"coverage\":1"))
     }
 }

@@ -403,7 +403,7 @@ struct PlanningTests {
         // Wilson's interval of 8 in 10, from tables: 0.490 … 0.943.
         #expect(ten.value == 0.8)
         #expect((0.489...0.491).contains(ten.low) && (0.942...0.944).contains(ten.high))
-        let none = Precision(verdicts: [])
+        let none = Precision(right: 0, wrong: 0, serviced: 0, inspected: 0)
         #expect(none.coverage == nil && none.share == nil)
     }
 }
