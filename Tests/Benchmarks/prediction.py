@@ -197,6 +197,8 @@ def arguments() -> argparse.Namespace:
 
 def main() -> None:
     told = arguments()
+    print("== building (release; the first time takes several minutes)", flush=True)
+    run(["swift", "build", "-c", "release", "--product", "gateway"])
     told.work.mkdir(parents=True, exist_ok=True)
     folders = [fleet(told.bench, told.work, s, told.vehicles, told.days) for s in told.seeds]
     for folder in folders:
