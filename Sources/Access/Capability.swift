@@ -12,6 +12,8 @@ package enum Capability: String, CaseIterable, Sendable {
     case feed
     /// Take rejected packets in again, or discard them.
     case mendFeed = "mend_feed"
+    /// Put changed rules in force.
+    case changeRules = "change_rules"
     /// Write customers, their consents, due items and history.
     case editCustomers = "edit_customers"
     /// Read one customer's personal data in full; every time is put on record.
@@ -37,7 +39,7 @@ package enum Role: String, CaseIterable, Sendable {
         case .specialist: [.see, .decide, .mute, .editCustomers, .unmask, .requestErasure]
         case .manager:
             [.see, .decide, .mute, .closeStation, .editCustomers, .unmask, .requestErasure]
-        case .engineer: [.see, .mute, .feed, .mendFeed]
+        case .engineer: [.see, .changeRules, .mute, .feed, .mendFeed]
         case .admin:
             [.see, .closeStation, .feed, .mendFeed, .editCustomers, .requestErasure, .privacy]
         case .readOnly: [.see, .feed]

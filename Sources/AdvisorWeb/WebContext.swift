@@ -1,5 +1,7 @@
 import Access
+import GatewayCore
 import Hummingbird
+import Store
 
 /// What goes along with a request: the framework's part, and who asks.
 struct WebContext: RequestContext {
@@ -14,6 +16,14 @@ struct WebContext: RequestContext {
     init(source: ApplicationRequestContextSource) {
         coreContext = .init(source: source)
         remoteAddress = source.channel.remoteAddress?.ipAddress ?? ""
+    }
+
+    /// Who asks, as the history keeps it.
+    var actor: Actor { Actor(caller, request: id) }
+
+    /// Says "not found" of what lies out of the caller's scope.
+    func require(station code: String?) throws {
+        guard caller.sees(station: code ?? "") else { throw APIProblem(Problem(.notFound)) }
     }
 
     /// Refuses what the caller may not do.

@@ -1,4 +1,5 @@
 package import CoreLoop
+package import GatewayCore
 package import Hummingbird
 import HummingbirdCore
 package import Logging
@@ -38,6 +39,8 @@ package struct WebServices: Sendable {
     package var desk: Desk
     package var catalogue: Catalogue
     package var rules: @Sendable () -> [Rule]
+    /// Reads the rule files anew; throws what is wrong with them.
+    package var reload: @Sendable (Actor) async throws -> Answer
     package var stations: [Station]
     package var jobs: [Job]
     /// The core's time, which a demonstration lets run faster.
@@ -52,6 +55,7 @@ package struct WebServices: Sendable {
         desk: Desk,
         catalogue: Catalogue,
         rules: @escaping @Sendable () -> [Rule],
+        reload: @escaping @Sendable (Actor) async throws -> Answer,
         stations: [Station],
         jobs: [Job],
         clock: @escaping @Sendable () -> Timestamp,
@@ -63,6 +67,7 @@ package struct WebServices: Sendable {
         self.desk = desk
         self.catalogue = catalogue
         self.rules = rules
+        self.reload = reload
         self.stations = stations
         self.jobs = jobs
         self.clock = clock
@@ -129,6 +134,7 @@ package enum WebServer {
         HandlingAPI(services: services).addRoutes(to: router)
         AppointmentsAPI(services: services).addRoutes(to: router)
         WorkshopAPI(services: services).addRoutes(to: router)
+        RulesAPI(services: services).addRoutes(to: router)
         IngestAPI(services: services).addRoutes(to: router)
         CustomersAPI(services: services).addRoutes(to: router)
         MessagesAPI(services: services).addRoutes(to: router)

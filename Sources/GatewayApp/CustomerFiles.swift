@@ -1,6 +1,7 @@
 import AdvisorWeb
 import ConfigFiles
 import Foundation
+import GatewayCore
 import Store
 import Workshop
 
@@ -34,7 +35,7 @@ package struct CustomerFiles: Sendable {
                 as: id,
                 version: nil,
                 isImport: true,
-                by: "import",
+                by: Actor("import", .system),
                 at: WallClock.now()
             )
             switch outcome {
@@ -51,7 +52,13 @@ package struct CustomerFiles: Sendable {
     /// Writes `customer.json` and `customer.html` into a new folder.
     /// - Returns: false when there is no such customer.
     package func export(_ id: String, to folder: String) async throws -> Bool {
-        guard let tables = try await desk.export(id, by: "export", at: WallClock.now()) else {
+        guard
+            let tables = try await desk.export(
+                id,
+                by: Actor("export", .system),
+                at: WallClock.now()
+            )
+        else {
             return false
         }
         let export = CustomerExport(customer: id, tables: tables)

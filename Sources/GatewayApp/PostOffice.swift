@@ -147,7 +147,7 @@ struct PostOffice: Sendable {
                 .suggestion(
                     SuggestionID(rawValue: offer.suggestion),
                     version: offer.version,
-                    .book(.held),
+                    .customerAccepts(channel: .app, reply: body.answer),
                     by: Actor("customer", .customer)
                 )
             )

@@ -183,6 +183,7 @@ package enum Serve {
             desk: Desk(store),
             catalogue: assembly.catalogue,
             rules: { reload.rules },
+            reload: { try await reload.run(by: $0) },
             stations: assembly.stations,
             jobs: assembly.jobs,
             clock: clock,

@@ -212,14 +212,20 @@ extension Gateway {
         reply: String,
         by actor: Actor
     ) throws(Problem) {
-        guard suggestion.state.allows(.customerAccepts) else {
+        // An offer also goes out while nobody works on it: the answer takes it up and confirms it.
+        let isUntouched = suggestion.state == .proposed
+        guard isUntouched || suggestion.state.allows(.customerAccepts) else {
             throw Problem(.illegalTransition, currentVersion: suggestion.version)
         }
         let slot = try chosenSlot(.held, &suggestion)
+        if isUntouched {
+            suggestion.handling.owner = actor.name
+            move(&suggestion, .lease, by: actor)
+        }
         confirm(
             &suggestion,
             slot,
-            event: .customerAccepts,
+            event: isUntouched ? .accepted : .customerAccepts,
             reason: "\(channel.rawValue): \(reply)",
             by: actor
         )

@@ -34,10 +34,11 @@ extension Gateway {
             }
         case .proposed, .waiting:
             let queue = suggestion.handling.queue
-            guard queue != .specialist || [.specialist, .manager].contains(actor.role) else {
+            guard queue != .specialist || [.specialist, .manager, .system].contains(actor.role)
+            else {
                 throw Problem(.roleMissing, currentVersion: version)
             }
-            guard [.advisor, .specialist, .manager].contains(actor.role) else {
+            guard [.advisor, .specialist, .manager, .system].contains(actor.role) else {
                 throw Problem(.roleMissing, currentVersion: version)
             }
         case .booked, .declined, .withdrawn, .merged, .expired:

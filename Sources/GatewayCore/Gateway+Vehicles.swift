@@ -1,5 +1,5 @@
 package import Telemetry
-import Workshop
+package import Workshop
 
 /// How a vehicle's feed is doing.
 package struct VehicleStatus: Sendable, Equatable {
@@ -43,6 +43,22 @@ extension Gateway {
             if statuses.count == limit { break }
         }
         return statuses
+    }
+
+    /// Whose station answers for a live alert, by code; nil when there is none such.
+    package func stationCode(of alert: AlertID) -> String? {
+        alerts[alert].map { station(of: $0.vehicle).code }
+    }
+
+    /// The same of a complaint.
+    package func stationCode(of complaint: ComplaintID) -> String? {
+        complaints.first { $0.id == complaint }.map { station(of: $0.vehicle).code }
+    }
+
+    /// The same of a vehicle.
+    package func stationCode(ofVehicle name: String) -> String? {
+        let bytes = Array(name.utf8)
+        return names.find(bytes.span).map { station(of: VehicleID(index: UInt32($0))).code }
     }
 
     /// A packet of the vehicle has come.

@@ -43,6 +43,7 @@ struct OpenAPITests {
             desk: Desk(store),
             catalogue: assembly.catalogue,
             rules: { assembly.rules },
+            reload: { _ in .reloaded(rules: 0, superseded: 0) },
             stations: assembly.stations,
             jobs: assembly.jobs,
             clock: { Fixtures.start },

@@ -19,6 +19,7 @@ import sys
 import tempfile
 import threading
 import time
+import uuid
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -77,6 +78,8 @@ class Gateway:
         connection = http.client.HTTPConnection("127.0.0.1", self.web, timeout=HTTP_TIMEOUT_S)
         try:
             headers = {} if version is None else {"If-Match": f'"v{version}"'}
+            if method == "POST":
+                headers["Idempotency-Key"] = str(uuid.uuid4())
             text = None if body is None else json.dumps(body)
             connection.request(method, path, text, headers)
             answer = connection.getresponse()

@@ -283,15 +283,23 @@ struct HandlingTests {
     @Test func aCustomerWhoAnswersAnOfferGetsTheHeldSlot() throws {
         var desk = try Desk()
         desk.wait(untilHour: 10)
-        #expect(
-            try desk.take(.customerAccepts(channel: .app, reply: "1"))?.code
-                == .illegalTransition
-        )
         try desk.call(.offerSent, .sms)
         let slot = try desk.suggestion.occupancy?.slot
         #expect(try desk.suggestion.state == .waiting)
         let customer = Actor("customer", .customer)
         #expect(try desk.take(.customerAccepts(channel: .app, reply: "1"), by: customer) == nil)
         #expect(try desk.suggestion.state == .booked && desk.visit.slot == slot)
+    }
+
+    /// An offer goes out by message before anybody calls; the answer takes it up and confirms it.
+    @Test func anAnswerToAnUntouchedOfferBooksItInTwoSteps() throws {
+        var desk = try Desk()
+        desk.wait(untilHour: 10)
+        let customer = Actor("customer", .customer)
+        #expect(try desk.take(.customerAccepts(channel: .app, reply: "1"), by: customer) == nil)
+        #expect(try desk.suggestion.state == .booked)
+        let steps = desk.transitions.filter { $0.machine == .suggestion }
+        #expect(steps.map(\.event).suffix(2) == ["claim", "accepted"])
+        #expect(steps.suffix(2).allSatisfy { $0.actor == customer })
     }
 }

@@ -50,28 +50,32 @@ struct CustomerTests {
                 draft,
                 as: "C1",
                 version: nil,
-                by: "t",
+                by: Actor("t"),
                 at: day
             )
         else { return #expect(Bool(false), "it was there before") }
         #expect(first.version == 1 && first.allows(.service) && !first.allows(.commercial))
         #expect(
-            try await desk.put(draft, as: "C1", version: nil, by: "t", at: day) == .unchanged(first)
+            try await desk.put(draft, as: "C1", version: nil, by: Actor("t"), at: day)
+                == .unchanged(first)
         )
         var other = draft
         other.profile.phone = "13900000000"
         other.consents = [.app]
         #expect(
-            try await desk.put(other, as: "C1", version: nil, by: "t", at: day)
+            try await desk.put(other, as: "C1", version: nil, by: Actor("t"), at: day)
                 == .versionMissing(first)
         )
-        #expect(try await desk.put(other, as: "C1", version: 7, by: "t", at: day) == .stale(first))
+        #expect(
+            try await desk.put(other, as: "C1", version: 7, by: Actor("t"), at: day)
+                == .stale(first)
+        )
         guard
             case .updated(let second) = try await desk.put(
                 other,
                 as: "C1",
                 version: 1,
-                by: "t",
+                by: Actor("t"),
                 at: day + .hours(1)
             )
         else { return #expect(Bool(false), "version 1 was refused") }
@@ -85,13 +89,13 @@ struct CustomerTests {
             draft(vehicles: ["v1", "v2"]),
             as: "old",
             version: nil,
-            by: "t",
+            by: Actor("t"),
             at: day
         )
         let later = day + .days(Int64(3))
         var next = CustomerDraft()
         next.vehicles = [OwnedVehicle(vehicle: "v1")]
-        _ = try await desk.put(next, as: "new", version: nil, by: "crm", at: later)
+        _ = try await desk.put(next, as: "new", version: nil, by: Actor("crm"), at: later)
         #expect(try await desk.owner(of: "v1")?.externalID == "new")
         let old = try #require(try await desk.customer("old"))
         #expect(old.vehicles.map(\.vehicle) == ["v2"] && old.version == 2)
@@ -127,7 +131,7 @@ struct CustomerTests {
                 work: "前轮异响 欧阳"
             )
         ]
-        _ = try await desk.put(draft, as: "CRM-0815", version: nil, by: "t", at: day)
+        _ = try await desk.put(draft, as: "CRM-0815", version: nil, by: Actor("t"), at: day)
         let words = [
             "欧阳测试", "13987650123", "LSVTEST4182E21234", "苏E·77777", "终身免费保养", "CRM-0815",
             "前轮异响",
@@ -165,7 +169,7 @@ struct CustomerTests {
                 as: "CRM-0815",
                 version: nil,
                 isImport: true,
-                by: "t",
+                by: Actor("t"),
                 at: day
             )
                 == .erased

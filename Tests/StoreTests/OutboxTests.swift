@@ -46,7 +46,13 @@ struct OutboxTests {
         draft.profile.channel = channel
         draft.vehicles = [OwnedVehicle(vehicle: vehicle)]
         draft.consents = consents
-        let outcome = try await desk.put(draft, as: id, version: nil, by: "t", at: Fixtures.start)
+        let outcome = try await desk.put(
+            draft,
+            as: id,
+            version: nil,
+            by: Actor("t"),
+            at: Fixtures.start
+        )
         guard case .created = outcome else { return #expect(Bool(false), "\(outcome)") }
     }
 

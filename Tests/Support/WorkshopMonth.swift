@@ -287,7 +287,7 @@ package struct WorkshopMonth {
             case .alert: isStep(AlertState.self, from, transition.event, to)
             case .suggestion: isStep(SuggestionState.self, from, transition.event, to)
             case .appointment: isStep(AppointmentState.self, from, transition.event, to)
-            case .vehicle, .gateway: true
+            case .vehicle, .customer, .gateway: true
             }
         if !isListed { fault("\(transition) is not in the table") }
     }

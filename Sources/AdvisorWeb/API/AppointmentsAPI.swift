@@ -97,7 +97,7 @@ struct AppointmentsAPI {
             AppointmentID(rawValue: id),
             version: try version(of: request),
             step,
-            by: caller(context)
+            by: context.actor
         )
         // What lies out of the caller's scope is not there, for a decision either.
         _ = try await answer(id, context)
@@ -128,7 +128,7 @@ struct AppointmentsAPI {
             start: start,
             note: noteText(body.note)
         )
-        switch await services.core.submit(.walkIn(visit, by: caller(context))) {
+        switch await services.core.submit(.walkIn(visit, by: context.actor)) {
         case .success(.appointment(let id)):
             return try await answer(id.rawValue, context, status: .created)
         case .success: throw APIProblem(Problem(.notFound))

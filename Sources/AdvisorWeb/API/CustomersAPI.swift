@@ -71,7 +71,7 @@ struct CustomersAPI {
             draft,
             as: name,
             version: request.headers[.ifMatch] == nil ? nil : try version(of: request),
-            by: context.caller.name,
+            by: context.actor,
             at: services.wallClock()
         )
         await services.tellCoreWhoLeft()
@@ -108,7 +108,7 @@ struct CustomersAPI {
         guard
             let record = try await services.desk.unmask(
                 known.externalID,
-                by: context.caller.name,
+                by: context.actor,
                 reason: reason,
                 at: services.wallClock()
             )
@@ -127,7 +127,7 @@ struct CustomersAPI {
         guard
             let tables = try await services.desk.export(
                 known.externalID,
-                by: context.caller.name,
+                by: context.actor,
                 at: services.wallClock()
             )
         else { throw CustomersAPI.unknown }

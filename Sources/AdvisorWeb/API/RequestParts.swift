@@ -83,19 +83,6 @@ where Value.RawValue == String {
     Value.allCases.map(\.rawValue).joined(separator: ", ")
 }
 
-/// Who asks, as the history keeps it.
-///
-/// A token stands for a program somebody trusts with its scopes, and without logins whoever reaches
-/// the API may do everything: both act as the manager.
-func caller(_ context: WebContext) -> Actor {
-    let known = context.caller
-    var role = GatewayCore.Role.manager
-    if case .user = known.kind, let name = known.role?.rawValue {
-        role = GatewayCore.Role(rawValue: name) ?? .readOnly
-    }
-    return Actor(known.name, role, request: context.id)
-}
-
 /// A name of a closed set of values.
 func value<Value: RawRepresentable & CaseIterable>(
     _ text: String,

@@ -135,7 +135,7 @@ struct SuggestionsAPI {
             SuggestionID(rawValue: id),
             version: try version(of: request),
             step,
-            by: caller(context)
+            by: context.actor
         )
         // What lies out of the caller's scope is not there, for a decision either.
         _ = try await row(id, context)

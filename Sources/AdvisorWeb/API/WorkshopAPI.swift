@@ -1,3 +1,4 @@
+import Access
 import CoreLoop
 import Decoding
 import GatewayCore
@@ -13,19 +14,25 @@ struct WorkshopAPI {
 
     func addRoutes(to router: Router<WebContext>) {
         let group = router.group("/api/v1")
-        group.get("/closures") { request, _ in try await closures(request) }
+        group.get("/closures") { request, context in try await closures(request, context) }
         group.post("/closures") { request, context in try await close(request, context) }
-        group.delete("/closures/:id") { _, context in
+        group.delete("/closures/:id") { request, context in
+            _ = try Query(request, known: [])
             let id = ClosureID(rawValue: try id(context))
-            return try await submit(.reopen(id, by: caller(context)))
+            let row = try await services.reads.closures(limit: Limits.pageRowsMax)
+                .first { $0.id == id.rawValue }
+            try context.require(station: row?.stationCode)
+            return try await submit(.reopen(id, by: context.actor))
         }
-        group.get("/complaints") { request, _ in try await complaints(request) }
+        group.get("/complaints") { request, context in
+            try await complaints(request, context)
+        }
         group.post("/complaints/:id/resolve") { request, context in
             try await resolve(request, context)
         }
         group.post("/alerts/:id/mute") { request, context in try await mute(request, context) }
-        group.post("/alerts/:id/unmute") { _, context in
-            try await submit(.alert(alert(try id(context)), .unmute, by: caller(context)))
+        group.post("/alerts/:id/unmute") { request, context in
+            try await submit(.alert(try await alert(request, context), .unmute, by: context.actor))
         }
         group.post("/alerts/:id/data_fault") { request, context in
             try await dataFault(request, context)
@@ -33,7 +40,13 @@ struct WorkshopAPI {
         group.get("/kpis") { request, _ in try await kpis(request) }
     }
 
-    private func alert(_ id: Int64) -> AlertID { AlertID(rawValue: id) }
+    /// The alert a path names, where the caller may know of it.
+    private func alert(_ request: Request, _ context: WebContext) async throws -> AlertID {
+        _ = try Query(request, known: [])
+        let alert = AlertID(rawValue: try id(context))
+        try context.require(station: await services.core.ask { $0.stationCode(of: alert) } ?? nil)
+        return alert
+    }
 
     private struct AnswerDTO: Encodable {
         var id: Int64
@@ -70,9 +83,10 @@ struct WorkshopAPI {
         var reason: String
     }
 
-    private func closures(_ request: Request) async throws -> Response {
+    private func closures(_ request: Request, _ context: WebContext) async throws -> Response {
         let query = try Query(request, known: ["limit"])
         let rows = try await services.reads.closures(limit: try query.limit())
+            .filter { context.caller.sees(station: $0.stationCode) }
         return try jsonResponse(
             ListDTO(
                 items: rows.map {
@@ -102,7 +116,9 @@ struct WorkshopAPI {
     }
 
     private func close(_ request: Request, _ context: WebContext) async throws -> Response {
+        _ = try Query(request, known: [])
         let body = try await decode(CloseBody.self, request, whenEmpty: nil)
+        try context.require(station: body.station)
         guard let station = services.stations.first(where: { $0.code == body.station }) else {
             throw APIProblem(Problem(.unknownName))
         }
@@ -113,7 +129,7 @@ struct WorkshopAPI {
             try scope(body, station),
             OpenInterval(start: start, end: end),
             reason: noteText(body.reason),
-            by: caller(context)
+            by: context.actor
         )
         return try await submit(command, status: .created)
     }
@@ -157,9 +173,14 @@ struct WorkshopAPI {
         }
     }
 
-    private func complaints(_ request: Request) async throws -> Response {
+    private func complaints(_ request: Request, _ context: WebContext) async throws -> Response {
         let query = try Query(request, known: ["limit"])
-        let rows = try await services.reads.complaints(limit: try query.limit())
+        let all = try await services.reads.complaints(limit: try query.limit())
+        let stations = await services.core.ask { core in
+            all.map { core.stationCode(ofVehicle: $0.vehicle) }
+        }
+        guard let stations else { throw APIProblem(Problem(.overloaded)) }
+        let rows = zip(all, stations).filter { context.caller.sees(station: $1 ?? "") }.map(\.0)
         return try jsonResponse(
             ListDTO(
                 items: rows.map { row in
@@ -189,11 +210,13 @@ struct WorkshopAPI {
         _ request: Request,
         _ context: WebContext
     ) async throws -> Response {
+        _ = try Query(request, known: [])
         let body = try await decode(ResolveBody.self, request, whenEmpty: nil)
         let resolution = noteText(body.resolution)
         guard !resolution.isEmpty else { throw invalid("resolution", "said in words") }
         let id = ComplaintID(rawValue: try id(context))
-        return try await submit(.resolve(id, resolution: resolution, by: caller(context)))
+        try context.require(station: await services.core.ask { $0.stationCode(of: id) } ?? nil)
+        return try await submit(.resolve(id, resolution: resolution, by: context.actor))
     }
 
     // MARK: Alerts
@@ -210,9 +233,9 @@ struct WorkshopAPI {
         guard !reason.isEmpty else { throw invalid("reason", "said in words") }
         return try await submit(
             .alert(
-                alert(try id(context)),
+                try await alert(request, context),
                 .mute(until: until, reason: reason),
-                by: caller(context)
+                by: context.actor
             )
         )
     }
@@ -228,9 +251,9 @@ struct WorkshopAPI {
         let body = try await decode(ReasonBody.self, request, whenEmpty: nil)
         return try await submit(
             .alert(
-                alert(try id(context)),
+                try await alert(request, context),
                 .dataFault(reason: noteText(body.reason)),
-                by: caller(context)
+                by: context.actor
             )
         )
     }

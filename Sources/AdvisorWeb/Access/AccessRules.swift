@@ -20,6 +20,7 @@ enum AccessRules {
         ("/api/v1/customers/*/erase/confirm", .privacy, .privacy),
         ("/api/v1/customers/*", .see, .editCustomers),
         ("/api/v1/alerts/*", .see, .mute),
+        ("/api/v1/rules/*", .see, .changeRules),
         ("/api/v1/closures/*", .see, .closeStation),
         ("/*", .see, .decide),
     ]

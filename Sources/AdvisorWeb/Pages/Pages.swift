@@ -199,7 +199,7 @@ struct Pages: Sendable {
             SuggestionID(rawValue: id),
             version: version,
             step,
-            by: caller(context)
+            by: context.actor
         )
         switch await services.core.submit(command) {
         case .success: return .redirect(to: "/suggestions/\(id)?done=\(done)", type: .normal)

@@ -1,7 +1,7 @@
-import Access
+package import Access
 package import Customers
 import GRDB
-import GatewayCore
+package import GatewayCore
 package import Telemetry
 
 /// What became of a customer that was written.
@@ -67,7 +67,7 @@ extension Desk {
         as externalID: String,
         version: Int?,
         isImport: Bool = false,
-        by actor: String,
+        by actor: Actor,
         at now: Timestamp
     ) async throws -> PutOutcome {
         try await write { database in
@@ -120,7 +120,7 @@ extension Desk {
     private func bind(
         _ vehicles: [OwnedVehicle],
         to customer: Int64,
-        by actor: String,
+        by actor: Actor,
         _ now: Timestamp,
         _ database: Database
     ) throws {
@@ -181,7 +181,7 @@ extension Desk {
         binding: Int64,
         _ vehicle: String,
         of customer: Int64,
-        by actor: String,
+        by actor: Actor,
         _ now: Timestamp,
         _ database: Database
     ) throws {
@@ -308,7 +308,7 @@ enum DeskAudit {
     static func add(
         _ event: String,
         toCustomer customer: Int64,
-        by actor: String,
+        by actor: Actor,
         at now: Timestamp,
         reason: String = "",
         _ database: Database
@@ -321,12 +321,26 @@ enum DeskAudit {
                     from: "",
                     event: event,
                     to: "",
-                    actor: Actor(actor, .system),
+                    actor: actor,
                     at: now,
                     reason: reason
                 )
             ],
             database
         )
+    }
+}
+
+extension Actor {
+    /// Who asks, as the history keeps it.
+    ///
+    /// A token stands for a program somebody trusts with its scopes, and without logins whoever
+    /// reaches the API may do everything: both act as the manager.
+    package init(_ caller: Caller, request: String = "") {
+        var role = GatewayCore.Role.manager
+        if case .user = caller.kind, let name = caller.role?.rawValue {
+            role = GatewayCore.Role(rawValue: name) ?? .readOnly
+        }
+        self.init(caller.name, role, request: request)
     }
 }

@@ -2,6 +2,7 @@ package import Access
 import Customers
 import Foundation
 import GRDB
+package import GatewayCore
 package import Telemetry
 
 /// A value of an exported row.
@@ -105,7 +106,7 @@ extension Desk {
     /// Everything about a customer; that it was taken out goes on record.
     package func export(
         _ externalID: String,
-        by actor: String,
+        by actor: Actor,
         at now: Timestamp
     ) async throws -> [ExportedTable]? {
         try await write { database in
@@ -120,7 +121,7 @@ extension Desk {
     /// The customer in full; who looked, and why, goes on record in the same commit.
     package func unmask(
         _ externalID: String,
-        by actor: String,
+        by actor: Actor,
         reason: String,
         at now: Timestamp
     ) async throws -> CustomerRecord? {
@@ -161,7 +162,7 @@ extension Desk {
                 try DeskAudit.add(
                     "ask_erasure",
                     toCustomer: record.id,
-                    by: caller.name,
+                    by: Actor(caller),
                     at: now,
                     database
                 )
@@ -205,7 +206,7 @@ extension Desk {
             let counts = try PersonalData.counts(of: record.id, database)
             try database.execute(sql: "PRAGMA secure_delete = ON")
             defer { try? database.execute(sql: "PRAGMA secure_delete = OFF") }
-            try erase(record, by: caller.name, now, database)
+            try erase(record, by: Actor(caller), now, database)
             try database.execute(
                 sql: "UPDATE erasure SET confirmed_by = ?, confirmed_ms = ? WHERE id = ?",
                 arguments: [caller.name, now.milliseconds, number]
@@ -218,7 +219,7 @@ extension Desk {
 
     private func erase(
         _ record: CustomerRecord,
-        by actor: String,
+        by actor: Actor,
         _ now: Timestamp,
         _ database: Database
     ) throws {
