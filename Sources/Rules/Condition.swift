@@ -44,23 +44,6 @@ package indirect enum Condition: Sendable, Equatable {
         case .all(let parts), .any(let parts): parts.flatMap(\.facts)
         }
     }
-
-    /// The fact an explanation tells: the first that holds, or nil when the condition does not.
-    func reason(_ value: (Fact.Quantity) -> Double?) -> (fact: Fact, value: Double)? {
-        switch self {
-        case .fact(let fact):
-            guard let number = value(fact.quantity), fact.holds(number) else { return nil }
-            return (fact, number)
-        case .all(let parts):
-            let reasons = parts.map { $0.reason(value) }
-            return reasons.allSatisfy { $0 != nil } ? reasons.first ?? nil : nil
-        case .any(let parts):
-            for part in parts {
-                if let reason = part.reason(value) { return reason }
-            }
-            return nil
-        }
-    }
 }
 
 /// How a vehicle is used, from the times of its readings, its speed and the air's temperature.

@@ -2,13 +2,36 @@ import Telemetry
 
 /// Composite rules: judged after each flush, and when a silence is long enough.
 extension RuleEngine {
+    /// What judging a composite rule takes, without its texts: every flush asks.
+    struct Composite: Sendable {
+        var slot: Int
+        var condition: Condition
+        var holdHours: Double
+        var clearHours: Double
+        /// The shortest silence that the condition asks for.
+        var silentHours: Double?
+
+        init?(_ rule: Rule, slot: Int) {
+            guard let condition = rule.condition else { return nil }
+            self.slot = slot
+            self.condition = condition
+            holdHours = rule.holdHours
+            clearHours = rule.clear.hours
+            silentHours = condition.facts.filter { $0.quantity == .silentHours }.map(\.bound).min()
+        }
+    }
+
     /// Raises and clears the alerts of composite rules.
-    func judgeConditions(now: Timestamp, _ vehicle: inout VehicleState) -> [RuleEvent] {
-        var events: [RuleEvent] = []
-        for slot in composites {
-            let rule = rules[slots[slot].rule]
+    func judgeConditions(
+        now: Timestamp,
+        _ vehicle: inout VehicleState,
+        _ events: inout [RuleEvent]
+    ) {
+        for place in composites.indices {
+            let slot = composites[place].slot
+            let reason = reason(composites[place].condition, now: now, vehicle)
+            guard reason != nil || !vehicle.attentions.isEmpty else { continue }
             var attention = vehicle.attentions[slot]
-            let reason = rule.condition?.reason { value(of: $0, now: now, vehicle) }
             guard (reason != nil) != attention.isRaised else {
                 if attention.clearSince != nil {
                     attention.clearSince = nil
@@ -18,7 +41,8 @@ extension RuleEngine {
             }
             let since = attention.clearSince ?? now
             attention.clearSince = since
-            if (now - since).hours >= (reason == nil ? rule.clear.hours : rule.holdHours) {
+            let wait = reason == nil ? composites[place].clearHours : composites[place].holdHours
+            if (now - since).hours >= wait {
                 if let reason {
                     attention.raise(margin: 0)
                     attention.toldAt = CompactInstant(now)
@@ -33,7 +57,32 @@ extension RuleEngine {
             }
             _ = vehicle.attentions.keep(attention, ofSlot: slot)
         }
-        return events
+    }
+
+    /// The fact an explanation tells: the first that holds, or nil when the condition does not.
+    private func reason(
+        _ condition: Condition,
+        now: Timestamp,
+        _ vehicle: VehicleState
+    ) -> (fact: Condition.Fact, value: Double)? {
+        switch condition {
+        case .fact(let fact):
+            guard let number = value(of: fact.quantity, now: now, vehicle), fact.holds(number)
+            else { return nil }
+            return (fact, number)
+        case .all(let parts):
+            var first: (fact: Condition.Fact, value: Double)?
+            for part in parts {
+                guard let reason = reason(part, now: now, vehicle) else { return nil }
+                first = first ?? reason
+            }
+            return first
+        case .any(let parts):
+            for part in parts {
+                if let reason = reason(part, now: now, vehicle) { return reason }
+            }
+            return nil
+        }
     }
 
     private func value(

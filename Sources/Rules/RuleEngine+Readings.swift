@@ -75,7 +75,8 @@ extension RuleEngine {
         vehicle.usage = moment.usage
         vehicle.watched = moment.watched
         vehicle.attentions = moment.attentions
-        return moment.events + judgeConditions(now: now, &vehicle)
+        judgeConditions(now: now, &vehicle, &moment.events)
+        return moment.events
     }
 
     /// Uses readings from `first` on, up to one that tells of a component for the first time;

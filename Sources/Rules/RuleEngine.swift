@@ -43,8 +43,8 @@ package struct RuleEngine: Sendable {
     let uses: [Use]
     let firstUse: [Int]
     let opensTrip: [Bool]
-    /// Slots of composite rules, and the signals their conditions ask for.
-    let composites: [Int]
+    /// Composite rules, and the signals their conditions ask for.
+    let composites: [Composite]
     let watched: [SignalID]
     let asksForHabits: Bool
     /// The order in which readings of one instant are used, by signal: what tells of a trip first,
@@ -79,7 +79,9 @@ package struct RuleEngine: Sendable {
                 )
             }
         }
-        composites = slots.indices.filter { rules[slots[$0].rule].condition != nil }
+        composites = slots.indices.compactMap { slot in
+            Composite(rules[slots[slot].rule], slot: slot)
+        }
         let facts = rules.compactMap(\.condition).flatMap(\.facts).map(\.quantity)
         asksForHabits = facts.contains { if case .share = $0 { true } else { false } }
         var watched: [SignalID] = []
@@ -143,14 +145,12 @@ package struct RuleEngine: Sendable {
     /// When something comes true if nothing arrives until then.
     package func nextTimer(of vehicle: VehicleState) -> Timestamp? {
         var next = vehicle.nextTimer
-        for slot in composites where vehicle.trip.activeAt != .never {
-            for fact in rules[slots[slot].rule].condition?.facts ?? [] {
-                guard fact.quantity == .silentHours, !vehicle.attentions[slot].isRaised else {
-                    continue
-                }
-                let due = vehicle.trip.activeAt.timestamp + .days(fact.bound / 24)
-                next = next.map { min($0, due) } ?? due
-            }
+        for composite in composites where vehicle.trip.activeAt != .never {
+            guard let hours = composite.silentHours,
+                !vehicle.attentions[composite.slot].isRaised
+            else { continue }
+            let due = vehicle.trip.activeAt.timestamp + .days(hours / 24)
+            next = next.map { min($0, due) } ?? due
         }
         return next
     }
@@ -171,7 +171,8 @@ package struct RuleEngine: Sendable {
                 event(.raised, slot, now, vehicle.parts[place], vehicle.reference, attention)
             )
         }
-        return events + judgeConditions(now: now, &vehicle)
+        judgeConditions(now: now, &vehicle, &events)
+        return events
     }
 
     /// Takes back a raise whose alert was closed for want of data.

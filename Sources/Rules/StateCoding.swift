@@ -38,7 +38,7 @@ extension RuleEngine {
                 vehicle.attentions[slot].encode(into: &writer)
             }
         }
-        let raised = composites.filter { !vehicle.attentions[$0].isIdle }
+        let raised = composites.map(\.slot).filter { !vehicle.attentions[$0].isIdle }
         writer.put(raised.count)
         for slot in raised {
             writer.put(slotKeys[slot])

@@ -136,6 +136,8 @@ struct AttentionList: Equatable, Sendable {
 
     init() {}
 
+    var isEmpty: Bool { entries.isEmpty }
+
     subscript(slot: Int) -> Attention {
         for entry in entries where entry.slot == slot { return entry.attention }
         return Attention()
