@@ -51,7 +51,7 @@ struct Attention: Equatable, Sendable {
     /// Lowest margin since the raise.
     var minimum: Float = .infinity
     /// Since when what is raised, or not, has no longer been so.
-    var clearSince: Timestamp?
+    var pendingSince: Timestamp?
     /// The date last told.
     var published: Timestamp?
     var publishedDeviation: Float = 0
@@ -64,7 +64,7 @@ struct Attention: Equatable, Sendable {
     /// Whether there is nothing to remember.
     var isIdle: Bool {
         !isRaised && near.count == 0 && crossed.count == 0 && service.count == 0
-            && clearSince == nil && unjoined == nil
+            && pendingSince == nil && unjoined == nil
     }
 
     mutating func raise(margin: Float) {
@@ -73,7 +73,7 @@ struct Attention: Equatable, Sendable {
         isFast = false
         minimum = margin
         recovered = RunCount()
-        clearSince = nil
+        pendingSince = nil
         published = nil
         near = RunCount()
     }
@@ -81,7 +81,7 @@ struct Attention: Equatable, Sendable {
     mutating func clear() {
         isRaised = false
         isCrossed = false
-        clearSince = nil
+        pendingSince = nil
         crossed = RunCount()
         near = RunCount()
     }
@@ -112,11 +112,11 @@ struct Attention: Equatable, Sendable {
         guard crossed.count == 0,
             Double(days ?? .infinity) > rule.clear.leadFactor * rule.near.leadDays
         else {
-            clearSince = nil
+            pendingSince = nil
             return false
         }
-        let since = clearSince ?? now
-        clearSince = since
+        let since = pendingSince ?? now
+        pendingSince = since
         guard (now - since).hours >= rule.clear.hours else { return false }
         clear()
         return true
@@ -133,7 +133,7 @@ struct Attention: Equatable, Sendable {
         service.at.encode(into: &writer)
         writer.put(service.count)
         writer.put(minimum)
-        writer.put(clearSince)
+        writer.put(pendingSince)
         writer.put(published)
         writer.put(publishedDeviation)
         toldAt.encode(into: &writer)
@@ -157,7 +157,7 @@ struct Attention: Equatable, Sendable {
         service.at = try CompactInstant(from: &reader)
         service.count = try reader.word()
         minimum = try reader.float()
-        clearSince = try reader.optionalTimestamp()
+        pendingSince = try reader.optionalTimestamp()
         published = try reader.optionalTimestamp()
         publishedDeviation = try reader.float()
         toldAt = try CompactInstant(from: &reader)

@@ -33,14 +33,14 @@ extension RuleEngine {
             guard reason != nil || !vehicle.attentions.isEmpty else { continue }
             var attention = vehicle.attentions[slot]
             guard (reason != nil) != attention.isRaised else {
-                if attention.clearSince != nil {
-                    attention.clearSince = nil
+                if attention.pendingSince != nil {
+                    attention.pendingSince = nil
                     _ = vehicle.attentions.keep(attention, ofSlot: slot)
                 }
                 continue
             }
-            let since = attention.clearSince ?? now
-            attention.clearSince = since
+            let since = attention.pendingSince ?? now
+            attention.pendingSince = since
             let wait = reason == nil ? composites[place].clearHours : composites[place].holdHours
             if (now - since).hours >= wait {
                 if let reason {

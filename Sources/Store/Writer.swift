@@ -356,9 +356,9 @@ private enum SQL {
     static let alert = """
         INSERT INTO alert (id, vehicle_id, rule_id, rule_version, component, state, outcome,
             raised_ms, updated_ms, consequence, jobs, flap_count, suggestion_id, due_ms,
-            muted_urgency, verdict, serviced_ms, reopen_count, sentence_zh, sentence_en, limit_value, is_limit_assumed, level,
-            slope_per_day, first_ms, first_value, newest_ms, newest_value, readings, early_ms,
-            middle_ms, late_ms, is_crossed, is_fast)
+            muted_urgency, verdict, serviced_ms, reopen_count, sentence_zh, sentence_en,
+            limit_value, is_limit_assumed, level, slope_per_day, first_ms, first_value,
+            newest_ms, newest_value, readings, early_ms, middle_ms, late_ms, is_crossed, is_fast)
         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,
             ?, ?, ?, ?, ?, ?, ?)
         ON CONFLICT (id) DO UPDATE SET rule_version = excluded.rule_version,

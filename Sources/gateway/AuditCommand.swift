@@ -24,11 +24,7 @@ struct AuditCommand: ParsableCommand {
                 """
         )
 
-        @Option(help: "Settings; paths inside are relative to that file.")
-        var config = "config/gateway.yaml"
-
-        @Option(help: "The database, instead of the one in the settings.")
-        var store: String?
+        @OptionGroup var store: StoreOption
 
         @Option(help: "The last hash of an earlier check; the history must still contain it.")
         var head: String?
@@ -36,7 +32,11 @@ struct AuditCommand: ParsableCommand {
         func run() throws {
             let report: AuditCheck
             do {
-                report = try AuditCheck(configPath: config, storePath: store, head: head)
+                report = try AuditCheck(
+                    configPath: store.config,
+                    storePath: store.store,
+                    head: head
+                )
             } catch {
                 throw failure(error)
             }

@@ -19,20 +19,6 @@ struct CustomersCommand: AsyncParsableCommand {
         subcommands: [Import.self, Export.self]
     )
 
-    struct Files: ParsableArguments {
-        @Option(help: "Settings; paths inside are relative to that file.")
-        var config = "config/gateway.yaml"
-
-        @Option(help: "The database, instead of the one in the settings.")
-        var store: String?
-
-        func open() throws -> CustomerFiles {
-            do { return try CustomerFiles(configPath: config, storePath: store) } catch {
-                throw failure(error)
-            }
-        }
-    }
-
     struct Import: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Makes the store say what a CSV says of the customers in it."
@@ -41,10 +27,10 @@ struct CustomersCommand: AsyncParsableCommand {
         @Argument(help: "The CSV.")
         var file: String
 
-        @OptionGroup var files: Files
+        @OptionGroup var store: StoreOption
 
         func run() async throws {
-            let customers = try files.open()
+            let customers = try store.customers()
             do {
                 let counts = try await customers.load(file)
                 print(
@@ -68,10 +54,10 @@ struct CustomersCommand: AsyncParsableCommand {
         @Option(help: "The folder to write into.")
         var out: String
 
-        @OptionGroup var files: Files
+        @OptionGroup var store: StoreOption
 
         func run() async throws {
-            let customers = try files.open()
+            let customers = try store.customers()
             let isThere: Bool
             do { isThere = try await customers.export(customer, to: out) } catch {
                 throw failure(error)

@@ -6,21 +6,6 @@ import GatewayApp
 extension Role: ExpressibleByArgument {}
 extension Capability: ExpressibleByArgument {}
 
-/// The store whose logins a command is about.
-struct LoginStore: ParsableArguments {
-    @Option(help: "Settings; paths inside are relative to that file.")
-    var config = "config/gateway.yaml"
-
-    @Option(help: "The database, instead of the one in the settings.")
-    var store: String?
-
-    func logins() throws -> Logins {
-        do { return try Logins(configPath: config, storePath: store) } catch {
-            throw failure(error)
-        }
-    }
-}
-
 /// `gateway users`: who may log in.
 struct UsersCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -51,7 +36,7 @@ struct UsersCommand: AsyncParsableCommand {
         @Option(help: "A station the user works for; repeat for more, leave out for all.")
         var station: [String] = []
 
-        @OptionGroup var store: LoginStore
+        @OptionGroup var store: StoreOption
 
         func run() async throws {
             let logins = try store.logins()
@@ -72,7 +57,7 @@ struct UsersCommand: AsyncParsableCommand {
     struct List: AsyncParsableCommand {
         static let configuration = CommandConfiguration(abstract: "Who there is.")
 
-        @OptionGroup var store: LoginStore
+        @OptionGroup var store: StoreOption
 
         func run() async throws {
             let logins = try store.logins()
@@ -92,7 +77,7 @@ struct UsersCommand: AsyncParsableCommand {
         @Argument(help: "The user's name.")
         var name: String
 
-        @OptionGroup var store: LoginStore
+        @OptionGroup var store: StoreOption
 
         func run() async throws {
             let logins = try store.logins()
@@ -107,7 +92,7 @@ struct UsersCommand: AsyncParsableCommand {
         @Argument(help: "The user's name.")
         var name: String
 
-        @OptionGroup var store: LoginStore
+        @OptionGroup var store: StoreOption
 
         func run() async throws {
             let logins = try store.logins()
@@ -124,7 +109,7 @@ struct UsersCommand: AsyncParsableCommand {
         @Argument(help: "The user's name.")
         var name: String
 
-        @OptionGroup var store: LoginStore
+        @OptionGroup var store: StoreOption
 
         func run() async throws {
             let logins = try store.logins()
@@ -179,7 +164,7 @@ struct TokensCommand: AsyncParsableCommand {
         @Option(help: "A station its holder may see; repeat for more, leave out for all.")
         var station: [String] = []
 
-        @OptionGroup var store: LoginStore
+        @OptionGroup var store: StoreOption
 
         func run() async throws {
             let logins = try store.logins()
@@ -196,7 +181,7 @@ struct TokensCommand: AsyncParsableCommand {
     struct List: AsyncParsableCommand {
         static let configuration = CommandConfiguration(abstract: "What tokens there are.")
 
-        @OptionGroup var store: LoginStore
+        @OptionGroup var store: StoreOption
 
         func run() async throws {
             let logins = try store.logins()
@@ -214,7 +199,7 @@ struct TokensCommand: AsyncParsableCommand {
         @Argument(help: "The token's name.")
         var name: String
 
-        @OptionGroup var store: LoginStore
+        @OptionGroup var store: StoreOption
 
         func run() async throws {
             let logins = try store.logins()

@@ -16,17 +16,11 @@ struct RulesCommand: ParsableCommand {
         subcommands: [Check.self, Test.self]
     )
 
-    struct Settings: ParsableArguments {
-        @Option(help: "Settings; paths inside are relative to that file.")
-        var config = "config/gateway.yaml"
-
-        func assembly() throws -> Assembly {
-            do {
-                var assembly = try Assembly(configPath: config)
-                try assembly.loadRuleTests()
-                return assembly
-            } catch { throw failure(error) }
-        }
+    /// The configuration with the tests of its rules.
+    private static func assembly(_ settings: ConfigOption) throws -> Assembly {
+        var assembly = try settings.assembly()
+        do { try assembly.loadRuleTests() } catch { throw failure(error) }
+        return assembly
     }
 
     struct Check: ParsableCommand {
@@ -34,10 +28,10 @@ struct RulesCommand: ParsableCommand {
             abstract: "Reads rules, limits and rule tests; says what is wrong, and where."
         )
 
-        @OptionGroup var settings: Settings
+        @OptionGroup var settings: ConfigOption
 
         func run() throws {
-            let assembly = try settings.assembly()
+            let assembly = try RulesCommand.assembly(settings)
             for line in RuleTrial.list(assembly) { print(line) }
             for rule in RuleTrial.untested(assembly) {
                 print("warning: no test expects an alert of '\(rule)'")
@@ -52,13 +46,16 @@ struct RulesCommand: ParsableCommand {
             discussion: "Exit code 1 when a test fails; each failure names file and line."
         )
 
-        @OptionGroup var settings: Settings
+        @OptionGroup var settings: ConfigOption
 
         @Option(help: "Only tests whose name contains this.")
         var filter: String?
 
         func run() throws {
-            let (tests, failures) = RuleTrial.test(try settings.assembly(), filter: filter)
+            let (tests, failures) = RuleTrial.test(
+                try RulesCommand.assembly(settings),
+                filter: filter
+            )
             for failure in failures { print(failure) }
             print("\(tests) tests, \(failures.count) failed")
             if !failures.isEmpty { throw ExitCode.failure }

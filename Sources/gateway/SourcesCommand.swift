@@ -10,19 +10,10 @@ struct SourcesCommand: ParsableCommand {
         subcommands: [List.self, Test.self, Try.self]
     )
 
-    struct Settings: ParsableArguments {
-        @Option(help: "Settings; paths inside are relative to that file.")
-        var config = "config/gateway.yaml"
-
-        func assembly() throws -> Assembly {
-            do { return try Assembly(configPath: config) } catch { throw failure(error) }
-        }
-    }
-
     struct List: ParsableCommand {
         static let configuration = CommandConfiguration(abstract: "One line per source in force.")
 
-        @OptionGroup var settings: Settings
+        @OptionGroup var settings: ConfigOption
 
         func run() throws {
             for line in SourceTrial.list(try settings.assembly()) { print(line) }
@@ -34,7 +25,7 @@ struct SourcesCommand: ParsableCommand {
             abstract: "Runs the examples that stand in the source files."
         )
 
-        @OptionGroup var settings: Settings
+        @OptionGroup var settings: ConfigOption
 
         func run() throws {
             let (examples, complaints) = SourceTrial.test(try settings.assembly())
@@ -60,7 +51,7 @@ struct SourcesCommand: ParsableCommand {
         @Argument(help: "The payload; - reads it from standard input.")
         var payload: String
 
-        @OptionGroup var settings: Settings
+        @OptionGroup var settings: ConfigOption
 
         func run() throws {
             let bytes =

@@ -78,6 +78,8 @@ struct JourneyTests {
 
         let rows = try await suggestions(gateway)
         try #require(rows.count >= 3, "\(rows.count) suggestions")
+        let alerts = try await gateway.request("GET", "/api/v1/alerts").body
+        #expect(alerts.contains("\"is_crossed\":") && alerts.contains("\"is_fast\":"))
         for row in rows {
             #expect(!row.alerts.isEmpty && row.alerts.allSatisfy { !$0.sentence.zh.isEmpty })
             #expect(row.slot != nil && !row.offers.isEmpty)

@@ -267,6 +267,11 @@ struct TrendTests {
         #expect(straight.vehicle == restarted.vehicle && straight.events == restarted.events)
     }
 
+    /// What a million vehicles keep of each component, as the documentation says it.
+    @Test func aComponentTakesEightyEightBytes() {
+        #expect(MemoryLayout<ComponentState>.size == 88)
+    }
+
     @Test func aDamagedCheckpointIsRefusedWithoutATrap() throws {
         var bench = try Bench()
         try bench.leak(from: 240, perDay: 1, days: 3)

@@ -213,6 +213,7 @@ struct AlertDTO: Encodable {
         case raisedAt = "raised_at"
         case isLimitAssumed = "is_limit_assumed"
         case isCrossed = "is_crossed"
+        case isFast = "is_fast"
         case slopePerDay = "slope_per_day"
     }
 }

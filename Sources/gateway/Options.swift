@@ -1,0 +1,33 @@
+import ArgumentParser
+import GatewayApp
+
+/// The settings a command works by.
+struct ConfigOption: ParsableArguments {
+    @Option(help: "Settings; paths inside are relative to that file.")
+    var config = "config/gateway.yaml"
+
+    func assembly() throws -> Assembly {
+        do { return try Assembly(configPath: config) } catch { throw failure(error) }
+    }
+}
+
+/// The store a command works on, without the gateway.
+struct StoreOption: ParsableArguments {
+    @Option(help: "Settings; paths inside are relative to that file.")
+    var config = "config/gateway.yaml"
+
+    @Option(help: "The database, instead of the one in the settings.")
+    var store: String?
+
+    func logins() throws -> Logins {
+        do { return try Logins(configPath: config, storePath: store) } catch {
+            throw failure(error)
+        }
+    }
+
+    func customers() throws -> CustomerFiles {
+        do { return try CustomerFiles(configPath: config, storePath: store) } catch {
+            throw failure(error)
+        }
+    }
+}
