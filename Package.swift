@@ -92,8 +92,8 @@ let package = Package(
         pure("Telemetry"),
         pure("Decoding", ["Telemetry"]),
         pure("Rules", ["Telemetry"]),
-        pure("Workshop", ["Telemetry"]),
         pure("Customers", ["Telemetry"]),
+        pure("Workshop", ["Customers", "Telemetry"]),
         pure("Messages", ["Customers", "Telemetry"]),
         pure("GatewayCore", ["Telemetry", "Decoding", "Rules", "Workshop"]),
 
@@ -186,10 +186,13 @@ let package = Package(
         ),
         test("DecodingTests", ["Decoding", "Support", "Telemetry"]),
         test("RulesTests", ["Rules", "Support", "Telemetry"]),
-        test("WorkshopTests", ["ConfigFiles", "Support", "Telemetry", "Workshop"]),
+        test("WorkshopTests", ["ConfigFiles", "Customers", "Support", "Telemetry", "Workshop"]),
         test(
             "GatewayCoreTests",
-            ["Decoding", "GatewayApp", "GatewayCore", "Rules", "Support", "Telemetry", "Workshop"]
+            [
+                "Customers", "Decoding", "GatewayApp", "GatewayCore", "Rules", "Support",
+                "Telemetry", "Workshop",
+            ]
         ),
         test(
             "ConfigFilesTests",

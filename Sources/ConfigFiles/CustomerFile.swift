@@ -9,7 +9,7 @@ package enum CustomerFile {
     private static let columns = [
         "customer", "name", "salutation", "phone", "language", "station", "channel", "advisor",
         "note", "consents", "vehicle", "vin", "plate", "inspection_on", "insurance_on",
-        "licence_on", "service_on", "service_kilometres",
+        "licence_on", "service_on", "service_kilometres", "home_latitude", "home_longitude",
     ]
 
     /// The customers in the order of their first line.
@@ -65,7 +65,21 @@ package enum CustomerFile {
             }
             profile.station = station
         }
+        profile.home = try home(row)
         return profile
+    }
+
+    private static func home(_ row: CSVTable.Row) throws -> GeoPoint? {
+        let degrees = [("home_latitude", 90.0), ("home_longitude", 180.0)].map { column, most in
+            row[column].flatMap(Double.init).flatMap { abs($0) <= most ? $0 : nil }
+        }
+        switch (degrees[0], degrees[1]) {
+        case (let latitude?, let longitude?):
+            // Nobody is to know it better than that.
+            return GeoPoint(latitude: latitude, longitude: longitude).coarse
+        case _ where row["home_latitude"] == nil && row["home_longitude"] == nil: return nil
+        default: throw row.failure("home_latitude and home_longitude are degrees, both or neither")
+        }
     }
 
     private static func consents(_ row: CSVTable.Row) throws -> Set<ConsentKind> {

@@ -11,7 +11,7 @@ package enum StationFile {
         for item in try root.require("jobs").list() {
             let map = try item.mapping(keys: [
                 "code", "title", "minutes", "bay", "shared_group", "shared_minutes", "skill",
-                "parts",
+                "parts", "answers",
             ])
             let title = try RuleFile.bilingual(map.require("title"))
             let job = Job(
@@ -23,7 +23,8 @@ package enum StationFile {
                 sharedGroup: try map[optional: "shared_group"]?.string(),
                 sharedMinutes: try map[optional: "shared_minutes"]?.integer(in: 0...600) ?? 0,
                 skill: try map[optional: "skill"]?.string(),
-                parts: try map[optional: "parts"]?.list().map(part) ?? []
+                parts: try map[optional: "parts"]?.list().map(part) ?? [],
+                answers: try map[optional: "answers"]?.choice(Job.Answers.self)
             )
             guard !jobs.contains(where: { $0.code == job.code }) else {
                 throw item.failure("the job '\(job.code)' is listed twice")
@@ -77,6 +78,7 @@ package enum StationFile {
         let map = try item.mapping(keys: [
             "code", "title", "phone", "time_zone", "hours", "holidays", "exceptions", "bays",
             "technicians", "grid_minutes", "buffer_minutes", "automatic_fill_share", "held_share",
+            "location", "radius_km",
         ])
         let title = try RuleFile.bilingual(map.require("title"))
         let zone = try map.require("time_zone")
@@ -119,7 +121,9 @@ package enum StationFile {
             bufferMinutes: try map[optional: "buffer_minutes"]?.integer(in: 0...120) ?? 10,
             automaticFillShare: try map[optional: "automatic_fill_share"]?.double(in: 0...1)
                 ?? 0.8,
-            heldShare: try map[optional: "held_share"]?.double(in: 0...1) ?? 0.3
+            heldShare: try map[optional: "held_share"]?.double(in: 0...1) ?? 0.3,
+            location: try map[optional: "location"].map(location),
+            radiusKilometres: try map[optional: "radius_km"]?.double(in: 1...2_000) ?? 60
         )
     }
 
@@ -128,6 +132,17 @@ package enum StationFile {
         return Technician(
             code: try map.require("code").string(),
             skills: Set(try map[optional: "skills"]?.list().map { try $0.string() } ?? [])
+        )
+    }
+
+    private static func location(_ value: YAMLValue) throws -> GeoPoint {
+        let degrees = try value.list()
+        guard degrees.count == 2 else {
+            throw value.failure("[latitude, longitude] in degrees was expected")
+        }
+        return GeoPoint(
+            latitude: try degrees[0].double(in: -90...90),
+            longitude: try degrees[1].double(in: -180...180)
         )
     }
 

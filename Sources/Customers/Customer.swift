@@ -22,7 +22,7 @@ package enum ContactChannel: String, CaseIterable, Sendable {
 }
 
 /// What falls due by date or distance.
-package enum DueKind: String, CaseIterable, Sendable {
+package enum DueKind: String, CaseIterable, Sendable, Codable {
     case inspection
     case insurance
     case licence
@@ -50,7 +50,7 @@ package struct OwnedVehicle: Sendable, Equatable {
 }
 
 /// Something that falls due: by date, by distance, or by whichever comes first.
-package struct DueItem: Sendable, Equatable {
+package struct DueItem: Sendable, Equatable, Codable {
     package var kind: DueKind
     /// The vehicle it is about; nil for a licence, which is the customer's.
     package var vehicle: String?
@@ -98,6 +98,8 @@ package struct CustomerProfile: Sendable, Equatable {
     package var language = CustomerLanguage.chinese
     /// The home dealer's code; nil for the first station.
     package var station: String?
+    /// The coarse area the customer lives in; only with the consent `homeCell`.
+    package var home: GeoPoint?
     package var channel = ContactChannel.phone
     /// 1 is Monday, 7 is Sunday, as in ISO 8601.
     package var weekdays: Set<Int> = []
@@ -137,6 +139,9 @@ package struct CustomerDraft: Sendable, Equatable {
         }
         if let phone = profile.phone, !phone.allSatisfy({ "+-() 0123456789".contains($0) }) {
             return ("/phone", "digits, spaces and +-()")
+        }
+        if profile.home != nil, !(consents ?? []).contains(.homeCell) {
+            return ("/home_area", "sent together with the consent home_cell")
         }
         if !profile.weekdays.allSatisfy((1...7).contains) {
             return ("/preferred_weekdays", "numbers from 1 (Monday) to 7 (Sunday)")

@@ -11,7 +11,7 @@ struct DeskService: Service {
     func run() async throws {
         guard let beats = services.core.changes.subscribe() else { return }
         for await _ in beats.cancelOnGracefulShutdown() {
-            await services.tellCoreWhoLeft()
+            await services.tellCoreNews()
             await post.sendDue()
         }
     }

@@ -120,6 +120,7 @@ package struct CommitUnit: Sendable {
     package var appointments: [Appointment] = []
     package var attempts: [AttemptRow] = []
     package var contacts: [ContactRow] = []
+    package var work: [WorkRow] = []
     package var complaints: [Complaint] = []
     package var closures: [ClosureRow] = []
     package var removedClosures: [ClosureID] = []
@@ -145,7 +146,7 @@ package struct CommitUnit: Sendable {
             && alerts.isEmpty && suggestions.isEmpty && releasedOccupancies.isEmpty
             && occupancies.isEmpty && transitions.isEmpty && removedDeadLetters.isEmpty
             && appointments.isEmpty && attempts.isEmpty && contacts.isEmpty
-            && complaints.isEmpty && closures.isEmpty && removedClosures.isEmpty
+            && work.isEmpty && complaints.isEmpty && closures.isEmpty && removedClosures.isEmpty
     }
 }
 
@@ -183,6 +184,17 @@ package struct ContactRow: Sendable, Equatable {
     package init(vehicle: VehicleID, history: ContactHistory) {
         self.vehicle = vehicle
         self.history = history
+    }
+}
+
+/// What is known of a vehicle besides its readings, as the store keeps it.
+package struct WorkRow: Sendable, Equatable {
+    package var vehicle: VehicleID
+    package var work: VehicleWork
+
+    package init(vehicle: VehicleID, work: VehicleWork) {
+        self.vehicle = vehicle
+        self.work = work
     }
 }
 

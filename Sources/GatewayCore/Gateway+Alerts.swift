@@ -185,14 +185,18 @@ extension Gateway {
 
     /// Ends an alert that no data supports any more; the next reading may raise a new one.
     mutating func closeSilent(_ alert: inout Alert) {
-        if let slot = slot(of: alert) {
-            engine.lower(slot: slot, &vehicles[Int(alert.vehicle.index)].rules)
-            touch(alert.vehicle)
-        }
+        lower(alert)
         if alert.state == .muted { unmute(&alert, reason: "no data", by: .clock) }
         if alert.state == .planned { unplan(&alert, reason: "no data", by: .clock) }
         alert.due = nil
         move(&alert, .noData, by: .clock)
+    }
+
+    /// Lets the next reading that is near raise an alert again.
+    mutating func lower(_ alert: Alert) {
+        guard let slot = slot(of: alert) else { return }
+        engine.lower(slot: slot, &vehicles[Int(alert.vehicle.index)].rules)
+        touch(alert.vehicle)
     }
 
     /// It still names the suggestion that was declined: the next one says so.

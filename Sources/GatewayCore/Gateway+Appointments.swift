@@ -14,6 +14,7 @@ extension Gateway {
         suggestion: SuggestionID?,
         alerts: [AlertID],
         note: String,
+        symptoms: String,
         by actor: Actor
     ) -> AppointmentID {
         var visit = Appointment(
@@ -32,6 +33,7 @@ extension Gateway {
         )
         nextAppointment += 1
         visit.note = note
+        visit.symptoms = symptoms
         record(
             .appointment,
             visit.id.rawValue,
@@ -62,6 +64,7 @@ extension Gateway {
             suggestion: nil,
             alerts: [],
             note: visit.note,
+            symptoms: "",
             by: actor
         )
         amendInstead(vehicle)
@@ -95,7 +98,8 @@ extension Gateway {
             try require(.start, visit, role: actor)
             visit.startedAt = now
             move(&visit, .start, by: actor)
-        case .finish(let findings): try finish(&visit, findings, by: actor)
+        case .finish(let findings, let advised):
+            try finish(&visit, findings, advised, by: actor)
         case .rework(let reason):
             try require(.rework, visit, role: actor)
             guard now <= (visit.finishedAt ?? now) + Gateway.reworkWindow else {
@@ -260,16 +264,20 @@ extension Gateway {
         settle(.reminder, &visit, by: actor)
         visit.arrivedAt = now
         visit.odometerKilometres = odometer
-        visit.symptoms = symptoms
+        if !symptoms.isEmpty { visit.symptoms = symptoms }
         move(&visit, event, by: actor, reason: reason)
     }
 
     private mutating func finish(
         _ visit: inout Appointment,
         _ findings: [Finding],
+        _ advised: [String],
         by actor: Actor
     ) throws(Problem) {
         try require(.finish, visit, role: actor)
+        guard advised.allSatisfy({ planner.job($0) != nil }) else {
+            throw Problem(.unknownName, currentVersion: visit.version)
+        }
         let found = Set(findings.map(\.alert))
         guard found.count == findings.count, found == Set(visit.alerts) else {
             throw Problem(.findingMissing, currentVersion: visit.version)
@@ -278,6 +286,11 @@ extension Gateway {
         visit.finishedAt = now
         freeBay(&visit)
         move(&visit, .finish, by: actor)
+        settleWork(
+            of: visit.vehicle,
+            visit.need,
+            advised: advised.map { Recommendation(job: $0, appointment: visit.id, at: now) }
+        )
         for finding in visit.findings {
             guard var alert = alerts[finding.alert] else { continue }
             if finding.verdict == .notInspected {
@@ -308,6 +321,7 @@ extension Gateway {
         freeBay(&visit)
         visit.cancelCode = code
         if !note.isEmpty { visit.note = note }
+        if code == .customer { restWork(of: visit.vehicle, visit.need, isDeclined: false) }
         move(&visit, event, by: actor, reason: code.rawValue)
         for id in visit.alerts {
             guard var alert = alerts[id], alert.state == .planned else { continue }
@@ -330,6 +344,7 @@ extension Gateway {
         settle(.reminder, &visit, by: actor)
         open(.noShowCall, &visit)
         move(&visit, .miss, by: actor)
+        restWork(of: visit.vehicle, visit.need, isDeclined: false)
         for id in visit.alerts {
             guard var alert = alerts[id], alert.state == .planned else { continue }
             unplan(&alert, reason: "no-show", by: actor)
@@ -414,17 +429,30 @@ extension Gateway {
         visit.updatedAt = now
     }
 
+    /// Remembers what the vehicle is booked or worked on for.
+    /// - Returns: whether the visit took more work before and takes none now.
+    @discardableResult
+    mutating func follow(_ visit: Appointment) -> Bool {
+        let vehicle = visit.vehicle
+        if visit.state == .inService {
+            inService[vehicle] = visit.id
+        } else if inService[vehicle] == visit.id {
+            inService[vehicle] = nil
+        }
+        if visit.state == .confirmed || visit.state == .arrived {
+            upcoming[vehicle] = visit.id
+        } else if upcoming[vehicle] == visit.id {
+            upcoming[vehicle] = nil
+            return true
+        }
+        return false
+    }
+
     mutating func write(_ visit: Appointment) {
         audit(visit, before: appointments[visit.id])
         unit.appointments.append(visit)
         appointments[visit.id] = visit.state.isLive ? visit : nil
-        let takesWork = visit.state == .confirmed || visit.state == .arrived
-        if takesWork {
-            upcoming[visit.vehicle] = visit.id
-        } else if upcoming[visit.vehicle] == visit.id {
-            upcoming[visit.vehicle] = nil
-            standAlone(visit)
-        }
+        if follow(visit) { standAlone(visit) }
         if let due = nextDue(visit) { scheduleVisit(visit, at: due) }
     }
 }

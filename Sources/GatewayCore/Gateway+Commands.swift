@@ -24,6 +24,9 @@ extension Gateway {
             case .discard(let ids):
                 unit.removedDeadLetters = ids
                 return .success(.deadLetters(removed: ids.count, accepted: 0, rejected: 0))
+            case .facts(let news):
+                learn(news)
+                return .success(.noted)
             case .reload(let set, let actor): return .success(reload(set, by: actor))
             case .note(let occurrence):
                 let gateway = Actor("gateway", .system)
@@ -141,6 +144,23 @@ extension Gateway {
         return slot
     }
 
+    /// The slot with room for what the customer has asked for since it was held.
+    private func lengthened(
+        _ slot: Slot,
+        for suggestion: Suggestion
+    ) throws(Problem) -> Slot {
+        let start = slot.interval.start
+        guard slot.interval.end - start < .minutes(Int64(suggestion.need.minutes)) else {
+            return slot
+        }
+        return try place(
+            suggestion.need,
+            at: start,
+            station: suggestion.station,
+            except: suggestion.occupancy?.id
+        )
+    }
+
     /// Turns the hold, or another slot, into a confirmed visit.
     mutating func book(
         _ suggestion: inout Suggestion,
@@ -164,7 +184,7 @@ extension Gateway {
         }
         let chosen: Slot
         do throws(Problem) {
-            chosen = try slot(choice, for: suggestion)
+            chosen = try lengthened(try slot(choice, for: suggestion), for: suggestion)
         } catch {
             if error.code == .slotTaken { refreshOffers(&suggestion) }
             throw Problem(error.code, currentVersion: suggestion.version)
@@ -195,6 +215,7 @@ extension Gateway {
             suggestion: suggestion.id,
             alerts: suggestion.alerts,
             note: "",
+            symptoms: suggestion.symptoms,
             by: actor
         )
         suggestion.appointment = visit
@@ -244,7 +265,11 @@ extension Gateway {
         guard suggestion.state.allows(.merge), let id = suggestion.appointment,
             var visit = appointments[id], visit.state == .confirmed || visit.state == .arrived
         else { throw Problem(.illegalTransition, currentVersion: suggestion.version) }
-        var need = planner.adding(suggestion.need.jobs, to: visit.need)
+        var need = planner.adding(
+            suggestion.need.jobs,
+            suggestion.need.lines,
+            to: visit.need
+        )
         need.urgency = min(need.urgency, suggestion.need.urgency)
         need.latestBy = min(need.latestBy, suggestion.need.latestBy)
         need.early = min(need.early, suggestion.need.early)

@@ -1,18 +1,16 @@
 import Telemetry
-package import Workshop
+import Workshop
 
-/// People at work on a suggestion: lease, contact, waiting, escalation, decline and undo.
+/// People at work on a suggestion: lease, waiting, escalation, decline and undo.
 extension Gateway {
     /// How long an advisor has a suggestion alone; each use of the lease lengthens it.
     private static let leaseTime = Milliseconds.minutes(20)
     /// How long a decline can be taken back by whoever made it.
     private static let undoTime = Milliseconds.minutes(10)
-    /// Failed attempts in a row after which the next queue takes over.
-    private static let failuresMax = 2
     /// Attempts of the specialist's own before "not reached" is final.
     private static let finalAttemptsMin = 2
     /// The longest a suggestion may wait for a customer's call or for parts.
-    private static let waitMax = Milliseconds.days(Int64(60))
+    static let waitMax = Milliseconds.days(Int64(60))
 
     // MARK: Lease
 
@@ -103,7 +101,7 @@ extension Gateway {
     }
 
     /// Leaves the lease for the list, and makes good what was put off while it was held.
-    private mutating func backToList(
+    mutating func backToList(
         _ suggestion: inout Suggestion,
         _ event: SuggestionState.Event,
         reason: String,
@@ -115,7 +113,12 @@ extension Gateway {
         let isFree = hold.map { calendars[suggestion.station].isFree($0.slot, except: $0.id) }
         let isInTime = hold.map { $0.slot.interval.start <= suggestion.need.latestBy }
         let isRunning = suggestion.holdUntil.map { $0 > now }
-        let isGood = isFree ?? false && isInTime ?? false && isRunning ?? false
+        let isLongEnough = hold.map {
+            $0.slot.interval.end - $0.slot.interval.start
+                >= .minutes(Int64(suggestion.need.minutes))
+        }
+        let isGood =
+            isFree ?? false && isInTime ?? false && isRunning ?? false && isLongEnough ?? false
         if !suggestion.isAmendment, !isGood { holdBest(&suggestion) }
         suggestion.version += 1
         write(suggestion)
@@ -138,7 +141,7 @@ extension Gateway {
         startWaiting(&suggestion, wait, reason: note, by: actor)
     }
 
-    private mutating func startWaiting(
+    mutating func startWaiting(
         _ suggestion: inout Suggestion,
         _ wait: Wait,
         reason: String,
@@ -191,185 +194,10 @@ extension Gateway {
         backToList(&suggestion, .escalate, reason: reason, by: actor)
     }
 
-    private func hand(_ suggestion: inout Suggestion, to queue: Queue) {
+    func hand(_ suggestion: inout Suggestion, to queue: Queue) {
         suggestion.handling.queue = queue
         suggestion.handling.failures = 0
         suggestion.handling.messages = 0
-    }
-
-    // MARK: Contact
-
-    /// Why the customer of a live suggestion must not be contacted now; nil when nothing forbids it.
-    package func contactBlock(_ id: SuggestionID) -> ContactBlock? {
-        suggestions[id].flatMap { block($0) }
-    }
-
-    private func block(_ suggestion: Suggestion) -> ContactBlock? {
-        ContactRules.block(
-            suggestion,
-            history: contacts[suggestion.vehicle] ?? ContactHistory(),
-            hasComplaint: complaints.contains { $0.vehicle == suggestion.vehicle },
-            zone: stations[suggestion.station].zone,
-            now: now
-        )
-    }
-
-    /// Writes an attempt down, and what it came to, in one.
-    mutating func contact(
-        _ attempt: ContactAttempt,
-        _ suggestion: inout Suggestion,
-        by actor: Actor
-    ) throws(Problem) {
-        let version = suggestion.version
-        try requireLease(suggestion, by: actor)
-        if attempt.channel != .incoming, let block = block(suggestion) {
-            throw Problem(.contactBlocked, currentVersion: version, block: block)
-        }
-        let wait = try wait(after: attempt, suggestion)
-        if attempt.outcome == .accepted {
-            let choice = attempt.offer.map(SlotChoice.offer) ?? .held
-            let slot = try chosenSlot(choice, &suggestion)
-            try hold(&suggestion, by: actor)
-            note(attempt, &suggestion, by: actor)
-            return confirm(&suggestion, slot, event: .accepted, reason: "", by: actor)
-        }
-        try hold(&suggestion, by: actor)
-        let isRedial = note(attempt, &suggestion, by: actor)
-        switch attempt.outcome {
-        case .accepted: break
-        case .doneElsewhere, .notInterested, .soldOrWrongPerson, .doNotContact:
-            guard let reason = attempt.outcome.declineReason else { return }
-            decline(&suggestion, reason: reason, note: attempt.note, by: actor)
-        case .complaintLastBooking:
-            open(
-                complaint: attempt.note,
-                vehicle: suggestion.vehicle,
-                suggestion: suggestion.id,
-                appointment: nil,
-                by: actor
-            )
-            escalate(&suggestion, to: .specialist, reason: attempt.outcome.rawValue, by: actor)
-        case .unreachable where !isRedial && suggestion.handling.failures >= Gateway.failuresMax:
-            if suggestion.handling.queue != .specialist { hand(&suggestion, to: .specialist) }
-            backToList(
-                &suggestion,
-                .unreachableTwice,
-                reason: "\(suggestion.handling.attempts) attempts",
-                by: .system
-            )
-        case .unreachable, .inconvenient, .otherTime, .priceOrAuthority, .offerSent:
-            startWaiting(&suggestion, wait, reason: attempt.outcome.rawValue, by: actor)
-        }
-    }
-
-    /// What a suggestion waits for after an attempt that settled nothing.
-    private func wait(
-        after attempt: ContactAttempt,
-        _ suggestion: Suggestion
-    ) throws(Problem) -> Wait {
-        let version = suggestion.version
-        let called = attempt.callBackAt
-        if let called, called <= now || called > now + Gateway.waitMax {
-            throw Problem(.invalidTime, currentVersion: version)
-        }
-        switch attempt.outcome {
-        case .inconvenient:
-            guard let called else { throw Problem(.invalidTime, currentVersion: version) }
-            return Wait(kind: .callBack, until: called)
-        case .priceOrAuthority, .offerSent, .otherTime:
-            let last = now + ContactRules.thinkingMax
-            return Wait(kind: .reply, until: min(called ?? last, last))
-        case .accepted, .doneElsewhere, .notInterested, .complaintLastBooking, .unreachable,
-            .soldOrWrongPerson, .doNotContact:
-            let zone = stations[suggestion.station].zone
-            return Wait(kind: .retry, until: ContactRules.retry(after: now, zone: zone))
-        }
-    }
-
-    /// The attempt in the books.
-    /// - Returns: whether it was only a quick redial.
-    @discardableResult
-    private mutating func note(
-        _ attempt: ContactAttempt,
-        _ suggestion: inout Suggestion,
-        by actor: Actor
-    ) -> Bool {
-        let isRedial =
-            attempt.outcome == .unreachable && suggestion.handling.failures > 0
-            && suggestion.handling.lastAttemptAt.map {
-                now < $0 + ContactRules.redialWindow
-            } ?? false
-        if !isRedial {
-            suggestion.handling.attempts += 1
-            suggestion.handling.lastAttemptAt = now
-            suggestion.handling.failures =
-                attempt.outcome == .unreachable ? suggestion.handling.failures + 1 : 0
-        }
-        if attempt.channel == .sms || attempt.channel == .app { suggestion.handling.messages += 1 }
-        unit.attempts.append(
-            AttemptRow(
-                suggestion: suggestion.id,
-                vehicle: suggestion.vehicle,
-                at: now,
-                actor: actor,
-                isRedial: isRedial,
-                attempt: attempt
-            )
-        )
-        var history = contacts[suggestion.vehicle] ?? ContactHistory()
-        if attempt.channel != .incoming {
-            history.lastAt = now
-            history.lastSuggestion = suggestion.id
-        }
-        if attempt.outcome == .doNotContact { history.isForbidden = true }
-        if let preference = attempt.preference { history.preference = preference }
-        contacts[suggestion.vehicle] = history
-        unit.contacts.append(ContactRow(vehicle: suggestion.vehicle, history: history))
-        return isRedial
-    }
-
-    // MARK: Complaints
-
-    mutating func open(
-        complaint text: String,
-        vehicle: VehicleID,
-        suggestion: SuggestionID?,
-        appointment: AppointmentID?,
-        by actor: Actor
-    ) {
-        let complaint = Complaint(
-            id: ComplaintID(rawValue: nextComplaint),
-            vehicle: vehicle,
-            suggestion: suggestion,
-            appointment: appointment,
-            text: text,
-            openedAt: now,
-            openedBy: actor.name,
-            handledAt: nil,
-            handledBy: nil,
-            resolution: ""
-        )
-        nextComplaint += 1
-        complaints.append(complaint)
-        unit.complaints.append(complaint)
-    }
-
-    mutating func resolve(
-        _ id: ComplaintID,
-        _ resolution: String,
-        by actor: Actor
-    ) throws(Problem) -> Answer {
-        guard [.specialist, .manager].contains(actor.role) else { throw Problem(.roleMissing) }
-        guard let index = complaints.firstIndex(where: { $0.id == id }) else {
-            let hasExisted = id.rawValue >= 1 && id.rawValue < nextComplaint
-            throw Problem(hasExisted ? .illegalTransition : .notFound)
-        }
-        var complaint = complaints.remove(at: index)
-        complaint.handledAt = now
-        complaint.handledBy = actor.name
-        complaint.resolution = resolution
-        unit.complaints.append(complaint)
-        return .complaint(id)
     }
 
     // MARK: Decline and undo
@@ -395,6 +223,11 @@ extension Gateway {
         suggestion.handling.owner = actor.name
         end(&suggestion, .decline, by: actor, reason: reason.rawValue)
         schedule(.undoEnd, suggestion, at: undoEnd(suggestion))
+        if reason == .doneElsewhere {
+            settleWork(of: suggestion.vehicle, suggestion.need, advised: [])
+        } else {
+            restWork(of: suggestion.vehicle, suggestion.need, isDeclined: true)
+        }
         for id in suggestion.alerts {
             guard var alert = alerts[id], alert.state == .planned else { continue }
             switch reason {
@@ -460,6 +293,7 @@ extension Gateway {
         }
         suggestion.declineReason = nil
         suggestion.note = ""
+        wakeWork(of: suggestion.vehicle)
         if upcoming[suggestion.vehicle] == nil { holdBest(&suggestion) }
         try hold(&suggestion, by: actor)
         schedule(.lapse, suggestion, at: suggestion.handling.leaseUntil ?? now)

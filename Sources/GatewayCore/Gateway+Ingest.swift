@@ -184,6 +184,9 @@ extension Gateway {
             if axle == 1 { profile.placardRearKilopascals = reading.value }
             update(vehicle, with: profile)
         }
+        if reading.signal == odometerSignal, !work.isEmpty {
+            noteOdometer(reading.value, of: vehicle)
+        }
         // A repeated packet goes to the store, which knows best what it has, but not to the rules.
         guard !isRepeat else { return }
         let index = Int(vehicle.index)
@@ -316,9 +319,11 @@ extension Gateway {
         return vehicle
     }
 
-    private mutating func update(_ vehicle: VehicleID, with profile: VehicleProfile) {
+    mutating func update(_ vehicle: VehicleID, with profile: VehicleProfile) {
         let index = Int(vehicle.index)
-        let merged = vehicles[index].profile.merged(with: profile)
+        var merged = vehicles[index].profile.merged(with: profile)
+        // The owner's home dealer goes before what the vehicle or the registry says.
+        if let station = work[vehicle]?.facts.station { merged.station = station }
         guard merged != vehicles[index].profile else { return }
         adopt(merged, for: vehicle)
         writeRow(of: vehicle)

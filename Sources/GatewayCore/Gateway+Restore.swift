@@ -15,6 +15,7 @@ package struct RestoredState: Sendable {
     /// Visits that are not over, ascending, with the occupancies some of them own.
     package var appointments: [Appointment] = []
     package var contacts: [ContactRow] = []
+    package var work: [WorkRow] = []
     /// Open ones, ascending.
     package var complaints: [Complaint] = []
     package var closures: [ClosureRow] = []
@@ -91,6 +92,11 @@ extension Gateway {
         for suggestion in state.suggestions { restore(suggestion) }
         for visit in state.appointments { restore(visit) }
         for row in state.contacts { contacts[row.vehicle] = row.history }
+        for row in state.work {
+            work[row.vehicle] = row.work
+            join(row.vehicle, row.work.facts.account)
+            scheduleWork(row.vehicle)
+        }
         complaints = state.complaints
         for row in state.closures { calendars[row.station].insert(row.closure) }
         nextAlert = state.nextAlert
@@ -189,9 +195,7 @@ extension Gateway {
                 Occupancy(id: occupancy, slot: visit.slot, kind: .appointment)
             )
         }
-        if visit.state == .confirmed || visit.state == .arrived {
-            upcoming[visit.vehicle] = visit.id
-        }
+        follow(visit)
         if let due = nextDue(visit) { scheduleVisit(visit, at: due) }
     }
 

@@ -22,21 +22,60 @@ extension Gateway {
         let plannable = entry.alerts.compactMap { alerts[$0] }.filter {
             $0.isPlannable(now: now) || ($0.state == .planned && $0.suggestion == live?.id)
         }
-        // An add-on, one a visit and the last of its jobs, rides along and makes no visit itself.
+        // An add-on, one a visit and the last of its jobs, rides along and makes no visit itself;
+        // only for owners who agreed to offers.
         var causes = plannable.filter { !addOnRules.contains($0.ruleID) }
-        if !causes.isEmpty, let addOn = plannable.first(where: { addOnRules.contains($0.ruleID) }) {
+        if !causes.isEmpty, work[vehicle]?.facts.allowsOffers ?? false,
+            let addOn = plannable.first(where: { addOnRules.contains($0.ruleID) })
+        {
             causes.append(addOn)
         }
-        guard !causes.isEmpty else {
+        guard !causes.isEmpty || !dueServices(of: vehicle).isEmpty else {
             if var live { loseBasis(&live) }
             return
         }
-        let need = planner.need(of: causes.map { $0.cause(now: now) }, now: now)
+        let need = visitNeed(causes, of: vehicle, live)
         if var live {
             update(&live, causes: causes, need: need)
         } else {
             propose(vehicle, causes: causes, need: need)
         }
+    }
+
+    /// Alerts, and what else the visit would be for.
+    ///
+    /// What rides along never makes an urgent visit later, and nothing rides along with a P0.
+    private func visitNeed(
+        _ causes: [Alert],
+        of vehicle: VehicleID,
+        _ live: Suggestion?
+    ) -> VisitNeed {
+        let causes = causes.map { $0.cause(now: now) }
+        let lines = lines(of: vehicle, symptoms: live?.symptoms ?? "")
+        let whole = planner.need(of: causes, with: lines, now: now)
+        func ridesAlong(_ line: VisitLine) -> Bool { line.job != nil && line.reason != .stated }
+        guard !causes.isEmpty, lines.contains(where: ridesAlong) else { return whole }
+        let bare = planner.need(of: causes, with: lines.filter { !ridesAlong($0) }, now: now)
+        switch bare.urgency {
+        case .p0: return bare
+        case .p1:
+            if let live { return live.need.lines.contains(where: ridesAlong) ? whole : bare }
+            return start(of: whole, vehicle) > start(of: bare, vehicle) ? bare : whole
+        case .p2, .p3: return whole
+        }
+    }
+
+    /// The best start there is at the vehicle's own station.
+    private func start(of need: VisitNeed, _ vehicle: VehicleID) -> Timestamp {
+        let place = vehicles[Int(vehicle.index)].station
+        return planner.offers(
+            for: need,
+            station: stations[place],
+            calendar: calendars[place],
+            now: now,
+            preference: preference(of: vehicle),
+            ownHold: nil
+        ).first?.slot.interval.start ?? .distantFuture
     }
 
     private mutating func propose(_ vehicle: VehicleID, causes: [Alert], need: VisitNeed) {
@@ -85,13 +124,17 @@ extension Gateway {
     private mutating func update(_ suggestion: inout Suggestion, causes: [Alert], need: VisitNeed) {
         let ids = causes.map(\.id)
         let start = suggestion.occupancy?.slot.interval.start
+        let length = suggestion.occupancy.map { $0.slot.interval.end - $0.slot.interval.start }
+        let isTooShort = length.map { $0 < .minutes(Int64(need.minutes)) } ?? false
         let isTooLate = start.map { $0 > need.latestBy && need.latestBy < suggestion.need.latestBy }
         let mustMove =
             !suggestion.isAmendment
-            && (start == nil || need.jobs != suggestion.need.jobs || isTooLate ?? false)
+            && (start == nil || need.jobs != suggestion.need.jobs || isTooShort
+                || isTooLate ?? false)
         let deadlineMove = (need.latestBy - suggestion.need.latestBy).rawValue.magnitude
         let hasMoved =
-            mustMove || ids != suggestion.alerts || suggestion.handling.isBasisGone
+            mustMove || ids != suggestion.alerts || need.lines != suggestion.need.lines
+            || suggestion.handling.isBasisGone
             || causes.contains { $0.state == .open } || need.urgency != suggestion.need.urgency
             || deadlineMove >= Gateway.deadlineStep.rawValue.magnitude
         guard hasMoved else { return lookForBetter(&suggestion) }
@@ -121,7 +164,7 @@ extension Gateway {
         suggestion.lookedAt = now
         let station = stations[suggestion.station]
         let calendar = calendars[suggestion.station]
-        let request = request(for: suggestion)
+        let request = request(for: suggestion, at: suggestion.station)
         let offers = SlotFinder.offers(request, station: station, calendar: calendar)
         let cost = SlotFinder.cost(
             of: held.slot,
@@ -152,14 +195,20 @@ extension Gateway {
 
     // MARK: Slots
 
-    func request(for suggestion: Suggestion) -> SlotRequest {
+    private func request(for suggestion: Suggestion, at station: Int) -> SlotRequest {
         planner.request(
             for: suggestion.need,
-            station: stations[suggestion.station],
+            station: stations[station],
             now: now,
-            preference: contacts[suggestion.vehicle]?.preference,
+            preference: preference(of: suggestion.vehicle),
+            companions: companionDates(of: suggestion.vehicle, at: station),
             ownHold: suggestion.occupancy?.id
         )
+    }
+
+    /// What the customer said last, or what the desk has on file.
+    private func preference(of vehicle: VehicleID) -> VisitPreference? {
+        contacts[vehicle]?.preference ?? work[vehicle]?.facts.preference
     }
 
     /// What could be offered for a live suggestion now.
@@ -170,16 +219,31 @@ extension Gateway {
     }
 
     func freshOffers(_ suggestion: Suggestion) -> [Offer] {
+        freshOffers(suggestion, at: suggestion.station)
+    }
+
+    func freshOffers(_ suggestion: Suggestion, at station: Int) -> [Offer] {
         SlotFinder.offers(
-            request(for: suggestion),
-            station: stations[suggestion.station],
-            calendar: calendars[suggestion.station]
+            request(for: suggestion, at: station),
+            station: stations[station],
+            calendar: calendars[station]
         )
     }
 
     /// Takes a hold on the best slot there is, giving up the one before.
+    ///
+    /// Whoever works on a suggestion speaks of its station, which then stays.
     mutating func holdBest(_ suggestion: inout Suggestion) {
-        hold(freshOffers(suggestion), &suggestion)
+        guard suggestion.state == .proposed else {
+            return hold(freshOffers(suggestion), &suggestion)
+        }
+        let (station, reason, offers) = chooseStation(for: suggestion)
+        suggestion.stationReason = reason
+        if station != suggestion.station {
+            release(&suggestion)
+            suggestion.station = station
+        }
+        hold(offers, &suggestion)
     }
 
     private mutating func hold(_ offers: [Offer], _ suggestion: inout Suggestion) {
@@ -217,7 +281,7 @@ extension Gateway {
             suggestion.holdUntil == due
         else { return }
         let causes = suggestion.alerts.compactMap { alerts[$0] }.filter { $0.state == .planned }
-        if causes.allSatisfy(isSilent) {
+        if !causes.isEmpty, causes.allSatisfy(isSilent) {
             for cause in causes {
                 var alert = cause
                 closeSilent(&alert)
@@ -225,7 +289,10 @@ extension Gateway {
             }
             return replan(suggestion.vehicle)
         }
-        suggestion.need = planner.need(of: causes.map { $0.cause(now: now) }, now: now)
+        guard !causes.isEmpty || !dueServices(of: suggestion.vehicle).isEmpty else {
+            return replan(suggestion.vehicle)
+        }
+        suggestion.need = visitNeed(causes, of: suggestion.vehicle, suggestion)
         holdBest(&suggestion)
         if suggestion.state == .waiting { suggestion.handling.hasChanged = true }
         bump(&suggestion)
@@ -239,6 +306,7 @@ extension Gateway {
             return schedule(.lapse, suggestion, at: max(due, now + .minutes(1)))
         }
         end(&suggestion, .lapse, by: .clock)
+        restWork(of: suggestion.vehicle, suggestion.need, isDeclined: false)
         // The alerts open again, but pause, so that the row does not come back the same minute.
         for alert in suggestion.alerts {
             guard var alert = alerts[alert], alert.state == .planned else { continue }
@@ -412,6 +480,8 @@ extension Suggestion: AuditedRecord {
             ("appointment", appointment.map { "\($0.rawValue)" } ?? ""),
             ("decline_reason", declineReason?.rawValue ?? ""),
             ("note", note),
+            ("symptoms", symptoms),
+            ("station_reason", stationReason.rawValue),
         ]
     }
 }

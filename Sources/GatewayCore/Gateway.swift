@@ -53,6 +53,8 @@ package struct Gateway: Sendable {
     let tellsForecasts: Bool
     /// Signals that tell a vehicle's own reference values: placard pressures, front and rear.
     let placardSignals: [SignalID?]
+    /// Metres driven.
+    let odometerSignal: SignalID?
     var decoder: PayloadDecoder
     var sourceDecoder: SourceDecoder
     /// Decoders of sources whose own packets are in other units, and what brings them to ours.
@@ -73,8 +75,14 @@ package struct Gateway: Sendable {
     var appointments: [AppointmentID: Appointment] = [:]
     /// The visit of a vehicle to which more work could be added.
     var upcoming: [VehicleID: AppointmentID] = [:]
+    /// The visit that a vehicle is being worked on for.
+    var inService: [VehicleID: AppointmentID] = [:]
     /// Of vehicles whose owner was ever contacted.
     var contacts: [VehicleID: ContactHistory] = [:]
+    /// Of vehicles of whom the desk or the workshop said something.
+    var work: [VehicleID: VehicleWork] = [:]
+    /// Vehicles by owner, ascending.
+    var accounts: [Int64: [VehicleID]] = [:]
     /// Open ones, ascending.
     var complaints: [Complaint] = []
     package var calendars: [StationCalendar]
@@ -110,6 +118,7 @@ package struct Gateway: Sendable {
         placardSignals = ["Row1", "Row2"].map {
             catalogue.find(path: "Private.Chassis.Axle.\($0).Tire.PlacardPressure")
         }
+        odometerSignal = catalogue.find(path: "Vehicle.TraveledDistance")
         engine = RuleEngine(rules: rules, catalogue: catalogue)
         addOnRules = Gateway.addOns(of: engine)
         planner = VisitPlanner(catalogue: jobs)
@@ -224,6 +233,7 @@ package struct Gateway: Sendable {
         case .lapse: lapse(SuggestionID(rawValue: timer.record))
         case .silence: fireSilence(VehicleID(index: UInt32(timer.record)))
         case .forecastsTold: tellForecasts()
+        case .dueWork: fireWork(VehicleID(index: UInt32(timer.record)))
         }
     }
 

@@ -102,7 +102,8 @@ package enum AppointmentStep: Sendable, Equatable {
     case miss
     case cancel(CancelCode, note: String)
     case start
-    case finish([Finding])
+    /// `advised`: codes of jobs the customer was told of and that were not done.
+    case finish([Finding], advised: [String])
     case rework(reason: String)
     /// The car left without the work.
     case abort(CancelCode, note: String)
@@ -141,6 +142,8 @@ package enum Command: Sendable, Equatable {
     case reingest([StoredPacket])
     /// Forgets dead letters.
     case discard([Int64])
+    /// What the desk says of vehicles has changed.
+    case facts([VehicleNews])
     /// Puts other rules and limits in force.
     case reload(RuleSet, by: Actor)
     /// Something befell the gateway itself that its history should hold.

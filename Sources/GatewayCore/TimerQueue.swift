@@ -28,6 +28,8 @@ enum TimerKind: UInt8, Sendable {
     case silence
     /// Midnight (UTC): what is foreseen is told.
     case forecastsTold
+    /// A service comes near by its date, or a customer has had rest from one.
+    case dueWork
 }
 
 /// Due times, earliest first; equal ones by kind and record, never by order of insertion, so that

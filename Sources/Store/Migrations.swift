@@ -37,6 +37,10 @@ enum Migrations {
         migrator.registerMigration("022-messages") { database in
             try database.execute(sql: DeskSchema.messages)
         }
+        BookingSchema.registerWork(&migrator)
+        migrator.registerMigration("023-vehicle-news") { database in
+            try database.execute(sql: DeskSchema.news)
+        }
         return migrator
     }
 

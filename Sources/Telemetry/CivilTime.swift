@@ -1,7 +1,7 @@
 /// A day of the proleptic Gregorian calendar.
 ///
 /// Source of the arithmetic: H. Hinnant, "chrono-compatible low-level date algorithms", 2013.
-package struct CivilDate: Hashable, Comparable, Sendable {
+package struct CivilDate: Hashable, Comparable, Sendable, Codable {
     package var year: Int
     package var month: Int
     package var day: Int

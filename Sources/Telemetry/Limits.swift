@@ -99,6 +99,8 @@ package enum Limits {
     package static let odometerKilometresMax = 5_000_000
     /// How far ahead a slot is looked for.
     package static let slotSearchDaysMax = 60
+    /// Other stations asked for a slot in time when the home dealer has none.
+    package static let stationsTriedMax = 5
     /// Readings drawn in one chart; more are thinned evenly.
     package static let chartReadingsMax = 2_000
 }

@@ -28,7 +28,7 @@ package struct Milliseconds: Hashable, Comparable, Sendable {
 /// An instant: milliseconds since 1970-01-01T00:00:00Z, without leap seconds.
 ///
 /// Everything that decides takes one as an argument; no room of the pure ring reads a clock.
-package struct Timestamp: Hashable, Comparable, Sendable {
+package struct Timestamp: Hashable, Comparable, Sendable, Codable {
     package var milliseconds: Int64
 
     package init(milliseconds: Int64) {

@@ -48,7 +48,7 @@ package enum AppointmentState: String, MachineState {
 }
 
 /// An appointment's number, given out by the core.
-package struct AppointmentID: Hashable, Comparable, Sendable {
+package struct AppointmentID: Hashable, Comparable, Sendable, Codable {
     package let rawValue: Int64
 
     package init(rawValue: Int64) {

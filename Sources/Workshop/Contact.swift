@@ -137,8 +137,10 @@ package struct Complaint: Sendable, Equatable {
 /// Why a customer must not be contacted now.
 package struct ContactBlock: Sendable, Equatable {
     package enum Reason: String, CaseIterable, Sendable {
-        /// Before 09:00 or after 20:00 where the station is.
+        /// Before 09:00 or after 20:00 where the station is, or outside the customer's own hours.
         case hours
+        /// The owner has not agreed to notices about the car, or has taken that back.
+        case consent
         /// Contacted about something else a short while ago.
         case frequency
         /// A complaint is open.
@@ -169,15 +171,21 @@ package enum ContactRules {
     package static let thinkingMax = Milliseconds.days(Int64(3))
 
     /// What stands in the way of contacting the customer now, if anything does.
+    ///
+    /// - Parameter companionContact: the last contact about one of the owner's other cars; within
+    ///   the same call several cars may be spoken of.
     package static func block(
         _ suggestion: Suggestion,
         history: ContactHistory,
+        facts: VehicleFacts,
+        companionContact: Timestamp?,
         hasComplaint: Bool,
         zone: ZoneOffsets,
         now: Timestamp
     ) -> ContactBlock? {
         let urgency = suggestion.need.urgency
         if urgency != .p0 {
+            if !facts.allowsService { return ContactBlock(reason: .consent, until: nil) }
             if history.isForbidden { return ContactBlock(reason: .doNotContact, until: nil) }
             if hasComplaint, suggestion.handling.queue == .advisor {
                 return ContactBlock(reason: .complaint, until: nil)
@@ -188,24 +196,32 @@ package enum ContactRules {
                     until: suggestion.need.earliestUseful
                 )
             }
-            if let last = history.lastAt, history.lastSuggestion != suggestion.id,
+            let own = history.lastSuggestion == suggestion.id ? nil : history.lastAt
+            let other = companionContact.flatMap { now < $0 + redialWindow ? nil : $0 }
+            if let last = [own, other].compactMap({ $0 }).max(),
                 now < last + urgency.contactPause
             {
                 return ContactBlock(reason: .frequency, until: last + urgency.contactPause)
             }
         }
         let local = zone.civil(now)
-        if !hours.contains(local.minute) {
-            return ContactBlock(reason: .hours, until: nextStart(local, zone))
+        let open = urgency == .p0 ? hours : hours.clamped(to: facts.contactMinutes ?? hours)
+        // Hours that never meet the house's are a wish nobody can keep.
+        let allowed = open.isEmpty ? hours : open
+        if !allowed.contains(local.minute) {
+            return ContactBlock(reason: .hours, until: next(allowed.lowerBound, local, zone))
         }
         return nil
     }
 
-    private static func nextStart(_ local: CivilTime, _ zone: ZoneOffsets) -> Timestamp {
-        let day = local.date.daysSinceEpoch + (local.minute < hours.lowerBound ? 0 : 1)
-        return zone.instant(
-            of: CivilTime(date: CivilDate(daysSinceEpoch: day), minute: hours.lowerBound)
-        )
+    /// The next time the local clock shows `minute`.
+    private static func next(
+        _ minute: Int,
+        _ local: CivilTime,
+        _ zone: ZoneOffsets
+    ) -> Timestamp {
+        let day = local.date.daysSinceEpoch + (local.minute < minute ? 0 : 1)
+        return zone.instant(of: CivilTime(date: CivilDate(daysSinceEpoch: day), minute: minute))
     }
 
     /// The next try after nobody answered: the other half of a working day, within hours.

@@ -22,6 +22,8 @@ package struct CostTerm: Sendable, Equatable {
         case load
         /// Not when the customer likes to come.
         case preference
+        /// Another day than the owner's other car comes.
+        case apart
         /// After the deadline.
         case late
     }
@@ -56,7 +58,7 @@ package struct Offer: Sendable, Equatable {
 }
 
 /// When a customer likes to come.
-package struct VisitPreference: Sendable, Equatable {
+package struct VisitPreference: Sendable, Equatable, Codable {
     /// 1 is Monday; empty: any day.
     package var weekdays: Set<Int>
     /// Local minutes after midnight: from, up to and including `to`.
@@ -86,6 +88,8 @@ package struct SlotRequest: Sendable, Equatable {
     /// The early edge of the first crossing: what the risk of waiting is measured against.
     package var early: Timestamp
     package var preference: VisitPreference?
+    /// Local dates on which the owner's other cars come to the station.
+    package var companions: Set<CivilDate>
     /// It may take what is kept free for walk-ins.
     package var mayUseReserve: Bool
     /// The suggestion's own hold, which is not in its way.
@@ -99,6 +103,7 @@ package struct SlotRequest: Sendable, Equatable {
         latestBy: Timestamp,
         early: Timestamp,
         preference: VisitPreference? = nil,
+        companions: Set<CivilDate> = [],
         mayUseReserve: Bool = false,
         ownHold: OccupancyID?
     ) {
@@ -109,6 +114,7 @@ package struct SlotRequest: Sendable, Equatable {
         self.latestBy = latestBy
         self.early = early
         self.preference = preference
+        self.companions = companions
         self.mayUseReserve = mayUseReserve
         self.ownHold = ownHold
     }
@@ -131,6 +137,8 @@ package enum SlotFinder {
         static let comfortableLoad = 0.65
         /// A time the customer does not like.
         static let preference = 30.0
+        /// A second way for an owner of several cars.
+        static let apart = 15.0
     }
 
     private struct Candidate {
@@ -346,12 +354,14 @@ package enum SlotFinder {
         let window = max(1, (request.early - request.notBefore).minutes)
         let waited = min(2, max(0, (start - request.notBefore).minutes / window))
         let isLiked = request.preference?.isMet(by: local) ?? true
+        let isApart = !request.companions.isEmpty && !request.companions.contains(local.date)
         let late = (start - request.latestBy).minutes
         let all: [CostTerm] = [
             CostTerm(name: .risk, minutes: Weight.risk * waited * waited),
             CostTerm(name: .sameDay, minutes: isCallDay ? Weight.sameDay : 0),
             CostTerm(name: .load, minutes: Weight.load * max(0, load - Weight.comfortableLoad)),
             CostTerm(name: .preference, minutes: isLiked ? 0 : Weight.preference),
+            CostTerm(name: .apart, minutes: isApart ? Weight.apart : 0),
             CostTerm(name: .late, minutes: late > 0 ? latePenalty + late : 0),
         ]
         return all.filter { $0.minutes > 0 }

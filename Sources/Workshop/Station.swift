@@ -83,6 +83,10 @@ package struct Station: Sendable, Equatable {
     package var automaticFillShare: Double
     /// Share of a day's bay minutes that holds may take: what nobody has confirmed yet.
     package var heldShare: Double
+    /// Where it is; nil: not said, and distance plays no part.
+    package var location: GeoPoint?
+    /// How far its customers live, km (服务半径).
+    package var radiusKilometres: Double
 
     package init(
         code: String,
@@ -97,7 +101,9 @@ package struct Station: Sendable, Equatable {
         gridMinutes: Int,
         bufferMinutes: Int,
         automaticFillShare: Double,
-        heldShare: Double
+        heldShare: Double,
+        location: GeoPoint?,
+        radiusKilometres: Double
     ) {
         precondition(weekly.count == 7, "A week has seven days.")
         self.code = code
@@ -113,6 +119,14 @@ package struct Station: Sendable, Equatable {
         self.bufferMinutes = bufferMinutes
         self.automaticFillShare = automaticFillShare
         self.heldShare = heldShare
+        self.location = location
+        self.radiusKilometres = radiusKilometres
+    }
+
+    /// km to where a customer lives; nil when either is unknown.
+    package func kilometres(to home: GeoPoint?) -> Double? {
+        guard let home, let location else { return nil }
+        return location.kilometres(to: home)
     }
 
     /// When the station is open on a local date.
@@ -202,6 +216,15 @@ package struct Job: Sendable, Equatable {
     /// What the technician must be able to do; nil: anybody can.
     package var skill: String?
     package var parts: [Part]
+    /// What it is done for when no rule asks for it.
+    package var answers: Answers?
+
+    package enum Answers: String, CaseIterable, Sendable {
+        /// A service that is due by date or distance.
+        case dueService = "due_service"
+        /// What a customer says is wrong.
+        case symptoms
+    }
 
     package init(
         code: String,
@@ -212,7 +235,8 @@ package struct Job: Sendable, Equatable {
         sharedGroup: String?,
         sharedMinutes: Int,
         skill: String?,
-        parts: [Part]
+        parts: [Part],
+        answers: Answers? = nil
     ) {
         self.code = code
         self.titleZH = titleZH
@@ -223,6 +247,7 @@ package struct Job: Sendable, Equatable {
         self.sharedMinutes = sharedMinutes
         self.skill = skill
         self.parts = parts
+        self.answers = answers
     }
 
     /// Days until every part of it is there.

@@ -160,6 +160,9 @@ package struct Suggestion: Sendable, Equatable {
     package var lookedAt: Timestamp
     package var declineReason: DeclineReason?
     package var note: String
+    /// What the customer says is wrong.
+    package var symptoms = ""
+    package var stationReason = StationReason.home
 
     package init(
         id: SuggestionID,

@@ -38,6 +38,8 @@ package struct VisitNeed: Sendable, Equatable {
     package var skills: Set<String>
     /// Days until every part is there.
     package var partsLeadDays: Int
+    /// What it is for besides its alerts.
+    package var lines: [VisitLine]
 
     package init(
         urgency: Urgency,
@@ -48,7 +50,8 @@ package struct VisitNeed: Sendable, Equatable {
         minutes: Int,
         kinds: Set<BayKind>,
         skills: Set<String>,
-        partsLeadDays: Int
+        partsLeadDays: Int,
+        lines: [VisitLine]
     ) {
         self.urgency = urgency
         self.latestBy = latestBy
@@ -59,6 +62,7 @@ package struct VisitNeed: Sendable, Equatable {
         self.kinds = kinds
         self.skills = skills
         self.partsLeadDays = partsLeadDays
+        self.lines = lines
     }
 }
 
@@ -75,11 +79,25 @@ package struct VisitPlanner: Sendable {
 
     package func job(_ code: String) -> Job? { catalogue.first { $0.code == code } }
 
-    /// - Precondition: there is at least one cause.
-    package func need(of causes: [VisitCause], now: Timestamp) -> VisitNeed {
-        precondition(!causes.isEmpty, "A visit needs a cause.")
-        let work = work(causes.flatMap(\.jobs))
-        let early = causes.map(\.early).min() ?? now
+    /// The job a due service is; nil when the catalogue has none.
+    package var serviceJob: String? { catalogue.first { $0.answers == .dueService }?.code }
+
+    /// The job that looks into what a customer says; nil when the catalogue has none.
+    package var symptomJob: String? { catalogue.first { $0.answers == .symptoms }?.code }
+
+    /// What a visit for these causes, and these lines with it, comes to.
+    ///
+    /// A due service is due like a cause; other lines ride along.
+    /// - Precondition: there is at least one cause or line.
+    package func need(
+        of causes: [VisitCause],
+        with lines: [VisitLine] = [],
+        now: Timestamp
+    ) -> VisitNeed {
+        precondition(!(causes.isEmpty && lines.isEmpty), "A visit needs a cause.")
+        let work = work(causes.flatMap(\.jobs) + lines.compactMap(\.job))
+        let due = lines.filter { $0.reason == .service }.compactMap(\.due)
+        let early = (causes.map(\.early) + due).min() ?? now
         // One cause that wants work at once makes the whole visit useful now.
         let useful = causes.map { cause in
             cause.consequence.usefulLead.map { max(now, cause.early - $0) } ?? now
@@ -91,21 +109,27 @@ package struct VisitPlanner: Sendable {
                     isCrossed: $0.isCrossed
                 )
             }.min() ?? .p3,
-            latestBy: causes.map { $0.early - $0.consequence.margin }.min() ?? now,
+            latestBy: (causes.map { $0.early - $0.consequence.margin } + due).min() ?? now,
             early: early,
             earliestUseful: useful.min() ?? now,
             jobs: work.map(\.code),
             minutes: minutes(of: work),
             kinds: Set(work.map(\.bayKind)),
             skills: Set(work.compactMap(\.skill)),
-            partsLeadDays: work.map(\.partsLeadDays).max() ?? 0
+            partsLeadDays: work.map(\.partsLeadDays).max() ?? 0,
+            lines: lines
         )
     }
 
-    /// The same need with more jobs in it.
-    package func adding(_ codes: [String], to need: VisitNeed) -> VisitNeed {
-        let work = work(need.jobs + codes)
+    /// The same need with more jobs and lines in it.
+    package func adding(
+        _ codes: [String],
+        _ lines: [VisitLine] = [],
+        to need: VisitNeed
+    ) -> VisitNeed {
+        let work = work(need.jobs + codes + lines.compactMap(\.job))
         var wider = need
+        wider.lines += lines.filter { !need.lines.contains($0) }
         wider.jobs = work.map(\.code)
         wider.minutes = minutes(of: work)
         wider.kinds = Set(work.map(\.bayKind))
@@ -127,7 +151,8 @@ package struct VisitPlanner: Sendable {
                 minutes: 0,
                 kinds: [],
                 skills: [],
-                partsLeadDays: 0
+                partsLeadDays: 0,
+                lines: []
             )
         )
     }
@@ -157,6 +182,7 @@ package struct VisitPlanner: Sendable {
         station: Station,
         now: Timestamp,
         preference: VisitPreference?,
+        companions: Set<CivilDate> = [],
         ownHold: OccupancyID?
     ) -> SlotRequest {
         let contacted = station.instant(
@@ -173,6 +199,7 @@ package struct VisitPlanner: Sendable {
             latestBy: need.latestBy,
             early: need.early,
             preference: preference,
+            companions: companions,
             mayUseReserve: need.urgency == .p0,
             ownHold: ownHold
         )

@@ -9,7 +9,8 @@ struct CustomersCommand: AsyncParsableCommand {
         discussion: """
             The gateway may be running. A line of the CSV is one vehicle of one customer; columns:
             customer,name,salutation,phone,language,station,channel,advisor,note,consents,vehicle,
-            vin,plate,inspection_on,insurance_on,licence_on,service_on,service_kilometres
+            vin,plate,inspection_on,insurance_on,licence_on,service_on,service_kilometres,
+            home_latitude,home_longitude
             (consents by semicolons; only customer is needed).
 
             Examples:

@@ -38,7 +38,7 @@ struct AppointmentTests {
 
     private func finished(_ verdict: Verdict) throws -> Desk {
         var desk = try inService()
-        #expect(try desk.take(.finish(findings(desk, verdict))) == nil)
+        #expect(try desk.take(.finish(findings(desk, verdict), advised: [])) == nil)
         return desk
     }
 
@@ -145,14 +145,14 @@ struct AppointmentTests {
     @Test func aVisitEndsOnlyWithAFindingForEveryAlert() throws {
         var desk = try inService()
         #expect(try desk.visit.odometerKilometres == 20_130 && desk.visit.symptoms == "noise")
-        #expect(try desk.take(.finish([]))?.code == .findingMissing)
+        #expect(try desk.take(.finish([], advised: []))?.code == .findingMissing)
         let twice = try findings(desk, .confirmed) + findings(desk, .noFault)
-        #expect(try desk.take(.finish(twice))?.code == .findingMissing)
+        #expect(try desk.take(.finish(twice, advised: []))?.code == .findingMissing)
         #expect(
-            try desk.take(.finish(findings(desk, .confirmed)), by: Desk.advisor)?.code
+            try desk.take(.finish(findings(desk, .confirmed), advised: []), by: Desk.advisor)?.code
                 == .roleMissing
         )
-        #expect(try desk.take(.finish(findings(desk, .confirmed))) == nil)
+        #expect(try desk.take(.finish(findings(desk, .confirmed), advised: [])) == nil)
         #expect(try desk.visit.state == .done)
         #expect(desk.alerts.values.map(\.state) == [.serviced])
     }

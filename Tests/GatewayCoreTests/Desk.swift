@@ -21,8 +21,8 @@ struct Desk {
     static let manager = Actor("max", .manager)
 
     /// `v1` has a leaking tyre and a suggestion, held on a Friday at noon in Suzhou.
-    init(perDay: Double = 3, days: Int = 13) throws {
-        gateway = try Fixtures.assembly().makeGateway()
+    init(perDay: Double = 3, days: Int = 13, assembly: Assembly? = nil) throws {
+        gateway = try (assembly ?? Fixtures.assembly()).makeGateway()
         feed([Desk.profile("v1")] + Fixtures.leak("v1", perDay: perDay, days: days))
         add(gateway.finish())
     }
@@ -30,6 +30,20 @@ struct Desk {
     /// Nothing has happened yet.
     init(empty assembly: Assembly) {
         gateway = assembly.makeGateway()
+    }
+
+    /// The shipped stations, and another in Suzhou some kilometres off.
+    static func twoStationsInSuzhou() throws -> Assembly {
+        var assembly = try Fixtures.assembly()
+        var other = assembly.stations[0]
+        other.code = "su-zhou-2"
+        other.location?.longitude += 0.1
+        for index in other.bays.indices { other.bays[index].code = "su-zhou-2-\(index)" }
+        for index in other.technicians.indices {
+            other.technicians[index].code = "su-zhou-2-t\(index)"
+        }
+        assembly.stations.append(other)
+        return assembly
     }
 
     static func profile(

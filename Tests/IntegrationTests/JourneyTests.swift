@@ -38,7 +38,7 @@ struct JourneyTests {
         let folder = try ScratchFolder()
         let wall = Int(Date().timeIntervalSince1970 * 1_000)
         // 20 days of history in about 20 seconds, from when both are surely running.
-        let anchor = wall + 8_000
+        let anchor = wall + 16_000
         let catchUp = "\(wall - 20 * 86_400_000),\(anchor),86400"
         let web = freePort()
         let broker = freePort()

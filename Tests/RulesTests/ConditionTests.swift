@@ -5,6 +5,7 @@ import Rules
 import Support
 import Telemetry
 import Testing
+import Workshop
 
 /// Composite rules beyond what `config/rules/usage.test.yaml` shows.
 struct ConditionTests {
@@ -53,8 +54,10 @@ struct ConditionTests {
         #expect(cleared.transitions.contains { $0.event == "cleared" })
     }
 
-    /// An add-on alone is no reason to call; beside another cause it rides along.
-    @Test func anAddOnMakesNoVisitOfItsOwn() throws {
+    /// An add-on alone is no reason to call; beside another cause it rides along, where the owner
+    /// agreed to offers.
+    @Test(arguments: [true, false])
+    func anAddOnMakesNoVisitOfItsOwn(allowsOffers: Bool) throws {
         let codes = Self.silence.replacing(
             "when: {silent: {hours: 48}}",
             with: "add_on: true\n    when: "
@@ -74,12 +77,18 @@ struct ConditionTests {
                 ]
             )
             units.append(gateway.step(.packets(Fixtures.batch([packet])), now: time))
+            guard step == 0 else { continue }
+            var facts = VehicleFacts()
+            facts.account = 1
+            facts.allowsOffers = allowsOffers
+            let news = VehicleNews(vehicle: "a", facts: facts)
+            units.append(gateway.step(.command(.facts([news])), now: time))
         }
         let first = try #require(units.flatMap(\.suggestions).first)
         let addOn = try #require(units.flatMap(\.alerts).first { $0.ruleID == "quiet" })
         // The fixtures' own rule of trouble codes is the first cause of a visit.
         #expect(first.createdAt > addOn.raisedAt)
-        #expect(first.alerts.contains(addOn.id))
+        #expect(first.alerts.contains(addOn.id) == allowsOffers)
     }
 
     @Test(arguments: [

@@ -100,8 +100,10 @@ struct CustomerTests {
         let old = try #require(try await desk.customer("old"))
         #expect(old.vehicles.map(\.vehicle) == ["v2"] && old.version == 2)
         #expect(old.bindings.first { $0.owned.vehicle == "v1" }?.to == later)
-        #expect(try await desk.leftVehicles().map(\.vehicle) == ["v1"])
         let new = try #require(try await desk.customer("new"))
+        let news = try await desk.vehicleNews().map(\.news)
+        #expect(news.first { $0.vehicle == "v1" }?.facts.account == new.id)
+        #expect(news.first { $0.vehicle == "v2" }?.facts.account == old.id)
         #expect(new.vehicles == [OwnedVehicle(vehicle: "v1")])
     }
 

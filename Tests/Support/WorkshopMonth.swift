@@ -202,7 +202,8 @@ package struct WorkshopMonth {
                         measured: nil,
                         minutes: nil
                     )
-                }
+                },
+                advised: []
             )
         case 8:
             return .cancel(CancelCode.allCases.randomElement(using: &random) ?? .shop, note: "")

@@ -200,6 +200,8 @@ struct AppointmentsAPI {
         }
 
         var findings: [Item]
+        /// Codes of jobs the customer was told of and put off.
+        var advised: [String]?
     }
 
     private func finish(
@@ -222,7 +224,11 @@ struct AppointmentsAPI {
                 minutes: item.minutes
             )
         }
-        return try await take(.finish(findings), request, context)
+        return try await take(
+            .finish(findings, advised: body.advised ?? []),
+            request,
+            context
+        )
     }
 
     private struct ReasonBody: Decodable {
@@ -321,6 +327,7 @@ struct AppointmentDTO: Encodable {
     var suggestion: Int64?
     var alerts: [Int64]
     var jobs: [String]
+    var lines: [VisitLineDTO]
     var minutes: Int
     var slot: SlotDTO
     var sequence: Int
@@ -346,6 +353,7 @@ struct AppointmentDTO: Encodable {
         suggestion = row.suggestion
         alerts = row.alerts
         jobs = row.need.jobs
+        lines = row.need.lines.map(VisitLineDTO.init)
         minutes = row.need.minutes
         slot = SlotDTO(row.slot)
         sequence = row.sequence
@@ -390,7 +398,7 @@ struct AppointmentDTO: Encodable {
     }
 
     enum CodingKeys: String, CodingKey {
-        case id, version, state, vehicle, station, suggestion, alerts, jobs, minutes, slot
+        case id, version, state, vehicle, station, suggestion, alerts, jobs, lines, minutes, slot
         case sequence, symptoms, note, findings
         case createdAt = "created_at"
         case updatedAt = "updated_at"

@@ -32,6 +32,7 @@ struct CustomerDTO: Encodable {
     var phone: String?
     var language: String
     var station: String?
+    var homeArea: HomeAreaDTO?
     var channel: String
     var preferredWeekdays: [Int]
     var contactHours: [String]?
@@ -58,6 +59,7 @@ struct CustomerDTO: Encodable {
         phone = masked(profile.phone, Masking.phone)
         language = profile.language.rawValue
         station = profile.station
+        homeArea = isMasked ? nil : profile.home.map(HomeAreaDTO.init)
         channel = profile.channel.rawValue
         preferredWeekdays = profile.weekdays.sorted()
         contactHours = ClockTime.pair(profile.contactFromMinute, profile.contactToMinute)
@@ -89,6 +91,7 @@ struct CustomerDTO: Encodable {
     enum CodingKeys: String, CodingKey {
         case id, version, name, salutation, phone, language, station, channel, advisor, note
         case vehicles, consents, visits
+        case homeArea = "home_area"
         case isMasked = "is_masked"
         case preferredWeekdays = "preferred_weekdays"
         case contactHours = "contact_hours"
@@ -96,6 +99,17 @@ struct CustomerDTO: Encodable {
         case createdAt = "created_at"
         case updatedAt = "updated_at"
         case erasedAt = "erased_at"
+    }
+}
+
+/// Where a customer lives, to some 5 km.
+struct HomeAreaDTO: Codable {
+    var latitude: Double
+    var longitude: Double
+
+    init(_ point: GeoPoint) {
+        latitude = point.latitude
+        longitude = point.longitude
     }
 }
 
@@ -142,6 +156,7 @@ struct CustomerBody: Decodable {
     var phone: String?
     var language: String?
     var station: String?
+    var homeArea: HomeAreaDTO?
     var channel: String?
     var preferredWeekdays: [Int]?
     var contactHours: [String]?
@@ -155,6 +170,7 @@ struct CustomerBody: Decodable {
     enum CodingKeys: String, CodingKey {
         case name, salutation, phone, language, station, channel, advisor, note, vehicles
         case consents, visits
+        case homeArea = "home_area"
         case preferredWeekdays = "preferred_weekdays"
         case contactHours = "contact_hours"
         case dueItems = "due_items"
@@ -173,6 +189,14 @@ struct CustomerBody: Decodable {
             throw invalid("/station", "one of: \(stations.sorted().joined(separator: ", "))")
         }
         draft.profile.station = station
+        if let homeArea {
+            guard (-90...90).contains(homeArea.latitude),
+                (-180...180).contains(homeArea.longitude)
+            else { throw invalid("/home_area", "latitude and longitude in degrees") }
+            // Nobody is to know it better than that.
+            draft.profile.home =
+                GeoPoint(latitude: homeArea.latitude, longitude: homeArea.longitude).coarse
+        }
         if let channel {
             draft.profile.channel = try choice(ContactChannel.self, channel, "/channel")
         }

@@ -74,7 +74,7 @@ struct CustomersAPI {
             by: context.actor,
             at: services.wallClock()
         )
-        await services.tellCoreWhoLeft()
+        await services.tellCoreNews()
         switch outcome {
         case .created(let record): return try answer(record, status: .created)
         case .updated(let record), .unchanged(let record): return try answer(record)
@@ -182,7 +182,7 @@ struct CustomersAPI {
             by: context.caller,
             at: services.wallClock()
         )
-        await services.tellCoreWhoLeft()
+        await services.tellCoreNews()
         return try answer(outcome)
     }
 
@@ -247,25 +247,14 @@ struct CustomersAPI {
 }
 
 extension WebServices {
-    /// Ends what the core still plans for vehicles that changed hands.
+    /// Tells the core what the desk has learnt of vehicles: owners, homes, consents, due work.
     ///
-    /// What is left undone by a crash is done at the next call: the rows stay until it is.
-    package func tellCoreWhoLeft() async {
-        guard let left = try? await desk.leftVehicles() else { return }
-        for (id, vehicle) in left {
-            if let live = try? await reads.liveSuggestion(ofVehicle: vehicle) {
-                let outcome = await core.submit(
-                    .suggestion(
-                        SuggestionID(rawValue: live.id),
-                        version: live.version,
-                        .decline(.soldOrWrongPerson, note: ""),
-                        by: Actor("system", .system)
-                    )
-                )
-                // It moved meanwhile: the next call finds its new version.
-                if case .failure(let problem) = outcome, problem.code != .notFound { continue }
-            }
-            try? await desk.forgetLeft(id)
+    /// What is left undone by a crash is done at the next call: the rows stay until the core has
+    /// committed them.
+    package func tellCoreNews() async {
+        while let news = try? await desk.vehicleNews(), !news.isEmpty {
+            guard case .success = await core.submit(.facts(news.map(\.news))) else { return }
+            guard (try? await desk.forgetNews(news.map(\.id))) != nil else { return }
         }
     }
 }

@@ -53,6 +53,23 @@ struct SlotDTO: Encodable {
     }
 }
 
+/// What a visit is for that no alert asks for.
+struct VisitLineDTO: Encodable {
+    var reason: String
+    var job: String?
+    var due: String?
+    var kilometres: Int?
+    var text: String?
+
+    init(_ line: VisitLine) {
+        reason = line.reason.rawValue
+        job = line.job
+        due = line.due.map { "\($0)" }
+        kilometres = line.kilometres
+        text = line.text.isEmpty ? nil : line.text
+    }
+}
+
 struct SuggestionDTO: Encodable {
     var id: Int64
     var version: Int
@@ -77,7 +94,12 @@ struct SuggestionDTO: Encodable {
     var reopenedFrom: Int64?
     var station: String
     var stationTimeZone: String
+    var stationReason: String
+    /// Live suggestions of the owner's other cars: one call may settle them all.
+    var companions: [Int64]
     var jobs: [String]
+    var lines: [VisitLineDTO]
+    var symptoms: String
     var minutes: Int
     var slot: SlotDTO?
     var holdUntil: String?
@@ -112,7 +134,11 @@ struct SuggestionDTO: Encodable {
         reopenedFrom = row.reopenedFrom
         station = row.stationCode
         stationTimeZone = services.station(row.stationCode).zone.name
+        stationReason = row.stationReason.rawValue
+        companions = row.companions
         jobs = row.jobs
+        lines = row.need.lines.map(VisitLineDTO.init)
+        symptoms = row.symptoms
         minutes = row.minutes
         slot = row.slot.map(SlotDTO.init)
         holdUntil = row.holdUntil.map { "\($0)" }
@@ -126,7 +152,8 @@ struct SuggestionDTO: Encodable {
 
     enum CodingKeys: String, CodingKey {
         case id, version, state, `class`, vehicle, station, jobs, minutes, slot, offers, alerts
-        case note, queue, owner, wait, attempts, appointment
+        case note, queue, owner, wait, attempts, appointment, companions, lines, symptoms
+        case stationReason = "station_reason"
         case latestBy = "latest_by"
         case earliestUseful = "earliest_useful"
         case noSlot = "no_slot"

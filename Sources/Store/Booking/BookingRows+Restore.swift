@@ -1,3 +1,4 @@
+import Foundation
 import GRDB
 import GatewayCore
 import Telemetry
@@ -10,6 +11,15 @@ extension BookingRows {
         state.appointments = try appointments()
         state.orphans = try orphans(state)
         state.contacts = try contacts()
+        state.work = try Row.fetchAll(
+            database,
+            sql: "SELECT * FROM vehicle_work ORDER BY vehicle_id"
+        ).map { row in
+            WorkRow(
+                vehicle: VehicleID(index: row["vehicle_id"]),
+                work: try BookingRows.value(VehicleWork.self, row["body"])
+            )
+        }
         state.complaints = try Row.fetchAll(
             database,
             sql: "SELECT * FROM complaint WHERE handled_ms IS NULL ORDER BY id"
@@ -38,14 +48,14 @@ extension BookingRows {
         let id: Int64 = row["id"]
         let station = place(ofStation: row["station_code"])
         let held = slot(row, station)
-        return Suggestion(
+        var suggestion = Suggestion(
             id: SuggestionID(rawValue: id),
             version: row["version"],
             vehicle: VehicleID(index: row["vehicle_id"]),
             station: station,
             state: SuggestionState(rawValue: row["state"]) ?? .proposed,
             alerts: try alerts("suggestion", id),
-            need: BookingRows.need(row),
+            need: try BookingRows.need(row),
             offers: try offers(id, station),
             occupancy: held.map {
                 Occupancy(
@@ -66,6 +76,13 @@ extension BookingRows {
             ),
             note: row["note"]
         )
+        suggestion.symptoms = row["symptoms"]
+        suggestion.stationReason = StationReason(rawValue: row["station_reason"]) ?? .home
+        return suggestion
+    }
+
+    static func value<Value: Decodable>(_ type: Value.Type, _ text: String) throws -> Value {
+        try JSONDecoder().decode(type, from: Data(text.utf8))
     }
 
     static func handling(_ row: Row) -> Handling {
@@ -88,7 +105,7 @@ extension BookingRows {
         return handling
     }
 
-    static func need(_ row: Row) -> VisitNeed {
+    static func need(_ row: Row) throws -> VisitNeed {
         VisitNeed(
             urgency: Urgency(rawValue: row["urgency"]) ?? .p3,
             latestBy: Timestamp(milliseconds: row["latest_by_ms"]),
@@ -98,7 +115,8 @@ extension BookingRows {
             minutes: row["minutes"],
             kinds: Set(list(row["kinds"]).compactMap(BayKind.init(rawValue:))),
             skills: Set(list(row["skills"])),
-            partsLeadDays: row["parts_lead_days"]
+            partsLeadDays: row["parts_lead_days"],
+            lines: try value([VisitLine].self, row["lines"])
         )
     }
 
@@ -155,7 +173,7 @@ extension BookingRows {
             state: AppointmentState(rawValue: row["state"]) ?? .confirmed,
             suggestion: (row["suggestion_id"] as Int64?).map(SuggestionID.init(rawValue:)),
             alerts: try alerts("appointment", id),
-            need: BookingRows.need(row),
+            need: try BookingRows.need(row),
             slot: found ?? Slot(bay: 0, interval: interval),
             // A bay that is no longer configured cannot be taken.
             occupancy: found == nil

@@ -1,3 +1,4 @@
+import Foundation
 import GRDB
 import GatewayCore
 import Telemetry
@@ -18,6 +19,7 @@ struct BookingRows {
         for visit in unit.appointments { try write(visit) }
         for row in unit.attempts { try write(row) }
         for row in unit.contacts { try write(row) }
+        for row in unit.work { try write(row) }
         for complaint in unit.complaints { try write(complaint) }
         for row in unit.closures { try write(row) }
         for id in unit.removedClosures { try run(SQL.removeClosure, [id.rawValue]) }
@@ -67,6 +69,8 @@ struct BookingRows {
                 handling.isBasisGone, suggestion.appointment?.rawValue,
                 suggestion.reopenedFrom?.rawValue, suggestion.lookedAt.milliseconds,
                 suggestion.declineReason?.rawValue, suggestion.note,
+                try BookingRows.text(need.lines), suggestion.symptoms,
+                suggestion.stationReason.rawValue,
             ]
         )
         try run(SQL.clearAlerts, [id])
@@ -110,6 +114,7 @@ struct BookingRows {
                 visit.cancelCode?.rawValue, visit.note, visit.followUp?.at.milliseconds,
                 visit.followUp?.by, visit.followUp?.score, visit.followUp?.expectation,
                 visit.followUp?.issue, visit.followUp?.dueReminders,
+                try BookingRows.text(need.lines),
             ]
         )
         try run(SQL.clearAppointmentAlerts, [id])
@@ -161,6 +166,17 @@ struct BookingRows {
         )
     }
 
+    private func write(_ row: WorkRow) throws {
+        try run(SQL.work, [Int64(row.vehicle.index), try BookingRows.text(row.work)])
+    }
+
+    /// A record that is only ever read whole, as JSON.
+    private static func text(_ value: some Encodable) throws -> String {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = .sortedKeys
+        return String(decoding: try encoder.encode(value), as: UTF8.self)
+    }
+
     private func write(_ complaint: Complaint) throws {
         try run(
             SQL.complaint,
@@ -210,10 +226,12 @@ private enum SQL {
             parts_lead_days, created_ms, updated_ms, occupancy_id, hold_until_ms, queue, owner,
             lease_until_ms, wait_kind, wait_until_ms, contact_due_ms, is_breached, attempts,
             last_attempt_ms, failures, messages, has_changed, is_basis_gone, appointment_id,
-            reopened_from, looked_ms, decline_reason, note)
+            reopened_from, looked_ms, decline_reason, note, lines, symptoms, station_reason)
         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,
-            ?, ?, ?, ?, ?, ?, ?, ?, ?)
+            ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
         ON CONFLICT (id) DO UPDATE SET version = excluded.version, state = excluded.state,
+            station_code = excluded.station_code, lines = excluded.lines,
+            symptoms = excluded.symptoms, station_reason = excluded.station_reason,
             urgency = excluded.urgency, latest_by_ms = excluded.latest_by_ms,
             early_ms = excluded.early_ms, earliest_useful_ms = excluded.earliest_useful_ms,
             minutes = excluded.minutes, jobs = excluded.jobs, kinds = excluded.kinds,
@@ -245,9 +263,9 @@ private enum SQL {
             kinds, skills, parts_lead_days, bay_code, technician_code, start_ms, end_ms,
             occupancy_id, sequence, created_ms, updated_ms, arrived_ms, started_ms, finished_ms,
             missed_ms, odometer_km, symptoms, cancel_code, note, follow_up_ms, follow_up_by,
-            follow_up_score, follow_up_expectation, follow_up_issue, follow_up_reminders)
+            follow_up_score, follow_up_expectation, follow_up_issue, follow_up_reminders, lines)
         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,
-            ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+            ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
         """
     static let clearAppointmentAlerts = "DELETE FROM appointment_alert WHERE appointment_id = ?"
     static let appointmentAlert = """
@@ -273,6 +291,7 @@ private enum SQL {
             is_forbidden, preferred_weekdays, preferred_from, preferred_to)
         VALUES (?, ?, ?, ?, ?, ?, ?)
         """
+    static let work = "INSERT OR REPLACE INTO vehicle_work (vehicle_id, body) VALUES (?, ?)"
     static let complaint = """
         INSERT OR REPLACE INTO complaint (id, vehicle_id, suggestion_id, appointment_id, text,
             opened_ms, opened_by, handled_ms, handled_by, resolution)

@@ -16,6 +16,14 @@ enum BookingSchema {
         }
     }
 
+    /// What a visit is for besides its alerts, and where; what is known of a vehicle besides its
+    /// readings.
+    static func registerWork(_ migrator: inout DatabaseMigrator) {
+        migrator.registerMigration("012-work") { database in
+            try database.execute(sql: work)
+        }
+    }
+
     /// Transitions become a chain; `AuditChain.adopt` moves the rows there are.
     private static let audit = """
         ALTER TABLE transition RENAME TO transition_before;
@@ -262,6 +270,17 @@ enum BookingSchema {
                 AND start_ms < NEW.end_ms AND end_ms > NEW.start_ms
         )
         BEGIN SELECT RAISE(ABORT, 'slot_taken'); END;
+        """
+
+    private static let work = """
+        ALTER TABLE suggestion ADD COLUMN lines TEXT NOT NULL DEFAULT '[]';
+        ALTER TABLE suggestion ADD COLUMN symptoms TEXT NOT NULL DEFAULT '';
+        ALTER TABLE suggestion ADD COLUMN station_reason TEXT NOT NULL DEFAULT 'home';
+        ALTER TABLE appointment ADD COLUMN lines TEXT NOT NULL DEFAULT '[]';
+        CREATE TABLE vehicle_work (
+            vehicle_id INTEGER PRIMARY KEY REFERENCES vehicle (id),
+            body TEXT NOT NULL
+        ) STRICT;
         """
 
     private static let contacts = """

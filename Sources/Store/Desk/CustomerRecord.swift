@@ -53,6 +53,11 @@ enum CustomerRows {
         profile.phone = row["phone"]
         profile.language = CustomerLanguage(rawValue: row["language"]) ?? .chinese
         profile.station = row["station_code"]
+        if let latitude = row["home_latitude"] as Double?,
+            let longitude = row["home_longitude"] as Double?
+        {
+            profile.home = GeoPoint(latitude: latitude, longitude: longitude)
+        }
         profile.channel = ContactChannel(rawValue: row["channel"]) ?? .phone
         profile.weekdays = Set(Codes.set(row["weekdays"]).compactMap { Int($0) })
         profile.contactFromMinute = row["contact_from_minute"]
@@ -138,8 +143,8 @@ enum CustomerRows {
             sql: """
                 INSERT INTO customer (external_id, version, name, salutation, phone, language,
                     station_code, channel, weekdays, contact_from_minute, contact_to_minute,
-                    advisor, note, created_ms, updated_ms)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                    advisor, note, created_ms, updated_ms, home_latitude, home_longitude)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                 ON CONFLICT (external_id) DO UPDATE SET version = excluded.version,
                     name = excluded.name, salutation = excluded.salutation,
                     phone = excluded.phone, language = excluded.language,
@@ -147,14 +152,16 @@ enum CustomerRows {
                     weekdays = excluded.weekdays,
                     contact_from_minute = excluded.contact_from_minute,
                     contact_to_minute = excluded.contact_to_minute, advisor = excluded.advisor,
-                    note = excluded.note, updated_ms = excluded.updated_ms
+                    note = excluded.note, updated_ms = excluded.updated_ms,
+                    home_latitude = excluded.home_latitude,
+                    home_longitude = excluded.home_longitude
                 """,
             arguments: [
                 externalID, version, profile.name, profile.salutation, profile.phone,
                 profile.language.rawValue, profile.station, profile.channel.rawValue,
                 Codes.text(profile.weekdays.map(String.init)), profile.contactFromMinute,
                 profile.contactToMinute, profile.advisor, profile.note, now.milliseconds,
-                now.milliseconds,
+                now.milliseconds, profile.home?.latitude, profile.home?.longitude,
             ]
         )
     }

@@ -45,16 +45,18 @@ extension Desk {
 
     /// Who owns a vehicle now.
     package func owner(of vehicle: String) async throws -> CustomerRecord? {
-        try await read { database in
-            try Row.fetchOne(
-                database,
-                sql: """
-                    SELECT c.* FROM customer c JOIN binding b ON b.customer_id = c.id
-                    WHERE b.vehicle = ? AND b.to_ms IS NULL
-                    """,
-                arguments: [vehicle]
-            ).map { try CustomerRows.record($0, database) }
-        }
+        try await read { try Desk.owner(of: vehicle, $0) }
+    }
+
+    static func owner(of vehicle: String, _ database: Database) throws -> CustomerRecord? {
+        try Row.fetchOne(
+            database,
+            sql: """
+                SELECT c.* FROM customer c JOIN binding b ON b.customer_id = c.id
+                WHERE b.vehicle = ? AND b.to_ms IS NULL
+                """,
+            arguments: [vehicle]
+        ).map { try CustomerRows.record($0, database) }
     }
 
     /// Makes a customer what the draft says, in one transaction.
@@ -189,10 +191,6 @@ extension Desk {
             sql: "UPDATE binding SET to_ms = max(from_ms, ?) WHERE id = ?",
             arguments: [now.milliseconds, binding]
         )
-        try database.execute(
-            sql: "INSERT INTO vehicle_left (vehicle, at_ms) VALUES (?, ?)",
-            arguments: [vehicle, now.milliseconds]
-        )
         // It names nobody, so that an erasure leaves it; its time is now, by any clock.
         try database.execute(
             sql: """
@@ -207,24 +205,6 @@ extension Desk {
             arguments: [now.milliseconds, vehicle, customer]
         )
         try DeskAudit.add("vehicle_left", toCustomer: customer, by: actor, at: now, database)
-    }
-
-    /// Vehicles that changed hands and of which the core has not heard.
-    package func leftVehicles() async throws -> [(id: Int64, vehicle: String)] {
-        try await read { database in
-            try Row.fetchAll(
-                database,
-                sql: "SELECT id, vehicle FROM vehicle_left ORDER BY id LIMIT ?",
-                arguments: [Limits.pageRowsMax]
-            ).map { ($0["id"], $0["vehicle"]) }
-        }
-    }
-
-    /// The core has heard of it.
-    package func forgetLeft(_ id: Int64) async throws {
-        try await write { database in
-            try database.execute(sql: "DELETE FROM vehicle_left WHERE id = ?", arguments: [id])
-        }
     }
 
     // MARK: Consents, due items, history

@@ -188,3 +188,55 @@ extension DeskSchema {
         BEGIN SELECT RAISE(ABORT, 'a message does not go back'); END;
         """
 }
+
+extension DeskSchema {
+    /// Vehicles of which the core must hear: written by whatever changes what it goes by, so that no
+    /// way of changing it can forget to. A vehicle stands there once, under its newest number.
+    static let news = """
+        ALTER TABLE customer ADD COLUMN home_latitude REAL;
+        ALTER TABLE customer ADD COLUMN home_longitude REAL;
+
+        CREATE TABLE vehicle_news (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            vehicle TEXT NOT NULL UNIQUE
+        ) STRICT;
+        INSERT INTO vehicle_news (vehicle)
+            SELECT vehicle FROM vehicle_left UNION SELECT vehicle FROM binding WHERE to_ms IS NULL;
+        DROP TABLE vehicle_left;
+
+        CREATE TRIGGER news_of_vehicle AFTER INSERT ON vehicle
+        WHEN EXISTS (SELECT 1 FROM binding WHERE vehicle = NEW.name AND to_ms IS NULL)
+        BEGIN
+            DELETE FROM vehicle_news WHERE vehicle = NEW.name;
+            INSERT INTO vehicle_news (vehicle) VALUES (NEW.name);
+        END;
+        CREATE TRIGGER news_of_binding AFTER INSERT ON binding
+        BEGIN
+            DELETE FROM vehicle_news WHERE vehicle = NEW.vehicle;
+            INSERT INTO vehicle_news (vehicle) VALUES (NEW.vehicle);
+        END;
+        CREATE TRIGGER news_of_binding_end AFTER UPDATE OF to_ms ON binding
+        BEGIN
+            DELETE FROM vehicle_news WHERE vehicle = NEW.vehicle;
+            INSERT INTO vehicle_news (vehicle) VALUES (NEW.vehicle);
+        END;
+        \(trigger("customer", "UPDATE", "NEW.id"))
+        \(trigger("consent", "INSERT", "NEW.customer_id"))
+        \(trigger("consent", "UPDATE", "NEW.customer_id"))
+        \(trigger("consent", "DELETE", "OLD.customer_id"))
+        \(trigger("due_item", "INSERT", "NEW.customer_id"))
+        \(trigger("due_item", "DELETE", "OLD.customer_id"))
+        """
+
+    private static func trigger(_ table: String, _ event: String, _ customer: String) -> String {
+        """
+        CREATE TRIGGER news_of_\(table)_\(event) AFTER \(event) ON \(table)
+        BEGIN
+            DELETE FROM vehicle_news WHERE vehicle IN
+                (SELECT vehicle FROM binding WHERE customer_id = \(customer) AND to_ms IS NULL);
+            INSERT INTO vehicle_news (vehicle)
+                SELECT vehicle FROM binding WHERE customer_id = \(customer) AND to_ms IS NULL;
+        END;
+        """
+    }
+}

@@ -229,14 +229,7 @@ package struct Outbox: Sendable {
         let vehicle: String = row["name"]
         let code: String? = row["station_code"]
         let station = draft.station ?? stations.first { $0.code == code } ?? stations[0]
-        let owner = try Row.fetchOne(
-            database,
-            sql: """
-                SELECT c.* FROM customer c JOIN binding b ON b.customer_id = c.id
-                WHERE b.vehicle = ? AND b.to_ms IS NULL
-                """,
-            arguments: [vehicle]
-        ).map { try CustomerRows.record($0, database) }
+        let owner = try Desk.owner(of: vehicle, database)
         let language = owner?.profile.language ?? .chinese
         var text: String?
         var reason = try refusal(of: draft, owner, vehicle, now, database)

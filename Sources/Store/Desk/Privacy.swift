@@ -61,6 +61,11 @@ enum PersonalData {
         ("vehicle", "SELECT * FROM vehicle WHERE id IN \(vehicles)"),
         ("alert", "SELECT * FROM alert WHERE vehicle_id IN \(vehicles)"),
         ("suggestion", "SELECT * FROM suggestion WHERE vehicle_id IN \(vehicles)"),
+        ("appointment", "SELECT * FROM appointment WHERE vehicle_id IN \(vehicles)"),
+        ("contact_attempt", "SELECT * FROM contact_attempt WHERE vehicle_id IN \(vehicles)"),
+        ("complaint", "SELECT * FROM complaint WHERE vehicle_id IN \(vehicles)"),
+        ("vehicle_contact", "SELECT * FROM vehicle_contact WHERE vehicle_id IN \(vehicles)"),
+        ("vehicle_work", "SELECT * FROM vehicle_work WHERE vehicle_id IN \(vehicles)"),
         (
             "transition",
             "SELECT * FROM transition WHERE machine = 'customer' AND record_id = ?1"
@@ -248,6 +253,7 @@ extension Desk {
             sql: """
                 UPDATE customer SET external_id = 'erased-' || id, version = version + 1,
                     name = NULL, salutation = NULL, phone = NULL, station_code = NULL,
+                    home_latitude = NULL, home_longitude = NULL,
                     weekdays = '', contact_from_minute = NULL, contact_to_minute = NULL,
                     advisor = NULL, note = NULL, updated_ms = ?1, erased_ms = ?1
                 WHERE id = ?2
@@ -256,6 +262,27 @@ extension Desk {
         )
         try DeskAudit.add("erase", toCustomer: record.id, by: actor, at: now, database)
     }
+
+    /// Words that were said or written down about a vehicle's owner; what was done, and when, stays.
+    private static let saidOfOwner = [
+        "UPDATE suggestion SET note = '', symptoms = '', lines = '[]' WHERE \(ofVehicle)",
+        """
+        UPDATE appointment SET note = '', symptoms = '', lines = '[]', follow_up_expectation = '',
+            follow_up_issue = '', follow_up_reminders = ''
+        WHERE \(ofVehicle)
+        """,
+        "UPDATE contact_attempt SET symptoms = '', note = '' WHERE \(ofVehicle)",
+        "UPDATE complaint SET text = '', resolution = '' WHERE \(ofVehicle)",
+        """
+        UPDATE transition SET reason = '', changes = ''
+        WHERE (machine = 'suggestion'
+                AND record_id IN (SELECT id FROM suggestion WHERE \(ofVehicle)))
+            OR (machine = 'appointment'
+                AND record_id IN (SELECT id FROM appointment WHERE \(ofVehicle)))
+        """,
+    ]
+
+    private static let ofVehicle = "vehicle_id = (SELECT id FROM vehicle WHERE name = ?1)"
 
     /// What a vehicle's other records say of its owner: the plate it reports, words of advisors,
     /// and rejected packets that hold either.
@@ -269,13 +296,9 @@ extension Desk {
             sql: "UPDATE vehicle SET plate = NULL, is_plate_withheld = 1 WHERE name = ?",
             arguments: [owned.vehicle]
         )
-        try database.execute(
-            sql: """
-                UPDATE suggestion SET note = ''
-                WHERE vehicle_id = (SELECT id FROM vehicle WHERE name = ?)
-                """,
-            arguments: [owned.vehicle]
-        )
+        for statement in Desk.saidOfOwner {
+            try database.execute(sql: statement, arguments: [owned.vehicle])
+        }
         for word in [reported, owned.plate, owned.vin] {
             guard let word, !word.isEmpty else { continue }
             try database.execute(

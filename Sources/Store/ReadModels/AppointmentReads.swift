@@ -243,7 +243,7 @@ private enum AppointmentReads {
                     """,
                 arguments: [id]
             ),
-            need: BookingRows.need(row),
+            need: try BookingRows.need(row),
             slot: SlotRecord(
                 label: nil,
                 bayCode: row["bay_code"],

@@ -31,6 +31,10 @@ package struct SuggestionRecord: Sendable, Equatable {
     package var updatedAt: Timestamp
     package var declineReason: DeclineReason?
     package var note: String
+    package var symptoms: String
+    package var stationReason: StationReason
+    /// Live suggestions of the owner's other cars.
+    package var companions: [Int64]
     package var vehicle: String
     package var vehicleID: VehicleID
     package var model: String?
@@ -199,6 +203,17 @@ private enum SuggestionSQL {
         """
 }
 
+extension SuggestionSQL {
+    fileprivate static let companions = """
+        SELECT s.id FROM binding own
+        JOIN binding other ON other.customer_id = own.customer_id AND other.to_ms IS NULL
+            AND other.vehicle <> own.vehicle
+        JOIN vehicle v ON v.name = other.vehicle
+        JOIN suggestion s ON s.vehicle_id = v.id AND s.state IN ('proposed', 'claimed', 'waiting')
+        WHERE own.vehicle = ? AND own.to_ms IS NULL ORDER BY s.id
+        """
+}
+
 private enum SuggestionReads {
     static func record(_ row: Row, _ database: Database) throws -> SuggestionRecord {
         let id: Int64 = row["id"]
@@ -222,7 +237,7 @@ private enum SuggestionReads {
             id: id,
             version: row["version"],
             state: SuggestionState(rawValue: row["state"]) ?? .proposed,
-            need: BookingRows.need(row),
+            need: try BookingRows.need(row),
             handling: BookingRows.handling(row),
             appointment: row["appointment_id"],
             reopenedFrom: row["reopened_from"],
@@ -233,6 +248,13 @@ private enum SuggestionReads {
             updatedAt: Timestamp(milliseconds: row["updated_ms"]),
             declineReason: (row["decline_reason"] as String?).flatMap(DeclineReason.init),
             note: row["note"],
+            symptoms: row["symptoms"],
+            stationReason: StationReason(rawValue: row["station_reason"]) ?? .home,
+            companions: try Int64.fetchAll(
+                database,
+                sql: SuggestionSQL.companions,
+                arguments: [row["vehicle_name"] as String]
+            ),
             vehicle: row["vehicle_name"],
             vehicleID: VehicleID(index: row["vehicle_id"]),
             model: row["model"],
