@@ -4,6 +4,8 @@ package import Messages
 
 /// `messages/*.yaml` → texts for customers, checked for their placeholders and their languages.
 package enum MessageFile {
+    private static let required = ["others", "offer", "visits", "due"]
+
     /// Reads every file of a folder.
     /// - Throws: `ConfigError` with file and line.
     package static func load(folder: String) throws -> MessageBook {
@@ -22,35 +24,45 @@ package enum MessageFile {
             }
             guard
                 let map = try root[optional: "uses"]?.mapping(keys: [
-                    "alerts", "others", "offer", "booked",
+                    "alerts", "others", "offer", "visits", "due",
                 ])
             else { continue }
             for (rule, value) in try map[optional: "alerts"]?.entries(keys: nil) ?? [] {
                 alerts[rule] = try alertTexts(value)
             }
-            for key in ["others", "offer", "booked"] { uses[key] = map[optional: key] ?? uses[key] }
+            for key in required { uses[key] = map[optional: key] ?? uses[key] }
         }
         func failure(_ message: String) -> ConfigError {
             ConfigError(file: folder, line: 0, column: 0, message: message)
         }
-        guard let offer = uses["offer"], let booked = uses["booked"], let others = uses["others"]
-        else { throw failure("no file says under 'uses' what is for others, offer and booked") }
+        guard let others = uses["others"], let offer = uses["offer"],
+            let visits = uses["visits"], let due = uses["due"]
+        else {
+            throw failure("no file says under 'uses' all of: \(required.joined(separator: ", "))")
+        }
         let book = MessageBook(
             templates: templates,
             alerts: alerts,
             others: try alertTexts(others),
             offer: try offer.string(),
-            booked: try booked.string()
+            visits: try choices(VisitNotice.allCases, visits),
+            due: try choices(DueKind.allCases.filter { $0 != .service }, due)
         )
-        let used =
-            (alerts.values + [book.others]).flatMap {
-                [$0.near, $0.crossed, $0.fast ?? $0.crossed]
-            }
-            + [book.offer, book.booked]
-        for key in used.sorted() where templates[key] == nil {
+        for key in book.used.sorted() where templates[key] == nil {
             throw failure("there is no template '\(key)'")
         }
         return book
+    }
+
+    /// A template for each of `keys`, none left out.
+    private static func choices<Key: RawRepresentable & Hashable>(
+        _ keys: [Key],
+        _ value: YAMLValue
+    ) throws -> [Key: String] where Key.RawValue == String {
+        let map = try value.mapping(keys: keys.map(\.rawValue))
+        return Dictionary(
+            uniqueKeysWithValues: try keys.map { ($0, try map.require($0.rawValue).string()) }
+        )
     }
 
     private static func alertTexts(_ value: YAMLValue) throws -> MessageBook.AlertTexts {

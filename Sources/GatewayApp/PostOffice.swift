@@ -114,7 +114,8 @@ struct PostOffice: Sendable {
         case .offer:
             fields.append("\"nonce\":\(json(message.nonce ?? ""))")
             return ("\(base)/offer/\(message.id)", "{\(joined(fields))}", false)
-        case .booked: return ("\(base)/notice/\(message.id)", "{\(joined(fields))}", false)
+        case .booked, .cancelled, .reminder, .careCall, .askToKeep, .due:
+            return ("\(base)/notice/\(message.id)", "{\(joined(fields))}", false)
         }
     }
 

@@ -1,3 +1,4 @@
+package import Customers
 package import Decoding
 package import Telemetry
 package import Workshop
@@ -121,6 +122,8 @@ package struct CommitUnit: Sendable {
     package var attempts: [AttemptRow] = []
     package var contacts: [ContactRow] = []
     package var work: [WorkRow] = []
+    /// Dates of which owners are told by message.
+    package var dueNotices: [DueNotice] = []
     package var complaints: [Complaint] = []
     package var closures: [ClosureRow] = []
     package var removedClosures: [ClosureID] = []
@@ -196,6 +199,12 @@ package struct WorkRow: Sendable, Equatable {
         self.vehicle = vehicle
         self.work = work
     }
+}
+
+/// A date that comes near while no visit is.
+package struct DueNotice: Sendable, Equatable {
+    package var vehicle: VehicleID
+    package var item: DueItem
 }
 
 /// A closure as the store keeps it.

@@ -39,11 +39,13 @@ extension Gateway {
         if before.dueItems != facts.dueItems {
             work.distanceDue = nil
             work.settled.removeAll { !facts.dueItems.contains($0) }
+            work.told.removeAll { !facts.dueItems.contains($0) }
         }
         let hasLeft = before.account != nil && before.account != facts.account
         if hasLeft {
             work.restUntil = nil
             work.settled = []
+            work.told = []
         }
         write(work, of: vehicle)
         if before.account != facts.account {
@@ -56,8 +58,7 @@ extension Gateway {
             profile.station = station
             update(vehicle, with: profile)
         }
-        scheduleWork(vehicle)
-        replan(vehicle)
+        fireWork(vehicle)
         if before.home != facts.home || before.station != facts.station { relocate(vehicle) }
     }
 
@@ -171,6 +172,19 @@ extension Gateway {
     mutating func fireWork(_ vehicle: VehicleID) {
         scheduleWork(vehicle)
         replan(vehicle)
+        tellDates(of: vehicle)
+    }
+
+    /// A date that comes near is told once: by the visit that is near, or by a message.
+    private mutating func tellDates(of vehicle: VehicleID) {
+        guard var work = work[vehicle] else { return }
+        let untold = work.untold(now: now, zone: station(of: vehicle).zone)
+        guard !untold.isEmpty else { return }
+        work.told += untold
+        write(work, of: vehicle)
+        let hasVisit = vehicles[Int(vehicle.index)].suggestion != nil || upcoming[vehicle] != nil
+        guard !hasVisit else { return }
+        unit.dueNotices += untold.map { DueNotice(vehicle: vehicle, item: $0) }
     }
 
     /// A suggestion or visit with due work in it came to nothing.

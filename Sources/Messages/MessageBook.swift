@@ -21,21 +21,45 @@ package struct MessageBook: Sendable, Equatable {
     package var others: AlertTexts
     /// A slot that is held for the customer to take.
     package var offer: String
-    package var booked: String
+    package var visits: [VisitNotice: String]
+    /// Of dates that are only mentioned.
+    package var due: [DueKind: String]
 
     package init(
         templates: [String: [CustomerLanguage: MessageTemplate]],
         alerts: [String: AlertTexts],
         others: AlertTexts,
         offer: String,
-        booked: String
+        visits: [VisitNotice: String],
+        due: [DueKind: String]
     ) {
         self.templates = templates
         self.alerts = alerts
         self.others = others
         self.offer = offer
-        self.booked = booked
+        self.visits = visits
+        self.due = due
     }
+
+    /// Every template something is said with.
+    package var used: Set<String> {
+        let texts = alerts.values + [others]
+        return Set(texts.flatMap { [$0.near, $0.crossed, $0.fast ?? $0.crossed] })
+            .union([offer]).union(visits.values).union(due.values)
+    }
+}
+
+/// What a customer is told of a visit.
+package enum VisitNotice: String, CaseIterable, Sendable {
+    case booked
+    case moved
+    case cancelled
+    /// The day before.
+    case reminder
+    /// A quarter of an hour late.
+    case careCall = "care_call"
+    /// Every cause has recovered.
+    case askToKeep = "ask_to_keep"
 }
 
 /// Where a message stands.
@@ -63,6 +87,25 @@ package enum MessageKind: String, CaseIterable, Sendable {
     case clear
     case offer
     case booked
+    case cancelled
+    case reminder
+    case careCall = "care_call"
+    case askToKeep = "ask_to_keep"
+    /// A date that comes near, and no visit with it.
+    case due
+}
+
+extension VisitNotice {
+    /// A visit that was moved is booked again.
+    package var kind: MessageKind {
+        switch self {
+        case .booked, .moved: .booked
+        case .cancelled: .cancelled
+        case .reminder: .reminder
+        case .careCall: .careCall
+        case .askToKeep: .askToKeep
+        }
+    }
 }
 
 /// Why a message is not sent; shown, never hidden.

@@ -41,6 +41,9 @@ enum Migrations {
         migrator.registerMigration("023-vehicle-news") { database in
             try database.execute(sql: DeskSchema.news)
         }
+        migrator.registerMigration("024-more-messages") { database in
+            try database.execute(sql: DeskSchema.moreMessages)
+        }
         return migrator
     }
 

@@ -172,8 +172,8 @@ package enum ContactRules {
 
     /// What stands in the way of contacting the customer now, if anything does.
     ///
-    /// - Parameter companionContact: the last contact about one of the owner's other cars; within
-    ///   the same call several cars may be spoken of.
+    /// `companionContact` is the last contact about one of the owner's other cars; within the same
+    /// call several cars may be spoken of.
     package static func block(
         _ suggestion: Suggestion,
         history: ContactHistory,

@@ -40,6 +40,8 @@ package struct VehicleWork: Sendable, Equatable, Codable {
     package var facts = VehicleFacts()
     /// Due items that a visit has settled and the desk still lists.
     package var settled: [DueItem] = []
+    /// Dates the owner has been told of.
+    package var told: [DueItem] = []
     /// Open ones, oldest first.
     package var recommendations: [Recommendation] = []
     /// Due work is not suggested again before.
@@ -100,6 +102,8 @@ extension VehicleWork {
     /// (`advisor.md` §4.4).
     package static let serviceLead = Milliseconds.days(Int64(30))
     package static let serviceLeadKilometres = 1_500
+    /// A date is told by message this much ahead, where no visit is near.
+    package static let noticeLead = Milliseconds.days(Int64(30))
     /// What is only mentioned may be further ahead: it costs no time.
     package static let mentionLead = Milliseconds.days(Int64(60))
 
@@ -130,10 +134,24 @@ extension VehicleWork {
         }
     }
 
-    /// When the next service comes near by its date, or rest is over; nil when nothing will.
+    /// Dates that are near and that the owner has not been told of.
+    package func untold(now: Timestamp, zone: ZoneOffsets) -> [DueItem] {
+        facts.dueItems.filter { item in
+            guard item.kind != .service, !told.contains(item), let on = item.on else {
+                return false
+            }
+            let due = zone.midnight(on)
+            return due - VehicleWork.noticeLead <= now && due > now
+        }
+    }
+
+    /// When the next service or date comes near, or rest is over; nil when nothing will.
     package func nextDue(after now: Timestamp, zone: ZoneOffsets) -> Timestamp? {
-        var times = openItems(.service).compactMap { item in
-            item.on.map { zone.midnight($0) - VehicleWork.serviceLead }
+        var times = facts.dueItems.compactMap { item in
+            item.on.map {
+                zone.midnight($0)
+                    - (item.kind == .service ? VehicleWork.serviceLead : VehicleWork.noticeLead)
+            }
         }
         if let restUntil { times.append(restUntil) }
         return times.filter { $0 > now }.min()

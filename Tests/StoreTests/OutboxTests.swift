@@ -7,6 +7,7 @@ import Messages
 import Support
 import Telemetry
 import Testing
+import Workshop
 
 @testable import Store
 
@@ -36,7 +37,7 @@ struct OutboxTests {
     private func owner(
         _ id: String,
         of vehicle: String,
-        channel: ContactChannel = .app,
+        channel: Customers.ContactChannel = .app,
         consents: Set<ConsentKind> = [.service, .app]
     ) async throws {
         var draft = CustomerDraft()
@@ -134,6 +135,81 @@ struct OutboxTests {
             standardStation: ""
         )
         #expect(all.map(\.state) == [.queued, .delivered, .delivered])
+    }
+
+    private func tell(_ gateway: inout Gateway, at time: Timestamp) async throws {
+        let news = try await desk.vehicleNews()
+        let unit = gateway.step(.command(.facts(news.map(\.news))), now: time)
+        _ = try writer.commit(unit)
+        try await desk.forgetNews(news.map(\.id))
+    }
+
+    private func book(_ gateway: inout Gateway, at time: Timestamp) throws -> Appointment {
+        let id = SuggestionID(rawValue: 1)
+        let version = try #require(
+            try store.pool.read {
+                try Int.fetchOne($0, sql: "SELECT version FROM suggestion WHERE id = 1")
+            }
+        )
+        // Friday at ten.
+        let choice = SlotChoice.start(noon + .hours(70), reason: "as the customer wished")
+        let unit = gateway.step(
+            .command(.suggestion(id, version: version, .book(choice), by: Actor("ann"))),
+            now: time
+        )
+        _ = try writer.commit(unit)
+        return try #require(unit.appointments.last)
+    }
+
+    /// Agreed, the day before, and a quarter of an hour late: each said once.
+    @Test func aVisitIsRememberedForTheCustomer() async throws {
+        var gateway = assembly.makeGateway()
+        try await owner("C1", of: "v1")
+        try overdue("v1", &gateway, at: noon)
+        try await tell(&gateway, at: noon + .minutes(4))
+        let visit = try book(&gateway, at: noon + .minutes(5))
+        let start = visit.slot.interval.start
+        var time = noon
+        while time < start + .minutes(30) {
+            time = time + .minutes(30)
+            _ = try writer.commit(gateway.step(.tick, now: time))
+        }
+        let rows = try messages().filter { $0["record_id"] == visit.id.rawValue }
+        let kinds = rows.map { $0["kind"] as String }.filter { $0 != "alert" && $0 != "offer" }
+        #expect(kinds == ["booked", "reminder", "care_call"])
+        let reminder: String = try #require(rows.first { $0["kind"] == "reminder" }?["text"])
+        #expect(reminder.contains("明天预约进站服务的时间是") && !reminder.contains("{"))
+    }
+
+    /// With no visit near, the date itself is the message, once; the licence needs a consent.
+    @Test func aDateIsToldWhenNoVisitIsNear() async throws {
+        var gateway = assembly.makeGateway()
+        _ = try writer.commit(
+            gateway.step(
+                .packets(Fixtures.batch([Fixtures.packet("v1", at: noon, ["Vehicle.Speed": 0])])),
+                now: noon
+            )
+        )
+        var draft = CustomerDraft()
+        draft.profile.name = "李娜"
+        draft.profile.channel = .app
+        draft.vehicles = [OwnedVehicle(vehicle: "v1")]
+        draft.consents = [.service, .app]
+        let on = CivilDate(year: 2026, month: 4, day: 20)
+        draft.dueItems = [
+            DueItem(kind: .insurance, vehicle: "v1", on: on, kilometres: nil),
+            DueItem(kind: .licence, vehicle: nil, on: on, kilometres: nil),
+        ]
+        _ = try await desk.put(draft, as: "C1", version: nil, by: Actor("t"), at: noon)
+        try await tell(&gateway, at: noon)
+        for day in 1...40 {
+            let time = noon + .days(Int64(day))
+            _ = try writer.commit(gateway.step(.tick, now: time))
+        }
+        let rows = try messages()
+        #expect(rows.map { $0["template"] as String? } == ["due_insurance"])
+        let text: String = try #require(rows.first?["text"])
+        #expect(text.hasPrefix("李娜您好,您的车辆保险将于4月20日"))
     }
 
     /// What arises at night waits for the morning.

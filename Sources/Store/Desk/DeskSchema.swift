@@ -190,8 +190,9 @@ extension DeskSchema {
 }
 
 extension DeskSchema {
-    /// Vehicles of which the core must hear: written by whatever changes what it goes by, so that no
-    /// way of changing it can forget to. A vehicle stands there once, under its newest number.
+    /// Vehicles of which the core must hear, each once, under its newest number.
+    ///
+    /// Written by whatever changes what the core goes by: no way of changing it can forget to.
     static let news = """
         ALTER TABLE customer ADD COLUMN home_latitude REAL;
         ALTER TABLE customer ADD COLUMN home_longitude REAL;
@@ -239,4 +240,46 @@ extension DeskSchema {
         END;
         """
     }
+}
+
+extension DeskSchema {
+    /// Messages of more kinds: what a visit comes to, and dates that come near.
+    static let moreMessages = """
+        CREATE TABLE message_new (
+            id INTEGER PRIMARY KEY,
+            kind TEXT NOT NULL CHECK (kind IN ('alert', 'clear', 'offer', 'booked', 'cancelled',
+                'reminder', 'care_call', 'ask_to_keep', 'due')),
+            vehicle TEXT NOT NULL,
+            record_id INTEGER NOT NULL,
+            version INTEGER NOT NULL,
+            customer_id INTEGER REFERENCES customer (id),
+            channel TEXT CHECK (channel IN ('phone', 'sms', 'app')),
+            language TEXT,
+            template TEXT,
+            text TEXT,
+            start_ms INTEGER, end_ms INTEGER,
+            nonce TEXT,
+            state TEXT NOT NULL
+                CHECK (state IN ('queued', 'sent', 'delivered', 'failed', 'suppressed')),
+            reason TEXT,
+            attempts INTEGER NOT NULL DEFAULT 0,
+            due_ms INTEGER NOT NULL,
+            created_ms INTEGER NOT NULL,
+            updated_ms INTEGER NOT NULL,
+            answer TEXT,
+            UNIQUE (kind, record_id, version),
+            CHECK ((state = 'suppressed') <= (reason IS NOT NULL))
+        ) STRICT;
+        INSERT INTO message_new SELECT * FROM message;
+        DROP TABLE message;
+        ALTER TABLE message_new RENAME TO message;
+        CREATE INDEX message_due ON message (due_ms) WHERE state IN ('queued', 'sent');
+        CREATE INDEX message_by_vehicle ON message (vehicle, created_ms);
+        CREATE INDEX message_by_customer ON message (customer_id);
+        CREATE TRIGGER message_state BEFORE UPDATE OF state ON message
+        WHEN NOT (NEW.state = OLD.state
+            OR (OLD.state = 'queued' AND NEW.state IN ('sent', 'suppressed', 'failed'))
+            OR (OLD.state = 'sent' AND NEW.state IN ('delivered', 'failed')))
+        BEGIN SELECT RAISE(ABORT, 'a message does not go back'); END;
+        """
 }

@@ -126,7 +126,8 @@ extension Desk {
             try database.execute(
                 sql: """
                     UPDATE message SET state = 'suppressed', reason = ?1, updated_ms = ?2
-                    WHERE state = 'queued' AND kind IN ('offer', 'booked') AND start_ms <= ?2
+                    WHERE state = 'queued' AND kind IN ('offer', 'booked', 'reminder')
+                        AND start_ms <= ?2
                     """,
                 arguments: [SuppressionReason.outdated.rawValue, now.milliseconds]
             )

@@ -31,7 +31,9 @@ package struct Outbox: Sendable {
 
     /// Queues what the unit gives cause for.
     func write(_ unit: CommitUnit, _ database: Database) throws {
-        guard !unit.alerts.isEmpty || !unit.suggestions.isEmpty || !unit.appointments.isEmpty
+        guard
+            !unit.alerts.isEmpty || !unit.suggestions.isEmpty || !unit.appointments.isEmpty
+                || !unit.dueNotices.isEmpty
         else { return }
         let raised = Set(
             unit.transitions.filter {
@@ -57,28 +59,49 @@ package struct Outbox: Sendable {
             try queue(
                 visit,
                 .offer,
+                book.offer,
                 suggestion.id.rawValue,
                 Int(hold.id.rawValue),
                 unit.now,
                 database
             )
         }
-        for appointment in newest(unit.appointments, by: \.id.rawValue)
-        where appointment.state == .confirmed {
+        for appointment in newest(unit.appointments, by: \.id.rawValue) {
             let visit = Visit(
                 vehicle: appointment.vehicle,
                 station: appointment.station,
                 need: appointment.need,
                 interval: appointment.slot.interval
             )
-            try queue(
-                visit,
-                .booked,
-                appointment.id.rawValue,
-                appointment.sequence,
-                unit.now,
-                database
+            for notice in notices(of: appointment) {
+                try queue(
+                    visit,
+                    notice.kind,
+                    book.visits[notice] ?? "",
+                    appointment.id.rawValue,
+                    appointment.sequence,
+                    unit.now,
+                    database
+                )
+            }
+        }
+        for notice in unit.dueNotices { try queue(notice, unit.now, database) }
+    }
+
+    /// What the visit, as it was left, gives cause to say; what was said already is not said twice.
+    private func notices(of visit: Appointment) -> [VisitNotice] {
+        switch visit.state {
+        case .confirmed:
+            let opened = Set(
+                visit.openToDos.filter { $0.openedAt == visit.updatedAt }.map(\.kind)
             )
+            let asked: [(ToDo.Kind, VisitNotice)] = [
+                (.reminder, .reminder), (.careCall, .careCall), (.askToKeep, .askToKeep),
+            ]
+            return [visit.sequence == 0 ? .booked : .moved]
+                + asked.filter { opened.contains($0.0) }.map(\.1)
+        case .cancelled where visit.cancelCode != .vehicleLeft: return [.cancelled]
+        case .arrived, .inService, .done, .noShow, .closed, .cancelled: return []
         }
     }
 
@@ -141,6 +164,7 @@ package struct Outbox: Sendable {
     private func queue(
         _ visit: Visit,
         _ kind: MessageKind,
+        _ template: String,
         _ record: Int64,
         _ version: Int,
         _ now: Timestamp,
@@ -151,7 +175,7 @@ package struct Outbox: Sendable {
             vehicle: visit.vehicle,
             record: record,
             version: version,
-            template: kind == .offer ? book.offer : book.booked
+            template: template
         )
         message.slot = (visit.interval.start, visit.interval.end)
         message.station = stations[visit.station]
@@ -166,6 +190,29 @@ package struct Outbox: Sendable {
                 .minutes: .count(visit.need.minutes),
             ]
         }
+        try insert(message, now, database)
+    }
+
+    /// A date is told once: its number is the day and the kind.
+    private func queue(_ notice: DueNotice, _ now: Timestamp, _ database: Database) throws {
+        guard let on = notice.item.on, let template = book.due[notice.item.kind],
+            let kind = DueKind.allCases.firstIndex(of: notice.item.kind)
+        else { return }
+        let name = try String.fetchOne(
+            database,
+            sql: "SELECT station_code FROM vehicle WHERE id = ?",
+            arguments: [notice.vehicle.index]
+        )
+        let zone = (stations.first { $0.code == name } ?? stations[0]).zone
+        var message = Draft(
+            kind: .due,
+            vehicle: notice.vehicle,
+            record: Int64(notice.vehicle.index),
+            version: Int(on.daysSinceEpoch) * DueKind.allCases.count + kind,
+            template: template
+        )
+        let day = zone.instant(of: CivilTime(date: on, minute: 0))
+        message.values = { _ in [.date: .day(day)] }
         try insert(message, now, database)
     }
 
