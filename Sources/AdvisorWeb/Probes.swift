@@ -99,8 +99,8 @@ struct Probes {
         )
         counter(
             "gateway_readings_received_total",
-            "Readings received = stored + duplicate + rejected; a packet that cannot be read is "
-                + "one.",
+            "Readings received = stored + duplicate + too_late + rejected; a packet that cannot "
+                + "be read is one.",
             status.counts.received
         )
         counter("gateway_readings_stored_total", "Readings new to the store.", status.stored)
@@ -108,6 +108,12 @@ struct Probes {
             "gateway_readings_duplicate_total",
             "Readings the store had already.",
             status.duplicate
+        )
+        counter(
+            "gateway_readings_too_late_total",
+            "Readings left out: older than store.raw_days, of an hour that has been summed up and "
+                + "may hold them.",
+            status.tooLate
         )
         put(
             "gateway_readings_rejected_total",

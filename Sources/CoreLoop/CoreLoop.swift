@@ -186,6 +186,7 @@ package final class CoreLoop: Sendable {
             status.counts += unit.counts
             status.stored += receipt.stored
             status.duplicate += receipt.duplicate
+            status.tooLate += receipt.tooLate
             if !unit.isEmpty {
                 status.commits += 1
                 status.commitSeconds.add(commitSeconds)

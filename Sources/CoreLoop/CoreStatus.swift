@@ -23,6 +23,8 @@ package struct CoreStatus: Sendable {
     package var counts = StepCounts()
     package var stored = 0
     package var duplicate = 0
+    /// Readings left out because their hour or day was summed up long ago.
+    package var tooLate = 0
     package var commits = 0
     package var commitSeconds = Histogram()
     /// Time of the core's step before a commit: decoding, rules, planning of one batch.

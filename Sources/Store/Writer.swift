@@ -11,6 +11,8 @@ package import Workshop
 package struct CommitReceipt: Sendable, Equatable {
     package var stored = 0
     package var duplicate = 0
+    /// Left out: old, and of an hour or day that was summed up, so that a repeat cannot be told.
+    package var tooLate = 0
     /// Vehicles of whom the next unit should hold a checkpoint.
     package var wanted: [VehicleID] = []
 }
@@ -87,8 +89,10 @@ package final class Writer: Sendable {
                     arguments: [unit.now.milliseconds]
                 )
                 for row in unit.vehicles { try write(row, database) }
-                receipt.stored = try take(unit.readings, into: &open, &body, database)
-                receipt.duplicate = unit.readings.count - receipt.stored
+                let taken = try take(unit.readings, into: &open, &body, database)
+                receipt.stored = taken.stored
+                receipt.tooLate = taken.tooLate
+                receipt.duplicate = unit.readings.count - taken.stored - taken.tooLate
                 for mark in unit.marks {
                     body.append(mark)
                     open.pin(mark.vehicle)
@@ -151,14 +155,13 @@ package final class Writer: Sendable {
     // MARK: Readings
 
     /// Takes readings in, group by group; those the store has already are left out.
-    /// - Returns: how many are new.
     private func take(
         _ readings: [Reading],
         into open: inout OpenReadings,
         _ body: inout JournalBody,
         _ database: Database
-    ) throws -> Int {
-        var stored = 0
+    ) throws -> OpenReadings.Taken {
+        var taken = OpenReadings.Taken()
         var start = 0
         while start < readings.count {
             let first = readings[start]
@@ -173,21 +176,22 @@ package final class Writer: Sendable {
                 readings[start..<end],
                 signalNumbers: signalNumbers,
                 sealedUntil: { try Chunks.end(database, of: $0) },
-                isSealed: { try Chunks.has(database, $0, signal: $1, time: $2) }
+                standing: { try Chunks.standing(database, $0, signal: $1, time: $2) }
             )
-            if new > 0 {
+            if new.stored > 0 {
                 body.append(
                     first.vehicle,
                     observedAt: first.observedAt,
                     receivedAt: first.receivedAt,
-                    count: new,
+                    count: new.stored,
                     items: open.lastItems
                 )
             }
-            stored += new
+            taken.stored += new.stored
+            taken.tooLate += new.tooLate
             start = end
         }
-        return stored
+        return taken
     }
 
     /// Takes the journal up again: calls `body` with what each commit took in, oldest first.

@@ -78,6 +78,11 @@ struct Aggregates {
         values[key] = values[key].map { $0 + value } ?? value
     }
 
+    /// Whether a reading may be part of the aggregate of its step.
+    func mayHold(_ signal: UInt16, _ time: Timestamp) -> Bool {
+        values[Key(signal: signal, start: start(of: time))] != nil
+    }
+
     func sorted(signal: UInt16) -> [Aggregate] {
         values.filter { $0.key.signal == signal }.map(\.value).sorted { $0.start < $1.start }
     }

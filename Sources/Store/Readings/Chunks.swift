@@ -8,6 +8,16 @@ import Telemetry
 /// an index. No row spans more than `Limits.chunkSpanDaysMax`, so a search knows how far to look
 /// back. Rows may overlap: late readings get rows of their own.
 enum Chunks {
+    /// What the store can say of a reading that is not open.
+    enum Standing {
+        /// It was never stored.
+        case new
+        /// A chunk has it.
+        case stored
+        /// Others of its signal and hour, or day, have been summed up, and it may be one of them.
+        case summedUp
+    }
+
     /// Bits of the time within an id: 69 years from `Limits.observedAtMin` in milliseconds.
     private static let timeBits: Int64 = 41
     private static let span = Milliseconds.days(Int64(Limits.chunkSpanDaysMax)).rawValue
@@ -51,30 +61,56 @@ enum Chunks {
         return readings
     }
 
-    /// The latest time any of a vehicle's rows reaches; the distant past when it has none.
+    /// The latest time any of a vehicle's rows reaches, also of those that have become hours and
+    /// days; the distant past when it has none.
     static func end(_ database: Database, of vehicle: VehicleID) throws -> Int64 {
-        let last = try Int64.fetchOne(
-            database.cachedStatement(
-                sql: "SELECT id FROM chunk WHERE id BETWEEN ? AND ? ORDER BY id DESC LIMIT 1"
-            ),
-            arguments: [id(vehicle, .min / 2), id(vehicle, .max / 2)]
-        )
-        guard let last else { return .min }
-        return try Int64.fetchOne(
-            database.cachedStatement(
-                sql: "SELECT max(end_ms) FROM chunk WHERE id BETWEEN ? AND ?"
-            ),
-            arguments: [id(vehicle, firstTime(last) - span), last]
-        ) ?? .min
+        var end = Int64.min
+        for table in ["chunk"] + Resolution.allCases.map(\.table) {
+            let last = try Int64.fetchOne(
+                database.cachedStatement(
+                    sql: "SELECT id FROM \(table) WHERE id BETWEEN ? AND ? ORDER BY id DESC LIMIT 1"
+                ),
+                arguments: [id(vehicle, .min / 2), id(vehicle, .max / 2)]
+            )
+            guard let last else { continue }
+            let latest = try Int64.fetchOne(
+                database.cachedStatement(
+                    sql: "SELECT max(end_ms) FROM \(table) WHERE id BETWEEN ? AND ?"
+                ),
+                arguments: [id(vehicle, firstTime(last) - span), last]
+            )
+            end = max(end, latest ?? .min)
+        }
+        return end
     }
 
-    static func has(
+    /// What has become of a reading, as far as rows can tell.
+    static func standing(
         _ database: Database,
         _ vehicle: VehicleID,
         signal: UInt16,
         time: Int64
-    ) throws -> Bool {
-        try readings(database, of: vehicle, signal: signal, from: time, to: time).isEmpty == false
+    ) throws -> Standing {
+        let sealed = try readings(database, of: vehicle, signal: signal, from: time, to: time)
+        guard sealed.isEmpty else { return .stored }
+        // Only a row whose readings lay around this time can hold it.
+        for resolution in Resolution.allCases {
+            let rows = try Row.fetchCursor(
+                database.cachedStatement(
+                    sql: """
+                        SELECT body FROM \(resolution.table)
+                        WHERE id BETWEEN ? AND ? AND end_ms >= ?
+                        """
+                ),
+                arguments: [id(vehicle, time - span), id(vehicle, time), time]
+            )
+            var aggregates = Aggregates(resolution)
+            while let row = try rows.next() {
+                try aggregates.add(encoded: Array(row["body"] as Data), signal: signal)
+            }
+            if aggregates.mayHold(signal, Timestamp(milliseconds: time)) { return .summedUp }
+        }
+        return .new
     }
 
     // MARK: Sealing
