@@ -41,13 +41,16 @@ struct Probes {
     /// Ready: readings flow in and commits succeed.
     private func ready() throws -> Response {
         let feed = services.feed()
-        let storeError = services.core.status.storeError
+        let status = services.core.status
+        let storeError = status.storeError
+        let damage =
+            status.damagedRows == 0 ? "" : "; \(status.damagedRows) damaged rows set aside"
         let isReady = feed.isConnected && storeError == nil
         return try jsonResponse(
             Readiness(
                 ready: isReady,
                 broker: feed.isConnected ? "connected" : feed.lastError ?? "connecting",
-                store: storeError ?? "writable"
+                store: (storeError ?? "writable") + damage
             ),
             status: isReady ? .ok : .serviceUnavailable
         )
@@ -164,6 +167,11 @@ struct Probes {
             "gateway_store_writable",
             "1 while commits succeed.",
             status.storeError == nil ? 1 : 0
+        )
+        gauge(
+            "gateway_store_damaged_rows",
+            "Rows of readings that no longer read, set aside in the table damaged.",
+            status.damagedRows
         )
         histogram("gateway_commit_seconds", "Time of a commit.", status.commitSeconds)
         histogram(

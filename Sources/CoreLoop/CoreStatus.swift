@@ -38,6 +38,8 @@ package struct CoreStatus: Sendable {
     package var liveSuggestions = 0
     /// The core's time at the last step.
     package var now = Timestamp(milliseconds: 0)
+    /// Rows of readings that were found damaged, ever, and set aside.
+    package var damagedRows = 0
     /// Why old readings cannot be moved; nil while they can.
     package var retentionError: String?
     /// Why the store does not take commits; nil while it does.

@@ -38,7 +38,7 @@ package final class Writer: Sendable {
     ) throws(StoreError) {
         self.store = store
         self.outbox = outbox
-        self.retention = Mutex(Retention(retention))
+        self.retention = Mutex(Retention(retention, store.damage))
         self.stations = stations
         do {
             signalNumbers = try store.pool.write { database in
@@ -82,6 +82,7 @@ package final class Writer: Sendable {
     private func commit(_ unit: CommitUnit, _ open: inout OpenReadings) throws -> CommitReceipt {
         var receipt = CommitReceipt()
         var body = JournalBody(base: unit.now)
+        var bytes: [UInt8] = []
         var sealed: [(vehicle: VehicleID, end: Int64?)] = []
         try store.pool.writeWithoutTransaction { database in
             try database.inTransaction(.immediate) {
@@ -99,7 +100,8 @@ package final class Writer: Sendable {
                 }
                 for (vehicle, _) in unit.checkpoints where open.shouldSeal(vehicle) {
                     let readings = open.readings(of: vehicle)
-                    sealed.append((vehicle, try Chunks.seal(readings, of: vehicle, database)))
+                    let end = try Chunks.seal(readings, of: vehicle, store.damage, database)
+                    sealed.append((vehicle, end))
                     body.append(sealOf: vehicle)
                 }
                 for id in unit.removedDeadLetters {
@@ -117,15 +119,16 @@ package final class Writer: Sendable {
                 try AuditChain.append(unit.transitions, database)
                 try outbox?.write(unit, database)
                 if !body.isEmpty {
+                    bytes = body.row
                     try database.cachedStatement(sql: SQL.forgetJournal).execute(
                         arguments: [open.oldestRow])
                     try database.cachedStatement(sql: SQL.journal).execute(
-                        arguments: [row, Data(body.bytes)])
+                        arguments: [row, Data(bytes)])
                 }
                 return .commit
             }
         }
-        if !body.isEmpty { open.settle(bytes: body.bytes.count) }
+        if !body.isEmpty { open.settle(bytes: bytes.count) }
         for (vehicle, end) in sealed { open.seal(vehicle, until: end) }
         receipt.wanted = open.takeWanted(atMost: Limits.sealsPerCommitMax)
         return receipt
@@ -176,7 +179,9 @@ package final class Writer: Sendable {
                 readings[start..<end],
                 signalNumbers: signalNumbers,
                 sealedUntil: { try Chunks.end(database, of: $0) },
-                standing: { try Chunks.standing(database, $0, signal: $1, time: $2) }
+                standing: {
+                    try Chunks.standing(database, $0, signal: $1, time: $2, store.damage)
+                }
             )
             if new.stored > 0 {
                 body.append(
@@ -194,7 +199,18 @@ package final class Writer: Sendable {
         return taken
     }
 
-    /// Takes the journal up again: calls `body` with what each commit took in, oldest first.
+    /// Moves rows that somebody found damaged out of the way.
+    /// - Returns: those, and how many there are by now.
+    package func setAsideDamage() throws(StoreError) -> (moved: [DamagedRow], count: Int) {
+        do {
+            return try store.damage.settle(store.pool)
+        } catch {
+            throw StoreError(error)
+        }
+    }
+
+    /// Takes the journal up again: calls `body` with what each commit took in, oldest first; a row
+    /// that is damaged is left out and noted.
     ///
     /// Call it once, before the first commit.
     package func recall(_ body: (JournalUnit) -> Void) throws(StoreError) {
@@ -212,13 +228,26 @@ package final class Writer: Sendable {
                         sql: "SELECT max(journal_id) FROM checkpoint"
                     )
                     open.begin(atRow: first ?? (covered ?? 0) + 1)
+                    let vehicles = try Int.fetchOne(
+                        database,
+                        sql: "SELECT max(id) + 1 FROM vehicle"
+                    )
                     let rows = try Row.fetchCursor(
                         database,
                         sql: "SELECT id, body FROM journal ORDER BY id"
                     )
                     while let row = try rows.next() {
-                        let bytes = Array(row["body"] as Data)
-                        body(try recall(row["id"], bytes, signals, &open))
+                        let bytes = Array(row[1] as Data)
+                        // Damaged rows leave gaps in the numbers.
+                        while open.nextRow < row[0] { open.settle(bytes: 0) }
+                        do throws(CheckpointError) {
+                            try JournalBody.verify(bytes, vehicles: vehicles ?? 0)
+                        } catch {
+                            store.damage.note(.journal, row[0], error)
+                            open.settle(bytes: bytes.count)
+                            continue
+                        }
+                        body(try recall(row[0], bytes, signals, &open))
                     }
                 }
             }
