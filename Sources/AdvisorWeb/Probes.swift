@@ -41,13 +41,16 @@ struct Probes {
     /// Ready: readings flow in and commits succeed.
     private func ready() throws -> Response {
         let feed = services.feed()
-        let storeError = services.core.status.storeError
+        let status = services.core.status
+        let storeError = status.storeError
+        let damage =
+            status.damagedRows == 0 ? "" : "; \(status.damagedRows) damaged rows set aside"
         let isReady = feed.isConnected && storeError == nil
         return try jsonResponse(
             Readiness(
                 ready: isReady,
                 broker: feed.isConnected ? "connected" : feed.lastError ?? "connecting",
-                store: storeError ?? "writable"
+                store: (storeError ?? "writable") + damage
             ),
             status: isReady ? .ok : .serviceUnavailable
         )
@@ -99,8 +102,8 @@ struct Probes {
         )
         counter(
             "gateway_readings_received_total",
-            "Readings received = stored + duplicate + rejected; a packet that cannot be read is "
-                + "one.",
+            "Readings received = stored + duplicate + too_late + rejected; a packet that cannot "
+                + "be read is one.",
             status.counts.received
         )
         counter("gateway_readings_stored_total", "Readings new to the store.", status.stored)
@@ -108,6 +111,12 @@ struct Probes {
             "gateway_readings_duplicate_total",
             "Readings the store had already.",
             status.duplicate
+        )
+        counter(
+            "gateway_readings_too_late_total",
+            "Readings left out: older than store.raw_days, of an hour that has been summed up and "
+                + "may hold them.",
+            status.tooLate
         )
         put(
             "gateway_readings_rejected_total",
@@ -158,6 +167,11 @@ struct Probes {
             "gateway_store_writable",
             "1 while commits succeed.",
             status.storeError == nil ? 1 : 0
+        )
+        gauge(
+            "gateway_store_damaged_rows",
+            "Rows of readings that no longer read, set aside in the table damaged.",
+            status.damagedRows
         )
         histogram("gateway_commit_seconds", "Time of a commit.", status.commitSeconds)
         histogram(

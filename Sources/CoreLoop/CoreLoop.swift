@@ -186,6 +186,7 @@ package final class CoreLoop: Sendable {
             status.counts += unit.counts
             status.stored += receipt.stored
             status.duplicate += receipt.duplicate
+            status.tooLate += receipt.tooLate
             if !unit.isEmpty {
                 status.commits += 1
                 status.commitSeconds.add(commitSeconds)
@@ -207,6 +208,14 @@ package final class CoreLoop: Sendable {
     /// A small step between two commits; what fails is tried again, and said once.
     private func makeRoom(_ writer: Writer) {
         do throws(StoreError) {
+            let damage = try writer.setAsideDamage()
+            current.withLock { $0.damagedRows = damage.count }
+            for row in damage.moved {
+                logger.error(
+                    "a damaged row was set aside; what it held is missing",
+                    metadata: ["store.row": "\(row)"]
+                )
+            }
             guard try writer.makeRoom(now: clock()) else { return }
             current.withLock { $0.retentionError = nil }
         } catch {

@@ -23,6 +23,8 @@ package struct CoreStatus: Sendable {
     package var counts = StepCounts()
     package var stored = 0
     package var duplicate = 0
+    /// Readings left out because their hour or day was summed up long ago.
+    package var tooLate = 0
     package var commits = 0
     package var commitSeconds = Histogram()
     /// Time of the core's step before a commit: decoding, rules, planning of one batch.
@@ -36,6 +38,8 @@ package struct CoreStatus: Sendable {
     package var liveSuggestions = 0
     /// The core's time at the last step.
     package var now = Timestamp(milliseconds: 0)
+    /// Rows of readings that were found damaged, ever, and set aside.
+    package var damagedRows = 0
     /// Why old readings cannot be moved; nil while they can.
     package var retentionError: String?
     /// Why the store does not take commits; nil while it does.

@@ -17,6 +17,7 @@ package final class GatewayStore: Sendable {
     let pool: DatabasePool
     /// Readings that are in the journal only; held while a unit is committed.
     let open: Mutex<OpenReadings>
+    let damage = DamageLog()
     private let lock: StoreLock
     package let path: String
 
@@ -91,7 +92,8 @@ extension GatewayStore {
             of: vehicle,
             signal: signal,
             from: max(from, Limits.observedAtMin).milliseconds,
-            to: min(to, Limits.observedAtEnd).milliseconds
+            to: min(to, Limits.observedAtEnd).milliseconds,
+            damage
         )
         readings += open.filter { $0.observedAt >= from && $0.observedAt <= to }
         // One signal mostly comes in order already: chunk after chunk, then what is open.

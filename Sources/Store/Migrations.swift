@@ -44,6 +44,9 @@ enum Migrations {
         migrator.registerMigration("024-more-messages") { database in
             try database.execute(sql: DeskSchema.moreMessages)
         }
+        migrator.registerMigration("030-damaged") { database in
+            try database.execute(sql: damaged)
+        }
         return migrator
     }
 
@@ -260,6 +263,18 @@ enum Migrations {
         ) STRICT;
         """
 
+    /// Rows of readings that do not read any more, as they were found.
+    private static let damaged = """
+        CREATE TABLE damaged (
+            id INTEGER PRIMARY KEY,
+            found_ms INTEGER NOT NULL,
+            source TEXT NOT NULL CHECK (source IN ('chunk', 'hourly', 'daily', 'journal')),
+            source_id INTEGER NOT NULL,
+            reason TEXT NOT NULL,
+            body BLOB NOT NULL
+        ) STRICT;
+        """
+
     private static func moveRows(_ database: Database) throws {
         let rows = try Row.fetchCursor(
             database,
@@ -270,7 +285,7 @@ enum Migrations {
         while let row = try rows.next() {
             let next = VehicleID(index: row["vehicle_id"])
             if next != vehicle {
-                _ = try Chunks.seal(readings, of: vehicle, database)
+                _ = try Chunks.seal(readings, of: vehicle, DamageLog(), database)
                 readings.removeAll(keepingCapacity: true)
                 vehicle = next
             }
@@ -283,7 +298,7 @@ enum Migrations {
                 )
             )
         }
-        _ = try Chunks.seal(readings, of: vehicle, database)
+        _ = try Chunks.seal(readings, of: vehicle, DamageLog(), database)
         try database.execute(sql: "DROP TABLE reading")
     }
 }

@@ -11,6 +11,8 @@ package import Workshop
 package struct CommitReceipt: Sendable, Equatable {
     package var stored = 0
     package var duplicate = 0
+    /// Left out: old, and of an hour or day that was summed up, so that a repeat cannot be told.
+    package var tooLate = 0
     /// Vehicles of whom the next unit should hold a checkpoint.
     package var wanted: [VehicleID] = []
 }
@@ -36,7 +38,7 @@ package final class Writer: Sendable {
     ) throws(StoreError) {
         self.store = store
         self.outbox = outbox
-        self.retention = Mutex(Retention(retention))
+        self.retention = Mutex(Retention(retention, store.damage))
         self.stations = stations
         do {
             signalNumbers = try store.pool.write { database in
@@ -80,6 +82,7 @@ package final class Writer: Sendable {
     private func commit(_ unit: CommitUnit, _ open: inout OpenReadings) throws -> CommitReceipt {
         var receipt = CommitReceipt()
         var body = JournalBody(base: unit.now)
+        var bytes: [UInt8] = []
         var sealed: [(vehicle: VehicleID, end: Int64?)] = []
         try store.pool.writeWithoutTransaction { database in
             try database.inTransaction(.immediate) {
@@ -87,15 +90,18 @@ package final class Writer: Sendable {
                     arguments: [unit.now.milliseconds]
                 )
                 for row in unit.vehicles { try write(row, database) }
-                receipt.stored = try take(unit.readings, into: &open, &body, database)
-                receipt.duplicate = unit.readings.count - receipt.stored
+                let taken = try take(unit.readings, into: &open, &body, database)
+                receipt.stored = taken.stored
+                receipt.tooLate = taken.tooLate
+                receipt.duplicate = unit.readings.count - taken.stored - taken.tooLate
                 for mark in unit.marks {
                     body.append(mark)
                     open.pin(mark.vehicle)
                 }
                 for (vehicle, _) in unit.checkpoints where open.shouldSeal(vehicle) {
                     let readings = open.readings(of: vehicle)
-                    sealed.append((vehicle, try Chunks.seal(readings, of: vehicle, database)))
+                    let end = try Chunks.seal(readings, of: vehicle, store.damage, database)
+                    sealed.append((vehicle, end))
                     body.append(sealOf: vehicle)
                 }
                 for id in unit.removedDeadLetters {
@@ -113,15 +119,16 @@ package final class Writer: Sendable {
                 try AuditChain.append(unit.transitions, database)
                 try outbox?.write(unit, database)
                 if !body.isEmpty {
+                    bytes = body.row
                     try database.cachedStatement(sql: SQL.forgetJournal).execute(
                         arguments: [open.oldestRow])
                     try database.cachedStatement(sql: SQL.journal).execute(
-                        arguments: [row, Data(body.bytes)])
+                        arguments: [row, Data(bytes)])
                 }
                 return .commit
             }
         }
-        if !body.isEmpty { open.settle(bytes: body.bytes.count) }
+        if !body.isEmpty { open.settle(bytes: bytes.count) }
         for (vehicle, end) in sealed { open.seal(vehicle, until: end) }
         receipt.wanted = open.takeWanted(atMost: Limits.sealsPerCommitMax)
         return receipt
@@ -151,14 +158,13 @@ package final class Writer: Sendable {
     // MARK: Readings
 
     /// Takes readings in, group by group; those the store has already are left out.
-    /// - Returns: how many are new.
     private func take(
         _ readings: [Reading],
         into open: inout OpenReadings,
         _ body: inout JournalBody,
         _ database: Database
-    ) throws -> Int {
-        var stored = 0
+    ) throws -> OpenReadings.Taken {
+        var taken = OpenReadings.Taken()
         var start = 0
         while start < readings.count {
             let first = readings[start]
@@ -173,24 +179,38 @@ package final class Writer: Sendable {
                 readings[start..<end],
                 signalNumbers: signalNumbers,
                 sealedUntil: { try Chunks.end(database, of: $0) },
-                isSealed: { try Chunks.has(database, $0, signal: $1, time: $2) }
+                standing: {
+                    try Chunks.standing(database, $0, signal: $1, time: $2, store.damage)
+                }
             )
-            if new > 0 {
+            if new.stored > 0 {
                 body.append(
                     first.vehicle,
                     observedAt: first.observedAt,
                     receivedAt: first.receivedAt,
-                    count: new,
+                    count: new.stored,
                     items: open.lastItems
                 )
             }
-            stored += new
+            taken.stored += new.stored
+            taken.tooLate += new.tooLate
             start = end
         }
-        return stored
+        return taken
     }
 
-    /// Takes the journal up again: calls `body` with what each commit took in, oldest first.
+    /// Moves rows that somebody found damaged out of the way.
+    /// - Returns: those, and how many there are by now.
+    package func setAsideDamage() throws(StoreError) -> (moved: [DamagedRow], count: Int) {
+        do {
+            return try store.damage.settle(store.pool)
+        } catch {
+            throw StoreError(error)
+        }
+    }
+
+    /// Takes the journal up again: calls `body` with what each commit took in, oldest first; a row
+    /// that is damaged is left out and noted.
     ///
     /// Call it once, before the first commit.
     package func recall(_ body: (JournalUnit) -> Void) throws(StoreError) {
@@ -208,13 +228,26 @@ package final class Writer: Sendable {
                         sql: "SELECT max(journal_id) FROM checkpoint"
                     )
                     open.begin(atRow: first ?? (covered ?? 0) + 1)
+                    let vehicles = try Int.fetchOne(
+                        database,
+                        sql: "SELECT max(id) + 1 FROM vehicle"
+                    )
                     let rows = try Row.fetchCursor(
                         database,
                         sql: "SELECT id, body FROM journal ORDER BY id"
                     )
                     while let row = try rows.next() {
-                        let bytes = Array(row["body"] as Data)
-                        body(try recall(row["id"], bytes, signals, &open))
+                        let bytes = Array(row[1] as Data)
+                        // Damaged rows leave gaps in the numbers.
+                        while open.nextRow < row[0] { open.settle(bytes: 0) }
+                        do throws(CheckpointError) {
+                            try JournalBody.verify(bytes, vehicles: vehicles ?? 0)
+                        } catch {
+                            store.damage.note(.journal, row[0], error)
+                            open.settle(bytes: bytes.count)
+                            continue
+                        }
+                        body(try recall(row[0], bytes, signals, &open))
                     }
                 }
             }

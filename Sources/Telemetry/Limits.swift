@@ -50,6 +50,8 @@ package enum Limits {
     /// Bytes and commits the journal may hold: what a restart takes in again, in about a second.
     package static let journalBytesMax = 64 * 1_024 * 1_024
     package static let journalRowsMax = 200_000
+    /// Damaged rows that wait to be set aside: what is left out is met again.
+    package static let damagedRowsNotedMax = 1_000
 
     /// Boots of one vehicle whose sequence numbers are followed.
     package static let bootsPerVehicleMax = 4

@@ -157,12 +157,12 @@ def _compare_dead_letters(fleet: Fleet, rows, findings: Findings, examples: list
 
 
 def adds_up(metrics: dict[str, float]) -> bool:
-    """received = stored + duplicate + rejected, of one gateway process."""
-    received, stored, duplicate, rejected = account(metrics)
-    return bool(metrics) and received == stored + duplicate + rejected
+    """received = stored + duplicate + too late + rejected, of one gateway process."""
+    received, *rest = account(metrics)
+    return bool(metrics) and received == sum(rest)
 
 
 def account(metrics: dict[str, float]) -> list[int]:
-    """Received, stored, duplicate, rejected."""
-    kinds = ("received", "stored", "duplicate", "rejected")
+    """Received, stored, duplicate, too late, rejected."""
+    kinds = ("received", "stored", "duplicate", "too_late", "rejected")
     return [int(metrics.get(f"gateway_readings_{kind}_total", 0)) for kind in kinds]

@@ -333,7 +333,7 @@ def show(report: Report) -> None:
             f"{phase.sent:>9}{factor:>8.2f}  {phase.note}"
         )
     for name, store in report.stores.items():
-        received, stored, duplicate, rejected = report.accounts[name]
+        received, stored, duplicate, too_late, rejected = report.accounts[name]
         print(
             f"\n{name}\n"
             f"  packets   {store['published']} published, {store['confirmed']} confirmed, "
@@ -346,7 +346,7 @@ def show(report: Report) -> None:
             f"{store['dead_letters_kept']} dead letters: {store['dead_letters_missing']} missing, "
             f"{store['dead_letters_never_published']} of good packets\n"
             f"  account   received {received} = stored {stored} + duplicate {duplicate} + "
-            f"rejected {rejected} (last process)"
+            f"too late {too_late} + rejected {rejected} (last process)"
         )
     print()
     for failure in report.failures:

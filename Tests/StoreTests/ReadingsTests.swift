@@ -319,4 +319,81 @@ struct ReadingsTests {
         #expect(raw.count < 31 * 96 && raw.count >= 20 * 96)
         #expect(raw.allSatisfy { $0.at >= Fixtures.start + .days(Int64(69)) })
     }
+
+    /// What was summed up is not added again; what comes late for the first time still counts.
+    @Test func aReadingThatWasSummedUpIsNotCountedTwice() async throws {
+        let store = try GatewayStore(path: folder.path("a.sqlite"), durability: .scratch)
+        let writer = try Writer(
+            store: store,
+            catalogue: assembly.catalogue,
+            stations: assembly.stations,
+            retention: RetentionPolicy(raw: .days(Int64(20)), hourly: .days(Int64(60)), daily: nil)
+        )
+        var gateway = assembly.makeGateway()
+        let vehicle = VehicleID(index: 0)
+        func send(
+            _ minutes: [Int64],
+            _ path: String,
+            on day: Int64,
+            seal: Bool = false
+        ) throws -> CommitReceipt {
+            let now = Fixtures.start + .days(day)
+            var batch = PacketBatch()
+            for minute in minutes {
+                let time = Fixtures.start + .minutes(minute)
+                let packet = Fixtures.packet("v", at: time, [path: Double(minute % 97)])
+                batch.append(
+                    topic: packet.topic.utf8,
+                    payload: packet.payload.utf8,
+                    receivedAt: now
+                )
+            }
+            let receipt = try writer.commit(gateway.step(.packets(batch), now: now))
+            if seal {
+                store.open.withLock { $0.want([vehicle]) }
+                _ = try writer.commit(gateway.step(.tick, now: now, checkpointing: [vehicle]))
+            }
+            return receipt
+        }
+        func grow(to day: Int64) throws {
+            while try writer.makeRoom(now: Fixtures.start + .days(day)) {}
+        }
+        func hours() async throws -> [Int] {
+            try await ReadStore(store).aggregates(
+                of: vehicle,
+                path: "Vehicle.Speed",
+                resolution: .hour,
+                from: Fixtures.start,
+                to: Fixtures.start + .days(Int64(1))
+            ).map(\.count)
+        }
+        let sent: [Int64] = [10, 20, 70, 200]
+        #expect(try send(sent, "Vehicle.Speed", on: 1, seal: true).stored == 4)
+        try grow(to: 30)
+        #expect(try await hours() == [2, 1, 1])
+        // The same again, and one of the first hour that may be one of them.
+        let again = try send(sent + [15], "Vehicle.Speed", on: 30, seal: true)
+        #expect((again.stored, again.duplicate, again.tooLate) == (0, 0, 5))
+        // Of an hour without any, before and behind the others, and of another signal: new.
+        let late = try send([130, 500], "Vehicle.Speed", on: 30)
+        #expect((late.stored, late.tooLate) == (2, 0))
+        let other = try send([10], "Vehicle.TraveledDistance", on: 30, seal: true)
+        #expect((other.stored, other.tooLate) == (1, 0))
+        try grow(to: 40)
+        #expect(try await hours() == [2, 1, 1, 1, 1])
+        #expect(try send([130, 500], "Vehicle.Speed", on: 40).tooLate == 2)
+        // By the day it is the same, also after a restart.
+        try grow(to: 100)
+        #expect(try send(sent, "Vehicle.Speed", on: 100).tooLate == 4)
+        let next = try Writer(
+            store: store,
+            catalogue: assembly.catalogue,
+            stations: assembly.stations
+        )
+        let batch = Fixtures.batch([
+            Fixtures.packet("v", at: Fixtures.start + .minutes(10), ["Vehicle.Speed": 10])
+        ])
+        let unit = gateway.step(.packets(batch), now: Fixtures.start + .days(Int64(101)))
+        #expect(try next.commit(unit).tooLate == 1)
+    }
 }

@@ -93,16 +93,23 @@ extension ReadStore {
             var aggregates = Aggregates(resolution)
             for reading in recent { aggregates.add(reading) }
             guard let signal = try ReadStore.signal(path, database) else { return [] }
-            let tables = resolution == .hour ? ["hourly"] : ["hourly", "daily"]
+            let tables: [BodyTable] = resolution == .hour ? [.hourly] : [.hourly, .daily]
             for table in tables {
                 let range = Chunks.range(of: vehicle, to: to)
                 let rows = try Row.fetchCursor(
                     database,
-                    sql: "SELECT body FROM \(table) WHERE id BETWEEN ? AND ? AND end_ms >= ?",
+                    sql: """
+                        SELECT id, body FROM \(table.rawValue)
+                        WHERE id BETWEEN ? AND ? AND end_ms >= ?
+                        """,
                     arguments: [range.lowerBound, range.upperBound, from.milliseconds]
                 )
                 while let row = try rows.next() {
-                    try aggregates.add(encoded: Array(row["body"] as Data), signal: signal)
+                    do throws(CheckpointError) {
+                        try aggregates.add(encoded: Array(row[1] as Data), signal: signal)
+                    } catch {
+                        store.damage.note(table, row[0], error)
+                    }
                 }
             }
             return aggregates.sorted(signal: signal).filter { $0.start >= from && $0.start <= to }

@@ -32,7 +32,7 @@ package enum Resolution: String, CaseIterable, Sendable {
     var milliseconds: Int64 { self == .hour ? 3_600_000 : 86_400_000 }
 
     /// The table that holds them.
-    var table: String { self == .hour ? "hourly" : "daily" }
+    var table: BodyTable { self == .hour ? .hourly : .daily }
 }
 
 /// Aggregates by signal and step; readings and other aggregates are added to them.
@@ -78,6 +78,11 @@ struct Aggregates {
         values[key] = values[key].map { $0 + value } ?? value
     }
 
+    /// Whether a reading may be part of the aggregate of its step.
+    func mayHold(_ signal: UInt16, _ time: Timestamp) -> Bool {
+        values[Key(signal: signal, start: start(of: time))] != nil
+    }
+
     func sorted(signal: UInt16) -> [Aggregate] {
         values.filter { $0.key.signal == signal }.map(\.value).sorted { $0.start < $1.start }
     }
@@ -108,7 +113,7 @@ struct Aggregates {
         return bytes
     }
 
-    /// Adds what `encode` wrote, of one signal or all.
+    /// Adds what `encode` wrote, of one signal or all; nothing of it when it does not read.
     mutating func add(encoded bytes: [UInt8], signal: UInt16? = nil) throws(CheckpointError) {
         var cursor = ByteCursor(bytes)
         var parts: [[StoredReading]] = []
@@ -119,15 +124,18 @@ struct Aggregates {
             let body = Array(bytes[start..<cursor.position])
             parts.append(try ChunkCoding.decode(body, signal: signal))
         }
-        guard parts.allSatisfy({ $0.count == parts[0].count }) else { throw cursor.failure() }
-        for index in parts[0].indices {
+        let counts = parts[0].compactMap { Int(exactly: $0.value) }
+        guard parts.allSatisfy({ $0.count == counts.count }), counts.allSatisfy({ $0 > 0 }) else {
+            throw cursor.failure()
+        }
+        for (index, count) in counts.enumerated() {
             add(
                 Aggregate(
                     start: parts[0][index].observedAt,
-                    count: Int(parts[0][index].value),
+                    count: count,
                     minimum: parts[1][index].value,
                     maximum: parts[2][index].value,
-                    sum: parts[3][index].value * parts[0][index].value
+                    sum: parts[3][index].value * Double(count)
                 ),
                 signal: parts[0][index].signal
             )

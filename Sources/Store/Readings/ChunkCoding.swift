@@ -2,11 +2,15 @@ import Telemetry
 
 /// A vehicle's readings of some days ↔ one body: columns of times, columns of values.
 ///
-/// Layout: version; the columns of times, each once however many signals share it; then per signal
-/// its number, its column of times, how its values are written, and the values. Every column has
-/// its length before it, so that one signal is read without the others.
+/// Layout: version, the columns of times, each once however many signals share it; then per signal
+/// its number, its column of times, how its values are written, and the values; at last a check sum.
+/// Every column has its length before it, so that one signal is read without the others.
 enum ChunkCoding {
-    private static let version: UInt8 = 1
+    private static let version: UInt8 = 2
+    /// The same without a check sum.
+    private static let uncheckedVersion: UInt8 = 1
+    /// Times further from 1970 than this many milliseconds are no times: 35,000 years.
+    private static let timeMagnitudeMax = UInt64(1) << 50
     private static let plainDoubles: UInt8 = 15
     private static let hasNoReadings: UInt8 = 0x80
 
@@ -57,6 +61,7 @@ enum ChunkCoding {
             bytes.append(varint: UInt64(body.count))
             bytes.append(contentsOf: body)
         }
+        CheckSum.append(to: &bytes)
         return bytes
     }
 
@@ -100,7 +105,11 @@ enum ChunkCoding {
         signal wanted: UInt16? = nil
     ) throws(CheckpointError) -> [StoredReading] {
         var cursor = ByteCursor(bytes)
-        guard try cursor.byte() == version else { throw cursor.failure() }
+        switch try cursor.byte() {
+        case version: try CheckSum.verify(bytes)
+        case uncheckedVersion: break
+        default: throw cursor.failure()
+        }
         var starts: [Int] = []
         for _ in 0..<(try cursor.count()) {
             let length = try cursor.count()
@@ -120,7 +129,11 @@ enum ChunkCoding {
             if times[place] == nil {
                 var column = ByteCursor(bytes, at: starts[place])
                 let count = try column.count(bitsEach: 0)
-                times[place] = try PackedNumbers.decode(count, &column)
+                let decoded = try PackedNumbers.decode(count, &column)
+                guard decoded.allSatisfy({ $0.magnitude < timeMagnitudeMax }) else {
+                    throw column.failure()
+                }
+                times[place] = decoded
             }
             try decode(
                 ByteCursor(bytes, at: start),

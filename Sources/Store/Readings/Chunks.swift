@@ -8,6 +8,16 @@ import Telemetry
 /// an index. No row spans more than `Limits.chunkSpanDaysMax`, so a search knows how far to look
 /// back. Rows may overlap: late readings get rows of their own.
 enum Chunks {
+    /// What the store can say of a reading that is not open.
+    enum Standing {
+        /// It was never stored.
+        case new
+        /// A chunk has it.
+        case stored
+        /// Others of its signal and hour, or day, have been summed up, and it may be one of them.
+        case summedUp
+    }
+
     /// Bits of the time within an id: 69 years from `Limits.observedAtMin` in milliseconds.
     private static let timeBits: Int64 = 41
     private static let span = Milliseconds.days(Int64(Limits.chunkSpanDaysMax)).rawValue
@@ -28,65 +38,113 @@ enum Chunks {
 
     // MARK: Looking
 
-    /// A vehicle's sealed readings of one signal or all, within a range of times, unsorted.
+    /// A vehicle's sealed readings of one signal or all, within a range of times, unsorted; without
+    /// those of damaged rows.
     static func readings(
         _ database: Database,
         of vehicle: VehicleID,
         signal: UInt16?,
         from: Int64,
-        to: Int64
+        to: Int64,
+        _ damage: DamageLog
     ) throws -> [StoredReading] {
         let rows = try Row.fetchCursor(
             database,
-            sql: "SELECT body FROM chunk WHERE id BETWEEN ? AND ? AND end_ms >= ?",
+            sql: "SELECT id, body FROM chunk WHERE id BETWEEN ? AND ? AND end_ms >= ?",
             arguments: [id(vehicle, from - span), id(vehicle, to), from]
         )
         var readings: [StoredReading] = []
         while let row = try rows.next() {
-            for reading in try ChunkCoding.decode(Array(row["body"] as Data), signal: signal)
-            where reading.observedAt.milliseconds >= from && reading.observedAt.milliseconds <= to {
-                readings.append(reading)
+            do throws(CheckpointError) {
+                for reading in try ChunkCoding.decode(Array(row[1] as Data), signal: signal)
+                where reading.observedAt.milliseconds >= from
+                    && reading.observedAt.milliseconds <= to
+                {
+                    readings.append(reading)
+                }
+            } catch {
+                damage.note(.chunk, row[0], error)
             }
         }
         return readings
     }
 
-    /// The latest time any of a vehicle's rows reaches; the distant past when it has none.
+    /// The latest time any of a vehicle's rows reaches, also of those that have become hours and
+    /// days; the distant past when it has none.
     static func end(_ database: Database, of vehicle: VehicleID) throws -> Int64 {
-        let last = try Int64.fetchOne(
-            database.cachedStatement(
-                sql: "SELECT id FROM chunk WHERE id BETWEEN ? AND ? ORDER BY id DESC LIMIT 1"
-            ),
-            arguments: [id(vehicle, .min / 2), id(vehicle, .max / 2)]
-        )
-        guard let last else { return .min }
-        return try Int64.fetchOne(
-            database.cachedStatement(
-                sql: "SELECT max(end_ms) FROM chunk WHERE id BETWEEN ? AND ?"
-            ),
-            arguments: [id(vehicle, firstTime(last) - span), last]
-        ) ?? .min
+        var end = Int64.min
+        for table in ["chunk"] + Resolution.allCases.map(\.table.rawValue) {
+            let last = try Int64.fetchOne(
+                database.cachedStatement(
+                    sql: "SELECT id FROM \(table) WHERE id BETWEEN ? AND ? ORDER BY id DESC LIMIT 1"
+                ),
+                arguments: [id(vehicle, .min / 2), id(vehicle, .max / 2)]
+            )
+            guard let last else { continue }
+            let latest = try Int64.fetchOne(
+                database.cachedStatement(
+                    sql: "SELECT max(end_ms) FROM \(table) WHERE id BETWEEN ? AND ?"
+                ),
+                arguments: [id(vehicle, firstTime(last) - span), last]
+            )
+            end = max(end, latest ?? .min)
+        }
+        return end
     }
 
-    static func has(
+    /// What has become of a reading, as far as rows can tell.
+    static func standing(
         _ database: Database,
         _ vehicle: VehicleID,
         signal: UInt16,
-        time: Int64
-    ) throws -> Bool {
-        try readings(database, of: vehicle, signal: signal, from: time, to: time).isEmpty == false
+        time: Int64,
+        _ damage: DamageLog
+    ) throws -> Standing {
+        let sealed = try readings(
+            database,
+            of: vehicle,
+            signal: signal,
+            from: time,
+            to: time,
+            damage
+        )
+        guard sealed.isEmpty else { return .stored }
+        // Only a row whose readings lay around this time can hold it.
+        for resolution in Resolution.allCases {
+            let rows = try Row.fetchCursor(
+                database.cachedStatement(
+                    sql: """
+                        SELECT id, body FROM \(resolution.table.rawValue)
+                        WHERE id BETWEEN ? AND ? AND end_ms >= ?
+                        """
+                ),
+                arguments: [id(vehicle, time - span), id(vehicle, time), time]
+            )
+            var aggregates = Aggregates(resolution)
+            while let row = try rows.next() {
+                do throws(CheckpointError) {
+                    try aggregates.add(encoded: Array(row[1] as Data), signal: signal)
+                } catch {
+                    damage.note(resolution.table, row[0], error)
+                }
+            }
+            if aggregates.mayHold(signal, Timestamp(milliseconds: time)) { return .summedUp }
+        }
+        return .new
     }
 
     // MARK: Sealing
 
-    /// Writes readings of a vehicle, together with what its last small row holds.
+    /// Writes readings of a vehicle, together with what its last small row holds, and without what
+    /// rows hold already, as after a journal that lost the word of an earlier seal.
     /// - Returns: the latest time written.
     static func seal(
         _ readings: [StoredReading],
         of vehicle: VehicleID,
+        _ damage: DamageLog,
         _ database: Database
     ) throws -> Int64? {
-        var rest = readings
+        var rest = try unsealed(readings, of: vehicle, damage, database)
         if !zip(rest, rest.dropFirst()).allSatisfy({ $0.observedAt <= $1.observedAt }) {
             rest.sort { $0.observedAt < $1.observedAt }
         }
@@ -105,49 +163,87 @@ enum Chunks {
         ), (last["count"] as Int) + rest.count <= Limits.chunkReadings * 5 / 4 {
             let start = firstTime(last["id"])
             let reach = max(end, last["end_ms"]) - min(first, start)
-            if reach <= span,
-                let body = try Data.fetchOne(
-                    database,
-                    sql: "SELECT body FROM chunk WHERE id = ?",
-                    arguments: [last["id"] as Int64]
-                )
-            {
-                rest += try ChunkCoding.decode(Array(body))
+            if reach <= span {
+                rest += try take(last["id"], damage, database)
                 rest.sort { $0.observedAt < $1.observedAt }
-                try database.cachedStatement(sql: "DELETE FROM chunk WHERE id = ?")
-                    .execute(arguments: [last["id"] as Int64])
             }
         }
         while let start = rest.first?.observedAt.milliseconds {
             var count = rest.firstIndex { $0.observedAt.milliseconds > start + span } ?? rest.count
             // Late arrivals and long outages make blocks that are more than one row holds.
             if count > Limits.chunkReadings * 2 { count = Limits.chunkReadings }
-            try insert(Array(rest[..<count]), of: vehicle, database)
+            try insert(Array(rest[..<count]), of: vehicle, damage, database)
             rest.removeFirst(count)
         }
         return end
     }
 
+    /// Those of a vehicle's readings that no row holds.
+    private static func unsealed(
+        _ readings: [StoredReading],
+        of vehicle: VehicleID,
+        _ damage: DamageLog,
+        _ database: Database
+    ) throws -> [StoredReading] {
+        guard let first = readings.map(\.observedAt.milliseconds).min(),
+            let end = try Int64.fetchOne(
+                database.cachedStatement(
+                    sql: "SELECT max(end_ms) FROM chunk WHERE id BETWEEN ? AND ?"
+                ),
+                arguments: [id(vehicle, first - span), id(vehicle, .max / 2)]
+            ), first <= end
+        else { return readings }
+        let sealed = Set(
+            try Chunks.readings(database, of: vehicle, signal: nil, from: first, to: end, damage)
+                .map { Place(signal: $0.signal, time: $0.observedAt) }
+        )
+        return readings.filter {
+            !sealed.contains(Place(signal: $0.signal, time: $0.observedAt))
+        }
+    }
+
+    /// What makes a vehicle's reading one and the same.
+    private struct Place: Hashable {
+        var signal: UInt16
+        var time: Timestamp
+    }
+
+    /// Removes a row and returns its readings: none where it is damaged or not there.
+    private static func take(
+        _ id: Int64,
+        _ damage: DamageLog,
+        _ database: Database
+    ) throws -> [StoredReading] {
+        guard
+            let body = try Data.fetchOne(
+                database.cachedStatement(sql: "SELECT body FROM chunk WHERE id = ?"),
+                arguments: [id]
+            )
+        else { return [] }
+        do {
+            let readings = try ChunkCoding.decode(Array(body))
+            try database.cachedStatement(sql: "DELETE FROM chunk WHERE id = ?")
+                .execute(arguments: [id])
+            return readings
+        } catch let error as CheckpointError {
+            try damage.setAside(.chunk, id, error, database)
+            return []
+        }
+    }
+
     private static func insert(
         _ readings: [StoredReading],
         of vehicle: VehicleID,
+        _ damage: DamageLog,
         _ database: Database
     ) throws {
-        var readings = readings
-        let start = readings[0].observedAt.milliseconds
-        var end = readings[readings.count - 1].observedAt.milliseconds
-        let id = id(vehicle, start)
-        if let same = try Row.fetchOne(
-            database.cachedStatement(sql: "SELECT end_ms, body FROM chunk WHERE id = ?"),
-            arguments: [id]
-        ) {
-            readings += try ChunkCoding.decode(Array(same["body"] as Data))
-            end = max(end, same["end_ms"])
-        }
-        readings = bySignal(readings)
+        let id = id(vehicle, readings[0].observedAt.milliseconds)
+        // Late readings may make a second row of the same first time.
+        let all = bySignal(readings + (try take(id, damage, database)))
+        let end = all.reduce(Int64.min) { max($0, $1.observedAt.milliseconds) }
         try database.cachedStatement(
-            sql: "INSERT OR REPLACE INTO chunk (id, end_ms, count, body) VALUES (?, ?, ?, ?)"
-        ).execute(arguments: [id, end, readings.count, Data(ChunkCoding.encode(readings))])
+            sql: "INSERT INTO chunk (id, end_ms, count, body) VALUES (?, ?, ?, ?)"
+        ).execute(arguments: [id, end, all.count, Data(ChunkCoding.encode(all))])
     }
 
     /// Sorted by signal, then time; sorted by time alone it came, but for a row that was there.

@@ -4,16 +4,19 @@ import Telemetry
 /// One commit unit's inputs as a row of the journal: what a restart takes in again.
 ///
 /// A body is a version, a base time, and entries: groups of readings, packet marks, and seals,
-/// after which a vehicle's earlier groups are in a chunk and its earlier marks in a checkpoint.
+/// after which a vehicle's earlier groups are in a chunk and its earlier marks in a checkpoint; at
+/// last a check sum.
 struct JournalBody {
-    private static let version: UInt8 = 1
+    private static let version: UInt8 = 2
+    /// The same without a check sum.
+    private static let uncheckedVersion: UInt8 = 1
     private static let group: UInt8 = 1
     private static let numbered: UInt8 = 2
     private static let unnumbered: UInt8 = 3
     private static let seal: UInt8 = 4
     private static let skipped: UInt8 = 5
 
-    private(set) var bytes: [UInt8] = []
+    private var bytes: [UInt8] = []
     private let base: Int64
 
     /// `base` is a time near the readings', so that theirs are short.
@@ -23,8 +26,15 @@ struct JournalBody {
         bytes.append(signed: base.milliseconds)
     }
 
-    var isEmpty: Bool { bytes.count <= 11 && entries == 0 }
+    var isEmpty: Bool { entries == 0 }
     private var entries = 0
+
+    /// The whole row.
+    var row: [UInt8] {
+        var row = bytes
+        CheckSum.append(to: &row)
+        return row
+    }
 
     mutating func append(
         _ vehicle: VehicleID,
@@ -90,21 +100,55 @@ struct JournalBody {
         case seal(VehicleID)
     }
 
-    /// Calls `body` with every entry of a row, in order.
+    /// Looks through a row before anything of it is taken in.
+    ///
+    /// `vehicles` is the number of those that are known.
+    static func verify(_ bytes: [UInt8], vehicles: Int) throws(CheckpointError) {
+        if bytes.first == version { return try CheckSum.verify(bytes) }
+        try read(bytes) { entry throws(CheckpointError) in
+            switch entry {
+            case .mark(let mark): try verify(mark.vehicle, vehicles)
+            case .seal(let vehicle): try verify(vehicle, vehicles)
+            case .group(let vehicle, let observedAt, _, let count, let items):
+                try verify(vehicle, vehicles)
+                var cursor = ByteCursor(Array(bytes[items]))
+                for _ in 0..<count { _ = try ItemCoding.decode(&cursor, at: observedAt) }
+                guard cursor.isAtEnd else { throw cursor.failure() }
+            }
+        }
+    }
+
+    private static func verify(
+        _ vehicle: VehicleID,
+        _ vehicles: Int
+    ) throws(CheckpointError) {
+        guard vehicle.index < vehicles else { throw CheckpointError(byteOffset: 0) }
+    }
+
+    /// Calls `body` with every entry of a row that is sound, in order.
     static func read(
         _ bytes: [UInt8],
         _ body: (Entry) throws(CheckpointError) -> Void
     ) throws(CheckpointError) {
         var cursor = ByteCursor(bytes)
-        guard try cursor.byte() == version else { throw cursor.failure() }
+        var end = bytes.count
+        switch try cursor.byte() {
+        case version: end -= CheckSum.bytes
+        case uncheckedVersion: break
+        default: throw cursor.failure()
+        }
         let base = try cursor.signed()
-        while !cursor.isAtEnd {
+        while cursor.position < end {
             let tag = try cursor.byte()
             let vehicle = VehicleID(index: UInt32(truncatingIfNeeded: try cursor.varint()))
             switch tag {
             case group:
-                let observedAt = Timestamp(milliseconds: base + (try cursor.signed()))
-                let receivedAt = observedAt + Milliseconds(try cursor.signed())
+                let observedAt = Timestamp(milliseconds: base &+ (try cursor.signed()))
+                guard observedAt >= Limits.observedAtMin, observedAt < Limits.observedAtEnd else {
+                    throw cursor.failure()
+                }
+                let delay = try cursor.signed()
+                let receivedAt = Timestamp(milliseconds: observedAt.milliseconds &+ delay)
                 let count = try cursor.count(bitsEach: 0)
                 let length = try cursor.count()
                 let start = cursor.position

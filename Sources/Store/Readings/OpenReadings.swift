@@ -17,7 +17,7 @@ struct OpenReadings: Sendable {
         var count = 0
         /// The journal's row in which the block began; nil when nothing is open.
         var firstRow: Int64?
-        /// The end of the vehicle's chunks, once somebody has looked.
+        /// The end of the vehicle's chunks and of what they have become, once somebody has looked.
         var sealedUntil: Int64?
         /// What the block may hold, once a reading has come late.
         var filter: RepeatFilter?
@@ -58,16 +58,24 @@ struct OpenReadings: Sendable {
 
     // MARK: Taking in
 
-    /// Takes a group in: readings of one packet and time, of which `isSealed` says whether chunks
-    /// have them already.
-    /// - Returns: how many are new; the items stand in `lastItems`.
+    /// What became of a group.
+    struct Taken {
+        /// New; the items stand in `lastItems`.
+        var stored = 0
+        /// Left out, because nobody can tell them from a repeat any more.
+        var tooLate = 0
+    }
+
+    /// Takes a group in: readings of one packet and time, of which `standing` says what the sealed
+    /// ones know of them.
     mutating func take(
         _ readings: ArraySlice<Reading>,
         signalNumbers: [UInt16],
         sealedUntil: (VehicleID) throws -> Int64,
-        isSealed: (VehicleID, UInt16, Int64) throws -> Bool
-    ) rethrows -> Int {
-        guard let first = readings.first else { return 0 }
+        standing: (VehicleID, UInt16, Int64) throws -> Chunks.Standing
+    ) rethrows -> Taken {
+        var taken = Taken()
+        guard let first = readings.first else { return taken }
         let vehicle = Int(first.vehicle.index)
         let time = first.observedAt.milliseconds
         try prepare(vehicle, sealedUntil)
@@ -79,7 +87,11 @@ struct OpenReadings: Sendable {
             guard !scratchSignals.contains(signal) else { continue }
             if time <= blocks[vehicle].newest, has(signal, time, in: vehicle) { continue }
             blocks[vehicle].filter?.insert(signal, time)
-            if time <= sealed, try isSealed(first.vehicle, signal, time) { continue }
+            if time <= sealed {
+                let standing = try standing(first.vehicle, signal, time)
+                if standing == .summedUp { taken.tooLate += 1 }
+                guard standing == .new else { continue }
+            }
             scratchSignals.append(signal)
             ItemCoding.encode(
                 signal: signal,
@@ -88,7 +100,8 @@ struct OpenReadings: Sendable {
                 into: &scratch
             )
         }
-        guard !scratchSignals.isEmpty else { return 0 }
+        taken.stored = scratchSignals.count
+        guard taken.stored > 0 else { return taken }
         open(vehicle)
         if time > blocks[vehicle].newest {
             blocks[vehicle].newest = time
@@ -98,8 +111,8 @@ struct OpenReadings: Sendable {
         blocks[vehicle].bytes.append(varint: UInt64(scratchSignals.count))
         blocks[vehicle].bytes.append(contentsOf: scratch)
         blocks[vehicle].lastTime = time
-        count(scratchSignals.count, in: vehicle)
-        return scratchSignals.count
+        count(taken.stored, in: vehicle)
+        return taken
     }
 
     private mutating func count(_ added: Int, in vehicle: Int) {

@@ -30,12 +30,14 @@ struct Retention: Sendable {
     private static let vehiclesPerStep = 64
 
     private let policy: RetentionPolicy
+    private let damage: DamageLog
     /// Where the round goes on; nil between rounds.
     private var nextVehicle: Int64?
     private var roundBegan: Timestamp?
 
-    init(_ policy: RetentionPolicy) {
+    init(_ policy: RetentionPolicy, _ damage: DamageLog) {
         self.policy = policy
+        self.damage = damage
     }
 
     /// Whether there is something to do now.
@@ -69,18 +71,22 @@ struct Retention: Sendable {
     private func move(_ vehicle: VehicleID, now: Timestamp, _ database: Database) throws -> Int {
         var moved = 0
         if let raw = policy.raw {
-            moved += try move(vehicle, "chunk", before: now - raw, to: .hour, database) {
-                for reading in try ChunkCoding.decode($1) { $0.add(reading) }
+            moved += try move(vehicle, .chunk, before: now - raw, to: .hour, database) {
+                aggregates,
+                body throws(CheckpointError) in
+                for reading in try ChunkCoding.decode(body) { aggregates.add(reading) }
             }
         }
         if let hourly = policy.hourly {
-            moved += try move(vehicle, "hourly", before: now - hourly, to: .day, database) {
-                try $0.add(encoded: $1)
+            moved += try move(vehicle, .hourly, before: now - hourly, to: .day, database) {
+                aggregates,
+                body throws(CheckpointError) in
+                try aggregates.add(encoded: body)
             }
         }
         if let daily = policy.daily {
-            for row in try old(vehicle, "daily", before: now - daily, database) {
-                try delete(row["id"], "daily", database)
+            for row in try old(vehicle, .daily, before: now - daily, database) {
+                try delete(row["id"], .daily, database)
                 moved += 1
             }
         }
@@ -89,7 +95,7 @@ struct Retention: Sendable {
 
     private func old(
         _ vehicle: VehicleID,
-        _ table: String,
+        _ table: BodyTable,
         before cut: Timestamp,
         _ database: Database
     ) throws -> [Row] {
@@ -97,7 +103,8 @@ struct Retention: Sendable {
         return try Row.fetchAll(
             database.cachedStatement(
                 sql: """
-                    SELECT id, end_ms, body FROM \(table) WHERE id BETWEEN ? AND ? AND end_ms < ?
+                    SELECT id, end_ms, body FROM \(table.rawValue)
+                    WHERE id BETWEEN ? AND ? AND end_ms < ?
                     LIMIT \(Retention.rowsPerStep)
                     """
             ),
@@ -105,40 +112,52 @@ struct Retention: Sendable {
         )
     }
 
-    private func delete(_ id: Int64, _ table: String, _ database: Database) throws {
-        try database.cachedStatement(sql: "DELETE FROM \(table) WHERE id = ?")
+    private func delete(_ id: Int64, _ table: BodyTable, _ database: Database) throws {
+        try database.cachedStatement(sql: "DELETE FROM \(table.rawValue) WHERE id = ?")
             .execute(arguments: [id])
     }
 
-    /// Turns a vehicle's old rows of one table into rows of the next.
+    /// Turns a vehicle's old rows of one table into rows of the next; damaged ones are set aside.
     private func move(
         _ vehicle: VehicleID,
-        _ table: String,
+        _ table: BodyTable,
         before cut: Timestamp,
         to resolution: Resolution,
         _ database: Database,
-        _ add: (inout Aggregates, [UInt8]) throws -> Void
+        _ add: (inout Aggregates, [UInt8]) throws(CheckpointError) -> Void
     ) throws -> Int {
         let rows = try old(vehicle, table, before: cut, database)
         for row in rows {
             let id: Int64 = row["id"]
             var end: Int64 = row["end_ms"]
             var aggregates = Aggregates(resolution)
-            try add(&aggregates, Array(row["body"] as Data))
-            try delete(id, table, database)
+            do {
+                try add(&aggregates, Array(row["body"] as Data))
+                try delete(id, table, database)
+            } catch let error as CheckpointError {
+                try damage.setAside(table, id, error, database)
+                continue
+            }
             // Late readings may have made a second chunk of the same first time.
             if let same = try Row.fetchOne(
                 database,
-                sql: "SELECT end_ms, body FROM \(resolution.table) WHERE id = ?",
+                sql: "SELECT end_ms, body FROM \(resolution.table.rawValue) WHERE id = ?",
                 arguments: [id]
             ) {
-                try aggregates.add(encoded: Array(same["body"] as Data))
-                end = max(end, same["end_ms"])
+                do {
+                    try aggregates.add(encoded: Array(same["body"] as Data))
+                    end = max(end, same["end_ms"])
+                } catch {
+                    try damage.setAside(resolution.table, id, error, database)
+                }
             }
             guard !aggregates.isEmpty else { continue }
             try database.cachedStatement(
                 sql:
-                    "INSERT OR REPLACE INTO \(resolution.table) (id, end_ms, body) VALUES (?, ?, ?)"
+                    """
+                    INSERT OR REPLACE INTO \(resolution.table.rawValue) (id, end_ms, body)
+                    VALUES (?, ?, ?)
+                    """
             ).execute(arguments: [id, end, Data(aggregates.encode())])
         }
         return rows.count
