@@ -10,7 +10,8 @@ extension RuleFile {
         jobs known: Set<String>
     ) throws -> Rule {
         let map = try item.mapping(keys: [
-            "id", "version", "title", "when", "hold_hours", "clear_hours", "consequence", "display",
+            "id", "version", "title", "when", "hold_hours", "clear_hours", "consequence",
+            "severity", "display",
             "jobs", "add_on", "text",
         ])
         let id = try map.require("id").string()
@@ -46,6 +47,9 @@ extension RuleFile {
             crossedText: text,
             fastText: nil
         )
+        if let item = map[optional: "severity"] {
+            rule.severity.met = try item.choice(Severity.self)
+        }
         rule.condition = condition
         rule.holdHours = try map[optional: "hold_hours"]?.double(in: 0...8_760) ?? 0
         rule.isAddOn = try map[optional: "add_on"]?.flag() ?? false

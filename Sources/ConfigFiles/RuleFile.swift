@@ -51,7 +51,8 @@ package enum RuleFile {
     ) throws -> Rule {
         let map = try item.mapping(keys: [
             "id", "version", "title", "measure", "reading_offset", "season", "direction", "limit",
-            "consequence", "usable", "components", "near", "clear", "estimator", "display", "jobs",
+            "consequence", "severity", "usable", "components", "near", "clear", "estimator",
+            "display", "jobs",
             "near_text", "crossed_text", "fast_text",
         ])
         let usable = try map.require("usable").list()
@@ -65,7 +66,7 @@ package enum RuleFile {
         }
         let measure = try map.require("measure").choice(Measure.self)
         let limit = try limit(map.require("limit"))
-        return Rule(
+        var rule = Rule(
             id: try map.require("id").string(),
             version: try map.require("version").integer(in: 1...1_000_000),
             title: try bilingual(map.require("title")),
@@ -88,6 +89,26 @@ package enum RuleFile {
             crossedText: try template(map.require("crossed_text")),
             fastText: fastText
         )
+        if let item = map[optional: "severity"] { rule.severity = try ladder(item) }
+        return rule
+    }
+
+    /// The rungs a rule names; the others stay where every rule has them.
+    private static func ladder(_ item: YAMLValue) throws -> SeverityLadder {
+        let map = try item.mapping(keys: ["soon_days", "urgent_days", "crossed_days"])
+        var ladder = SeverityLadder()
+        let range = 0.0...730
+        ladder.soonDays = try map[optional: "soon_days"]?.double(in: range) ?? ladder.soonDays
+        ladder.urgentDays = try map[optional: "urgent_days"]?.double(in: range) ?? ladder.urgentDays
+        ladder.crossedDays =
+            try map[optional: "crossed_days"]?.double(in: range) ?? ladder.crossedDays
+        guard ladder.soonDays >= ladder.urgentDays, ladder.urgentDays >= ladder.crossedDays else {
+            throw item.failure(
+                "soon_days \(ladder.soonDays), urgent_days \(ladder.urgentDays) and crossed_days "
+                    + "\(ladder.crossedDays) must not rise in this order"
+            )
+        }
+        return ladder
     }
 
     static func jobs(_ item: YAMLValue, known: Set<String>) throws -> [String] {

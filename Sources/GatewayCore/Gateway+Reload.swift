@@ -31,7 +31,14 @@ extension Gateway {
             scheduleForecasts(vehicle)
         }
         record(.gateway, 0, from: "", "rules_reloaded", to: "", by: actor)
-        return .reloaded(rules: set.rules.count, superseded: supersede())
+        let superseded = supersede()
+        reviewSeverities()
+        return .reloaded(rules: set.rules.count, superseded: superseded)
+    }
+
+    /// Judges every alert by the ladders in force, and plans its next rise.
+    mutating func reviewSeverities() {
+        for id in alerts.keys.sorted() { reviewSeverity(id) }
     }
 
     /// Ends the alerts of what no rule watches; returns how many.

@@ -207,6 +207,7 @@ package struct Rule: Sendable, Equatable {
     package var direction: Direction
     package var limit: LimitDefinition
     package var consequence: Consequence
+    package var severity = SeverityLadder()
     package var near: NearCondition
     package var clear: ClearCondition
     package var estimator: EstimatorConstants

@@ -317,6 +317,7 @@ package final class Writer: Sendable {
             evidence.firstValue, evidence.newestAt.milliseconds, evidence.newestValue,
             evidence.readings, evidence.early?.milliseconds, evidence.middle?.milliseconds,
             evidence.late?.milliseconds, evidence.isCrossed, evidence.isFast,
+            alert.severity.rawValue,
         ])
     }
 }
@@ -358,9 +359,10 @@ private enum SQL {
             raised_ms, updated_ms, consequence, jobs, flap_count, suggestion_id, due_ms,
             muted_urgency, verdict, serviced_ms, reopen_count, sentence_zh, sentence_en,
             limit_value, is_limit_assumed, level, slope_per_day, first_ms, first_value,
-            newest_ms, newest_value, readings, early_ms, middle_ms, late_ms, is_crossed, is_fast)
+            newest_ms, newest_value, readings, early_ms, middle_ms, late_ms, is_crossed, is_fast,
+            severity)
         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,
-            ?, ?, ?, ?, ?, ?, ?)
+            ?, ?, ?, ?, ?, ?, ?, ?)
         ON CONFLICT (id) DO UPDATE SET rule_version = excluded.rule_version,
             state = excluded.state, outcome = excluded.outcome, updated_ms = excluded.updated_ms,
             flap_count = excluded.flap_count, suggestion_id = excluded.suggestion_id,
@@ -375,6 +377,6 @@ private enum SQL {
             readings = excluded.readings, early_ms = excluded.early_ms,
             middle_ms = excluded.middle_ms, late_ms = excluded.late_ms,
             is_crossed = excluded.is_crossed, is_fast = excluded.is_fast,
-            consequence = excluded.consequence
+            consequence = excluded.consequence, severity = excluded.severity
         """
 }
