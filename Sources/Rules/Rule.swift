@@ -177,6 +177,7 @@ package struct RuleComponent: Sendable, Equatable {
 /// The numbers of a rule that every reading needs, without the texts: trivial to copy.
 struct RuleParameters: Sendable {
     var measure: Measure
+    var gate: ReadingGate
     var direction: Direction
     var near: NearCondition
     var clear: ClearCondition
@@ -187,6 +188,7 @@ struct RuleParameters: Sendable {
 
     init(_ rule: Rule) {
         measure = rule.measure
+        gate = rule.gate
         direction = rule.direction
         near = rule.near
         clear = rule.clear
@@ -204,6 +206,10 @@ package struct Rule: Sendable, Equatable {
     package var title: Bilingual
     package var components: [RuleComponent]
     package var measure: Measure
+    package var gate = ReadingGate()
+    /// What the newest readings of other signals must say for a reading to count; a signal the
+    /// vehicle never told asks nothing.
+    package var bounds: [Condition.Fact] = []
     package var direction: Direction
     package var limit: LimitDefinition
     package var consequence: Consequence
