@@ -1,4 +1,5 @@
 package import Decoding
+package import Rules
 package import Telemetry
 package import Workshop
 
@@ -135,6 +136,8 @@ package struct CommitUnit: Sendable {
     /// Of every component and midnight, where asked for.
     package var forecastLog: [ForecastLogEntry] = []
     package var counts = StepCounts()
+    /// Rules that this unit put in force; the messages of its alerts are worded by them.
+    package var rules: [Rule]?
     /// The answer to a command.
     package var answer: Result<Answer, Problem>?
 

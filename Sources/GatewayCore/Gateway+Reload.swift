@@ -14,6 +14,7 @@ extension Gateway {
         let old = engine
         engine = RuleEngine(rules: set.rules, catalogue: catalogue)
         limits = set.limits
+        unit.rules = set.rules
         for index in vehicles.indices {
             let vehicle = VehicleID(index: UInt32(index))
             var writer = ByteWriter()

@@ -21,7 +21,7 @@ package struct CommitReceipt: Sendable, Equatable {
 package final class Writer: Sendable {
     let store: GatewayStore
     private let stations: [Station]
-    private let outbox: Outbox?
+    private let outbox: Mutex<Outbox?>
     private let retention: Mutex<Retention>
     /// The store's own signal numbers, by catalogue place: a new catalogue does not renumber rows.
     private let signalNumbers: [UInt16]
@@ -35,7 +35,7 @@ package final class Writer: Sendable {
         outbox: Outbox? = nil
     ) throws(StoreError) {
         self.store = store
-        self.outbox = outbox
+        self.outbox = Mutex(outbox)
         self.retention = Mutex(Retention(retention))
         self.stations = stations
         do {
@@ -63,6 +63,7 @@ package final class Writer: Sendable {
     /// again.
     package func commit(_ unit: CommitUnit) throws(StoreError) -> CommitReceipt {
         guard !unit.isEmpty else { return CommitReceipt() }
+        if let rules = unit.rules { outbox.withLock { $0?.use(rules) } }
         do {
             return try store.open.withLock { open in
                 do {
@@ -81,6 +82,7 @@ package final class Writer: Sendable {
         var receipt = CommitReceipt()
         var body = JournalBody(base: unit.now)
         var sealed: [(vehicle: VehicleID, end: Int64?)] = []
+        let outbox = outbox.withLock { $0 }
         try store.pool.writeWithoutTransaction { database in
             try database.inTransaction(.immediate) {
                 try database.cachedStatement(sql: SQL.coreTime).execute(

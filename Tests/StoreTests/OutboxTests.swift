@@ -71,6 +71,32 @@ struct OutboxTests {
         try store.pool.read { try Row.fetchAll($0, sql: "SELECT * FROM message ORDER BY id") }
     }
 
+    /// A rule that came by a reload is told of like any other, without a restart.
+    @Test func aRuleThatWasAddedByAReloadIsTold() async throws {
+        try await owner("C1", of: "app")
+        var before = assembly
+        before.rules.removeAll { $0.id == "service_distance" }
+        let writer = try Writer(
+            store: store,
+            catalogue: assembly.catalogue,
+            stations: assembly.stations,
+            outbox: before.outbox
+        )
+        var gateway = before.makeGateway()
+        let set = RuleSet(rules: assembly.rules, limits: [:])
+        let reload = Input.command(.reload(set, by: Actor("test", .engineer)))
+        _ = try writer.commit(gateway.step(reload, now: noon))
+        let packet = Fixtures.packet(
+            "app",
+            at: noon,
+            ["Vehicle.Service.DistanceToService": -10]
+        )
+        _ = try writer.commit(gateway.step(.packets(Fixtures.batch([packet])), now: noon))
+        _ = try writer.commit(gateway.step(.tick, now: noon + .minutes(3)))
+        let alert = try #require(try messages().first { $0["kind"] == "alert" })
+        #expect(alert["state"] == "queued")
+    }
+
     @Test func whoMayHearItIsDecidedWithTheCause() async throws {
         var gateway = assembly.makeGateway()
         try await owner("C1", of: "app")

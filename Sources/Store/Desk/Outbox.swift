@@ -18,15 +18,20 @@ package struct Outbox: Sendable {
     private static let hours = 540..<1_200
 
     private let book: MessageBook
-    private let rules: [String: Rule]
+    private var rules: [String: Rule] = [:]
     private let stations: [Station]
     private let jobs: [String: Job]
 
     package init(book: MessageBook, rules: [Rule], stations: [Station], jobs: [Job]) {
         self.book = book
-        self.rules = Dictionary(rules.map { ($0.id, $0) }, uniquingKeysWith: { $1 })
         self.stations = stations
         self.jobs = Dictionary(jobs.map { ($0.code, $0) }, uniquingKeysWith: { $1 })
+        use(rules)
+    }
+
+    /// Words alerts by other rules from now on.
+    mutating func use(_ rules: [Rule]) {
+        self.rules = Dictionary(rules.map { ($0.id, $0) }, uniquingKeysWith: { $1 })
     }
 
     /// Queues what the unit gives cause for.
