@@ -58,8 +58,7 @@ extension Gateway {
     private mutating func raise(_ event: RuleEvent, _ vehicle: VehicleID) {
         let rule = engine.rule(ofSlot: event.slot)
         let component = engine.component(ofSlot: event.slot)
-        // A value that falls away at once is a matter of safety, whatever its slow decline is.
-        let consequence = event.evidence.isFast ? .safety : rule.consequence
+        let consequence = consequence(of: event)
         unit.counts.alertsRaised += 1
         log(event, vehicle, .raise)
         if var alert = liveAlert(event, vehicle) {
@@ -109,6 +108,11 @@ extension Gateway {
         write(alert)
     }
 
+    /// A value that falls away at once is a matter of safety, whatever its slow decline is.
+    private func consequence(of event: RuleEvent) -> Consequence {
+        event.evidence.isFast ? .safety : engine.rule(ofSlot: event.slot).consequence
+    }
+
     private mutating func update(_ event: RuleEvent, _ vehicle: VehicleID) {
         guard var alert = liveAlert(event, vehicle), alert.state != .recovered else { return }
         let isNewlyCrossed = event.evidence.isCrossed && !alert.evidence.isCrossed
@@ -121,6 +125,7 @@ extension Gateway {
         }
         alert.evidence = event.evidence
         alert.sentence = sentence(event, vehicle)
+        alert.consequence = consequence(of: event)
         alert.updatedAt = now
         judge(&alert)
         endPutOff(&alert, isNewlyCrossed: isNewlyCrossed)

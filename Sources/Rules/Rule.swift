@@ -109,8 +109,9 @@ package struct NearCondition: Sendable, Equatable {
     /// device that samples each second has not seen more than one that samples each minute.
     package var spacingMinutes = 0.0
 
-    /// A reading this far below what was expected of it makes the alert that it raises a fast loss:
-    /// stop and check, instead of a visit some day; in the signal's unit, nil for no such thing.
+    /// A reading this far below what was expected of it makes the alert that it raises a fast loss,
+    /// and readings that keep falling this far within the hour raise one: stop and check, instead
+    /// of a visit some day; in the signal's unit, nil for no such thing.
     package var fastDrop: Double?
 
     package init() {}

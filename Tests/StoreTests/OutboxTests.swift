@@ -97,6 +97,35 @@ struct OutboxTests {
         #expect(alert["state"] == "queued")
     }
 
+    /// A slow leak that becomes a puncture is told again, at once and in other words.
+    @Test func anAlertThatBecomesAFastLossIsToldAgain() async throws {
+        try await owner("C1", of: "app")
+        var gateway = assembly.makeGateway()
+        let nail = noon + .days(Int64(13))
+        var packets = Fixtures.leak("app", perDay: 3, days: 13, start: noon)
+        for second in stride(from: 0, to: 600, by: 5) {
+            packets.append(
+                Fixtures.packet(
+                    "app",
+                    at: nail + .seconds(Int64(second)),
+                    [
+                        "\(Fixtures.leftFront).Pressure": max(60, 200 - Double(second) / 2),
+                        "\(Fixtures.leftFront).AirTemperature": 20,
+                    ]
+                )
+            )
+        }
+        for packet in packets {
+            let input = Input.packets(Fixtures.batch([packet]))
+            _ = try writer.commit(gateway.step(input, now: packet.receivedAt))
+        }
+        let rows = try messages().filter { $0["kind"] == "alert" }
+        #expect(rows.map { $0["template"] as String } == ["tyre_forecast", "urgent_stop"])
+        #expect(rows.allSatisfy { $0["state"] == "queued" })
+        let due: Int64 = try #require(rows.last?["due_ms"])
+        #expect(Timestamp(milliseconds: due) < nail + .minutes(6))
+    }
+
     @Test func whoMayHearItIsDecidedWithTheCause() async throws {
         var gateway = assembly.makeGateway()
         try await owner("C1", of: "app")

@@ -44,7 +44,9 @@ package struct Outbox: Sendable {
             }.map(\.record)
         )
         for alert in newest(unit.alerts, by: \.id.rawValue) {
-            if raised.contains(alert.id.rawValue), alert.state != .closed {
+            let isFast =
+                alert.evidence.isFast && [.open, .planned, .muted].contains(alert.state)
+            if isFast || (raised.contains(alert.id.rawValue) && alert.state != .closed) {
                 try queue(alert, unit.now, database)
             } else if alert.state == .closed || alert.state == .recovered {
                 try clear(alert, unit.now, database)
@@ -112,7 +114,8 @@ package struct Outbox: Sendable {
             kind: .alert,
             vehicle: alert.vehicle,
             record: alert.id.rawValue,
-            version: alert.flapCount,
+            // An alert that becomes a fast loss is told once more; below zero no other version is.
+            version: evidence.isFast ? -1 - alert.flapCount : alert.flapCount,
             template: evidence.isFast
                 ? texts.fast ?? texts.crossed : evidence.isCrossed ? texts.crossed : texts.near
         )
