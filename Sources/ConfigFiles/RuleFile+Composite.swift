@@ -10,7 +10,8 @@ extension RuleFile {
         jobs known: Set<String>
     ) throws -> Rule {
         let map = try item.mapping(keys: [
-            "id", "version", "title", "when", "hold_hours", "clear_hours", "consequence", "display",
+            "id", "version", "title", "when", "hold_hours", "clear_hours", "consequence",
+            "severity", "display",
             "jobs", "add_on", "text",
         ])
         let id = try map.require("id").string()
@@ -46,6 +47,9 @@ extension RuleFile {
             crossedText: text,
             fastText: nil
         )
+        if let item = map[optional: "severity"] {
+            rule.severity.met = try item.choice(Severity.self)
+        }
         rule.condition = condition
         rule.holdHours = try map[optional: "hold_hours"]?.double(in: 0...8_760) ?? 0
         rule.isAddOn = try map[optional: "add_on"]?.flag() ?? false
@@ -67,13 +71,7 @@ extension RuleFile {
             let parts = try value.list().map { try condition($0, rules, catalogue) }
             guard !parts.isEmpty else { throw value.failure("at least one condition was expected") }
             return kind == "all" ? .all(parts) : .any(parts)
-        case "value":
-            let map = try value.mapping(keys: ["signal", "at_least", "at_most"])
-            let path = try map.require("signal").string()
-            guard let signal = catalogue.find(path: path) else {
-                throw value.failure("'\(path)' is not in the catalogue \(catalogue.version)")
-            }
-            return try fact(.value(signal), map)
+        case "value": return .fact(try bound(value, catalogue))
         case "crossing":
             let map = try value.mapping(keys: ["rule", "component", "within_days"])
             return .fact(
@@ -85,13 +83,13 @@ extension RuleFile {
             )
         case "rate":
             let map = try value.mapping(keys: ["rule", "component", "at_least", "at_most"])
-            return try fact(.rate(slot: try slot(map, rules)), map)
+            return .fact(try fact(.rate(slot: try slot(map, rules)), map))
         case "share":
             let map = try value.mapping(keys: ["habit", "trips", "at_least", "at_most"])
             let habit = try map.require("habit").choice(UsageProfile.Habit.self)
             // Counts fade, so no more than fifty trips are ever seen.
             let trips = try map.require("trips").integer(in: 1...45)
-            return try fact(.share(habit, trips: trips), map)
+            return .fact(try fact(.share(habit, trips: trips), map))
         default:
             let map = try value.mapping(keys: ["hours"])
             return .fact(
@@ -104,18 +102,32 @@ extension RuleFile {
         }
     }
 
+    /// What the newest reading of a signal must say.
+    static func bound(_ item: YAMLValue, _ catalogue: Catalogue) throws -> Condition.Fact {
+        let map = try item.mapping(keys: ["signal", "at_least", "at_most"])
+        let path = try map.require("signal").string()
+        guard let signal = catalogue.find(path: path) else {
+            throw item.failure("'\(path)' is not in the catalogue \(catalogue.version)")
+        }
+        return try fact(.value(signal), map)
+    }
+
     private static func fact(
         _ quantity: Condition.Fact.Quantity,
         _ map: YAMLMapping
-    ) throws -> Condition {
+    ) throws -> Condition.Fact {
         switch (map[optional: "at_least"], map[optional: "at_most"]) {
         case (let least?, nil):
-            return .fact(
-                Condition.Fact(quantity: quantity, isAtLeast: true, bound: try least.double())
+            return Condition.Fact(
+                quantity: quantity,
+                isAtLeast: true,
+                bound: try least.double()
             )
         case (nil, let most?):
-            return .fact(
-                Condition.Fact(quantity: quantity, isAtLeast: false, bound: try most.double())
+            return Condition.Fact(
+                quantity: quantity,
+                isAtLeast: false,
+                bound: try most.double()
             )
         default: throw map.value.failure("either at_least or at_most was expected")
         }

@@ -50,8 +50,10 @@ package enum RuleFile {
         jobs known: Set<String>
     ) throws -> Rule {
         let map = try item.mapping(keys: [
-            "id", "version", "title", "measure", "reading_offset", "season", "direction", "limit",
-            "consequence", "usable", "components", "near", "clear", "estimator", "display", "jobs",
+            "id", "version", "title", "measure", "when", "reading_offset", "season", "direction",
+            "limit",
+            "consequence", "severity", "usable", "components", "near", "clear", "estimator",
+            "display", "jobs",
             "near_text", "crossed_text", "fast_text",
         ])
         let usable = try map.require("usable").list()
@@ -65,7 +67,7 @@ package enum RuleFile {
         }
         let measure = try map.require("measure").choice(Measure.self)
         let limit = try limit(map.require("limit"))
-        return Rule(
+        var rule = Rule(
             id: try map.require("id").string(),
             version: try map.require("version").integer(in: 1...1_000_000),
             title: try bilingual(map.require("title")),
@@ -88,6 +90,54 @@ package enum RuleFile {
             crossedText: try template(map.require("crossed_text")),
             fastText: fastText
         )
+        if let item = map[optional: "when"] { try gate(item, &rule, catalogue) }
+        if let item = map[optional: "severity"] { rule.severity = try ladder(item) }
+        return rule
+    }
+
+    /// Under which circumstances a reading counts.
+    private static func gate(_ item: YAMLValue, _ rule: inout Rule, _ catalogue: Catalogue) throws {
+        let map = try item.mapping(keys: [
+            "parked_hours", "parked_hours_without_temperature", "first_of_trip", "warm", "signals",
+        ])
+        let hours = 0.0...720
+        rule.gate.parkedHours = try map[optional: "parked_hours"]?.double(in: hours)
+        if let item = map[optional: "parked_hours_without_temperature"] {
+            guard rule.measure == .tyreCold else {
+                throw item.failure("only the measure tyre_cold uses a temperature of its own")
+            }
+            rule.gate.parkedHoursWithoutTemperature = try item.double(in: hours)
+        }
+        rule.gate.isFirstOfTrip = try map[optional: "first_of_trip"]?.flag() ?? false
+        if let warm = try map[optional: "warm"]?
+            .mapping(keys: ["minutes", "restart_minutes", "stop_minutes"])
+        {
+            let minutes = 0.0...1_440
+            rule.gate.warm = ReadingGate.Warm(
+                minutes: try warm.require("minutes").double(in: minutes),
+                restartMinutes: try warm.require("restart_minutes").double(in: minutes),
+                stopMinutes: try warm.require("stop_minutes").double(in: minutes)
+            )
+        }
+        rule.bounds = try map[optional: "signals"]?.list().map { try bound($0, catalogue) } ?? []
+    }
+
+    /// The rungs a rule names; the others stay where every rule has them.
+    private static func ladder(_ item: YAMLValue) throws -> SeverityLadder {
+        let map = try item.mapping(keys: ["soon_days", "urgent_days", "crossed_days"])
+        var ladder = SeverityLadder()
+        let range = 0.0...730
+        ladder.soonDays = try map[optional: "soon_days"]?.double(in: range) ?? ladder.soonDays
+        ladder.urgentDays = try map[optional: "urgent_days"]?.double(in: range) ?? ladder.urgentDays
+        ladder.crossedDays =
+            try map[optional: "crossed_days"]?.double(in: range) ?? ladder.crossedDays
+        guard ladder.soonDays >= ladder.urgentDays, ladder.urgentDays >= ladder.crossedDays else {
+            throw item.failure(
+                "soon_days \(ladder.soonDays), urgent_days \(ladder.urgentDays) and crossed_days "
+                    + "\(ladder.crossedDays) must not rise in this order"
+            )
+        }
+        return ladder
     }
 
     static func jobs(_ item: YAMLValue, known: Set<String>) throws -> [String] {

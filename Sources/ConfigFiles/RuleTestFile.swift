@@ -25,6 +25,7 @@ package struct RuleTest: Sendable {
         package var value: ClosedRange<Double>?
         package var slopePerDay: ClosedRange<Double>?
         package var readings: ClosedRange<Double>?
+        package var severity: Severity?
         package var isCrossed: Bool?
         package var isFast: Bool?
         /// Parts of the sentence, in any of the two languages.
@@ -111,7 +112,7 @@ package enum RuleTestFile {
     private static func expectation(_ item: YAMLValue) throws -> RuleTest.Expectation {
         let map = try item.mapping(keys: [
             "rule", "component", "raised", "cleared", "crossing", "limit", "value", "slope_per_day",
-            "readings", "crossed", "fast", "text",
+            "readings", "severity", "crossed", "fast", "text",
         ])
         return RuleTest.Expectation(
             line: item.line,
@@ -124,6 +125,7 @@ package enum RuleTestFile {
             value: try map[optional: "value"].map(numbers),
             slopePerDay: try map[optional: "slope_per_day"].map(numbers),
             readings: try map[optional: "readings"].map(numbers),
+            severity: try map[optional: "severity"]?.choice(Severity.self),
             isCrossed: try map[optional: "crossed"]?.flag(),
             isFast: try map[optional: "fast"]?.flag(),
             texts: try map[optional: "text"]?.list().map { try $0.string() } ?? []

@@ -146,6 +146,11 @@ package enum RuleTrial {
         compare("slope_per_day", expected.slopePerDay, evidence.slopePerDay)
         compare("readings", expected.readings, Double(evidence.readings))
         compare("crossing", expected.crossing, evidence.middle.map { $0 - test.start })
+        if let wanted = expected.severity, wanted != raised.alert.severity {
+            lines.append(
+                "  expected  \(subject): severity \(wanted), got \(raised.alert.severity)"
+            )
+        }
         if let wanted = expected.isCrossed, wanted != evidence.isCrossed {
             lines.append("  expected  \(subject): crossed \(wanted), got \(evidence.isCrossed)")
         }

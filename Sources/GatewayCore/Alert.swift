@@ -120,6 +120,8 @@ package struct Alert: Sendable, Equatable {
     package var evidence: Evidence
     package var sentence: Bilingual
     package var consequence: Consequence
+    /// The worst it has been since it was raised, or fired again.
+    package var severity: Severity
     package var jobs: [String]
     /// Times it was raised again within a week of recovering.
     package var flapCount: Int
@@ -148,6 +150,7 @@ package struct Alert: Sendable, Equatable {
         evidence: Evidence,
         sentence: Bilingual,
         consequence: Consequence,
+        severity: Severity,
         jobs: [String],
         flapCount: Int,
         suggestion: SuggestionID?,
@@ -169,6 +172,7 @@ package struct Alert: Sendable, Equatable {
         self.evidence = evidence
         self.sentence = sentence
         self.consequence = consequence
+        self.severity = severity
         self.jobs = jobs
         self.flapCount = flapCount
         self.suggestion = suggestion
@@ -190,17 +194,12 @@ package struct Alert: Sendable, Equatable {
             alert: id,
             consequence: consequence,
             early: evidence.early ?? now,
-            isCrossed: evidence.isCrossed || evidence.isFast,
+            severity: severity,
             jobs: jobs
         )
     }
 
-    func urgency(now: Timestamp) -> Urgency {
-        consequence.urgency(
-            untilEarly: ((evidence.early ?? now) - now).days,
-            isCrossed: evidence.isCrossed || evidence.isFast
-        )
-    }
+    var urgency: Urgency { consequence.urgency(severity) }
 }
 
 extension Alert: AuditedRecord {
@@ -210,6 +209,7 @@ extension Alert: AuditedRecord {
     var auditFields: [(name: String, value: String)] {
         [
             ("rule_version", "\(ruleVersion)"),
+            ("severity", severity.rawValue),
             ("suggestion", suggestion.map { "\($0.rawValue)" } ?? ""),
             ("due", due.map { "\($0)" } ?? ""),
             ("muted_class", mutedUrgency?.name ?? ""),

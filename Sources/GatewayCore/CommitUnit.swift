@@ -1,5 +1,6 @@
 package import Customers
 package import Decoding
+package import Rules
 package import Telemetry
 package import Workshop
 
@@ -138,6 +139,8 @@ package struct CommitUnit: Sendable {
     /// Of every component and midnight, where asked for.
     package var forecastLog: [ForecastLogEntry] = []
     package var counts = StepCounts()
+    /// Rules that this unit put in force; the messages of its alerts are worded by them.
+    package var rules: [Rule]?
     /// The answer to a command.
     package var answer: Result<Answer, Problem>?
 

@@ -58,8 +58,7 @@ extension Gateway {
     private mutating func raise(_ event: RuleEvent, _ vehicle: VehicleID) {
         let rule = engine.rule(ofSlot: event.slot)
         let component = engine.component(ofSlot: event.slot)
-        // A value that falls away at once is a matter of safety, whatever its slow decline is.
-        let consequence = event.evidence.isFast ? .safety : rule.consequence
+        let consequence = consequence(of: event)
         unit.counts.alertsRaised += 1
         log(event, vehicle, .raise)
         if var alert = liveAlert(event, vehicle) {
@@ -68,11 +67,13 @@ extension Gateway {
             alert.ruleVersion = rule.version
             alert.consequence = consequence
             if alert.state == .recovered {
+                alert.severity = .notice
                 alert.flapCount += 1
                 alert.due = nil
                 alert.suggestion = nil
                 move(&alert, .firesAgain)
             }
+            judge(&alert)
             write(alert)
             return
         }
@@ -89,6 +90,7 @@ extension Gateway {
             evidence: event.evidence,
             sentence: sentence(event, vehicle),
             consequence: consequence,
+            severity: .notice,
             jobs: rule.jobs,
             flapCount: 0,
             suggestion: nil,
@@ -99,29 +101,72 @@ extension Gateway {
             reopenCount: 0
         )
         nextAlert += 1
+        judge(&alert)
         begin(&alert, .nearThreshold)
         move(&alert, .held)
         vehicles[Int(vehicle.index)].alerts.append(alert.id)
         write(alert)
     }
 
+    /// A value that falls away at once is a matter of safety, whatever its slow decline is.
+    private func consequence(of event: RuleEvent) -> Consequence {
+        event.evidence.isFast ? .safety : engine.rule(ofSlot: event.slot).consequence
+    }
+
     private mutating func update(_ event: RuleEvent, _ vehicle: VehicleID) {
         guard var alert = liveAlert(event, vehicle), alert.state != .recovered else { return }
         let isNewlyCrossed = event.evidence.isCrossed && !alert.evidence.isCrossed
+        var event = event
+        if event.evidence.middle == nil {
+            // No crossing is in sight any more: what was told stands until the alert clears.
+            event.evidence.early = alert.evidence.early
+            event.evidence.middle = alert.evidence.middle
+            event.evidence.late = alert.evidence.late
+        }
         alert.evidence = event.evidence
         alert.sentence = sentence(event, vehicle)
+        alert.consequence = consequence(of: event)
         alert.updatedAt = now
-        if let putOff = alert.mutedUrgency,
-            isNewlyCrossed || alert.urgency(now: now) < putOff
-        {
-            if alert.state == .muted {
-                unmute(&alert, reason: "worse")
-            } else {
-                alert.due = nil
-                alert.mutedUrgency = nil
-            }
-        }
+        judge(&alert)
+        endPutOff(&alert, isNewlyCrossed: isNewlyCrossed)
         write(alert)
+    }
+
+    /// Lets the severity rise to what the rule's ladder says now; it never falls.
+    private mutating func judge(_ alert: inout Alert) {
+        let ladder = severityLadders[alert.ruleID] ?? SeverityLadder()
+        alert.severity = max(alert.severity, ladder.severity(of: alert.evidence, now: now))
+        guard let due = ladder.nextRise(of: alert.evidence, after: now) else { return }
+        timers.insert(
+            TimerQueue.Entry(due: due, kind: .severityRise, record: alert.id.rawValue)
+        )
+    }
+
+    /// Time alone, or another ladder, has made an alert worse.
+    mutating func reviewSeverity(_ id: AlertID) {
+        guard var alert = alerts[id], [.open, .planned, .muted].contains(alert.state) else {
+            return
+        }
+        let before = alert.severity
+        judge(&alert)
+        guard alert.severity > before else { return }
+        alert.updatedAt = now
+        endPutOff(&alert, isNewlyCrossed: false)
+        write(alert)
+        replan(alert.vehicle)
+    }
+
+    /// Whoever put the alert off did not know how bad it would get.
+    private mutating func endPutOff(_ alert: inout Alert, isNewlyCrossed: Bool) {
+        guard let putOff = alert.mutedUrgency, isNewlyCrossed || alert.urgency < putOff else {
+            return
+        }
+        if alert.state == .muted {
+            unmute(&alert, reason: "worse")
+        } else {
+            alert.due = nil
+            alert.mutedUrgency = nil
+        }
     }
 
     private mutating func clear(_ event: RuleEvent, _ vehicle: VehicleID) {
@@ -218,7 +263,7 @@ extension Gateway {
         move(&alert, .unplanned, by: actor, reason: reason)
         guard isPaused else { return }
         alert.due = now + Gateway.pauseWindow
-        alert.mutedUrgency = alert.urgency(now: now)
+        alert.mutedUrgency = alert.urgency
         scheduleDue(alert)
     }
 
@@ -226,7 +271,7 @@ extension Gateway {
 
     /// Keeps a declined alert quiet until it gets worse or the cool-down is over.
     mutating func quiet(_ alert: inout Alert, reason: DeclineReason, actor: Actor) {
-        let urgency = alert.urgency(now: now)
+        let urgency = alert.urgency
         alert.mutedUrgency = urgency
         alert.due = now + (urgency <= .p1 ? Gateway.muteWindowP1 : Gateway.muteWindow)
         move(&alert, .declined, by: actor, reason: reason.rawValue)
@@ -270,7 +315,7 @@ extension Gateway {
             }
             alert.suggestion = nil
             alert.due = until
-            alert.mutedUrgency = alert.urgency(now: now)
+            alert.mutedUrgency = alert.urgency
             move(&alert, .mute, by: actor, reason: reason)
             scheduleDue(alert)
         case .unmute: unmute(&alert, reason: "by hand", by: actor)

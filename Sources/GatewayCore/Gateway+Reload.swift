@@ -14,6 +14,7 @@ extension Gateway {
         let old = engine
         engine = RuleEngine(rules: set.rules, catalogue: catalogue)
         limits = set.limits
+        unit.rules = set.rules
         for index in vehicles.indices {
             let vehicle = VehicleID(index: UInt32(index))
             var writer = ByteWriter()
@@ -31,7 +32,14 @@ extension Gateway {
             scheduleForecasts(vehicle)
         }
         record(.gateway, 0, from: "", "rules_reloaded", to: "", by: actor)
-        return .reloaded(rules: set.rules.count, superseded: supersede())
+        let superseded = supersede()
+        reviewSeverities()
+        return .reloaded(rules: set.rules.count, superseded: superseded)
+    }
+
+    /// Judges every alert by the ladders in force, and plans its next rise.
+    mutating func reviewSeverities() {
+        for id in alerts.keys.sorted() { reviewSeverity(id) }
     }
 
     /// Ends the alerts of what no rule watches; returns how many.

@@ -153,6 +153,7 @@ extension Gateway {
             if vehicles[index].isSilent { silentCount += 1 } else { scheduleSilence(vehicle) }
         }
         _ = supersede()
+        reviewSeverities()
         missingPackets = vehicles.reduce(0) { $0 + $1.windows.reduce(0) { $0 + $1.missing } }
     }
 

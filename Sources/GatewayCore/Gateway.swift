@@ -38,10 +38,15 @@ package struct Gateway: Sendable {
     private static let timerSlack = Milliseconds.minutes(30)
 
     package internal(set) var engine: RuleEngine {
-        didSet { addOnRules = Gateway.addOns(of: engine) }
+        didSet {
+            addOnRules = Gateway.addOns(of: engine)
+            severityLadders = Gateway.ladders(of: engine)
+        }
     }
     /// Rules whose alerts make no visit of their own.
     private(set) var addOnRules: Set<String>
+    /// How severe an alert is, by rule.
+    private(set) var severityLadders: [String: SeverityLadder]
     /// Limits of single vehicles, by name.
     var limits: [String: [VehicleLimit]]
     package let planner: VisitPlanner
@@ -121,6 +126,7 @@ package struct Gateway: Sendable {
         odometerSignal = catalogue.find(path: "Vehicle.TraveledDistance")
         engine = RuleEngine(rules: rules, catalogue: catalogue)
         addOnRules = Gateway.addOns(of: engine)
+        severityLadders = Gateway.ladders(of: engine)
         planner = VisitPlanner(catalogue: jobs)
         decoder = PayloadDecoder(catalogue: catalogue)
         sourceDecoder = SourceDecoder(sources: sources, catalogue: catalogue)
@@ -144,6 +150,10 @@ package struct Gateway: Sendable {
 
     private static func addOns(of engine: RuleEngine) -> Set<String> {
         Set(engine.rules.filter(\.isAddOn).map(\.id))
+    }
+
+    private static func ladders(of engine: RuleEngine) -> [String: SeverityLadder] {
+        Dictionary(engine.rules.map { ($0.id, $0.severity) }, uniquingKeysWith: { $1 })
     }
 
     package var vehicleCount: Int { vehicles.count }
@@ -225,6 +235,7 @@ package struct Gateway: Sendable {
         case .forecast: fireForecast(timer)
         case .holdEnd: endHold(SuggestionID(rawValue: timer.record), due: timer.due)
         case .alertDue: leaveState(AlertID(rawValue: timer.record), due: timer.due)
+        case .severityRise: reviewSeverity(AlertID(rawValue: timer.record))
         case .leaseEnd: endLease(SuggestionID(rawValue: timer.record), due: timer.due)
         case .waitEnd: endWait(SuggestionID(rawValue: timer.record), due: timer.due)
         case .contactDue: breach(SuggestionID(rawValue: timer.record))

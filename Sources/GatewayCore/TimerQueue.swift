@@ -12,6 +12,8 @@ enum TimerKind: UInt8, Sendable {
     case holdEnd
     /// A muted, recovered or serviced alert leaves its state.
     case alertDue
+    /// The time left until a crossing makes an alert more severe.
+    case severityRise
     /// A lease is over.
     case leaseEnd
     /// What a suggestion waited for is due.

@@ -32,6 +32,71 @@ struct Attention: Equatable, Sendable {
         }
     }
 
+    /// Readings that have fallen away from what was expected, since the first that did.
+    ///
+    /// The filter follows such a fall within a minute or, where a device tells every second, while
+    /// it happens: what was expected is remembered from before.
+    struct Fall: Equatable, Sendable {
+        private enum Constant {
+            static let window: Float = 60 / 1_440
+            /// A fall that goes on is believed after this, one that has ended at the limit after
+            /// three readings and this: one strange reading is no puncture.
+            static let minute: Float = 1 / 1_440
+            static let standing: Float = 5 / 1_440
+            static let standingReadings: UInt32 = 3
+        }
+
+        private var expected: Float = 0
+        private var first: Float = 0
+        private var at = CompactInstant.never
+        private var readings: UInt32 = 0
+
+        init() {}
+
+        var isIdle: Bool { readings == 0 }
+
+        /// Notes a reading of which `expected` was expected; true when its component is losing
+        /// `drop` and more at once.
+        mutating func note(
+            margin: Float,
+            expected now: Float,
+            at measured: CompactInstant,
+            drop: Float
+        ) -> Bool {
+            if readings == 0 || measured - at > Constant.window {
+                expected = now
+                first = margin
+                at = measured
+                readings = 0
+            }
+            guard expected - margin >= drop / 2 else {
+                self = Fall()
+                return false
+            }
+            readings += 1
+            guard expected - margin >= drop else { return false }
+            let span = measured - at
+            let goesOn = first - margin >= drop / 2 && span >= Constant.minute
+            let stands =
+                margin <= 0 && readings >= Constant.standingReadings && span >= Constant.standing
+            return goesOn || stands
+        }
+
+        func encode(into writer: inout ByteWriter) {
+            writer.put(expected)
+            writer.put(first)
+            at.encode(into: &writer)
+            writer.put(readings)
+        }
+
+        init(from reader: inout ByteReader) throws(CheckpointError) {
+            expected = try reader.float()
+            first = try reader.float()
+            at = try CompactInstant(from: &reader)
+            readings = try reader.word()
+        }
+    }
+
     /// A pressure whose temperature has not arrived.
     struct Unjoined: Equatable, Sendable {
         var observedAt: Timestamp
@@ -42,8 +107,9 @@ struct Attention: Equatable, Sendable {
 
     var isRaised = false
     var isCrossed = false
-    /// Whether the reading that raised the alert had fallen away from what was expected of it.
+    /// Whether the value fell away at once, when the alert was raised or since.
     var isFast = false
+    var fall = Fall()
     var near = RunCount()
     var crossed = RunCount()
     var recovered = RunCount()
@@ -64,7 +130,7 @@ struct Attention: Equatable, Sendable {
     /// Whether there is nothing to remember.
     var isIdle: Bool {
         !isRaised && near.count == 0 && crossed.count == 0 && service.count == 0
-            && pendingSince == nil && unjoined == nil
+            && pendingSince == nil && unjoined == nil && fall.isIdle
     }
 
     mutating func raise(margin: Float) {
@@ -137,6 +203,7 @@ struct Attention: Equatable, Sendable {
         writer.put(published)
         writer.put(publishedDeviation)
         toldAt.encode(into: &writer)
+        fall.encode(into: &writer)
         writer.put(unjoined != nil)
         if let unjoined {
             writer.put(unjoined.observedAt)
@@ -161,6 +228,7 @@ struct Attention: Equatable, Sendable {
         published = try reader.optionalTimestamp()
         publishedDeviation = try reader.float()
         toldAt = try CompactInstant(from: &reader)
+        fall = try Fall(from: &reader)
         guard try reader.flag() else { return }
         let observedAt = try reader.timestamp()
         let value = try reader.double()

@@ -132,8 +132,8 @@ package struct ComponentState: Sendable, Equatable {
         }
         let value = Float(measurement.value)
         noteReading(observedAt, value)
-        let drop =
-            filter.level + filter.slope * max(0, CompactInstant(observedAt) - filter.time) - margin
+        let expected =
+            filter.level + filter.slope * max(0, CompactInstant(observedAt) - filter.time)
         let step = filter.update(
             at: CompactInstant(observedAt),
             margin: margin,
@@ -155,8 +155,23 @@ package struct ComponentState: Sendable, Equatable {
         if let change = compareWithLimit(observedAt, margin: margin, now: now, rule, &attention) {
             changes.append(change)
         }
-        if changes.contains(.raised), let fast = rule.near.fastDrop {
-            attention.isFast = Double(drop) >= fast
+        if let drop = rule.near.fastDrop, step != .started {
+            let isRaisedNow = changes.contains(.raised)
+            attention.isFast =
+                isRaisedNow ? Double(expected - margin) >= drop : attention.isFast
+            let isFalling = attention.fall.note(
+                margin: margin,
+                expected: expected,
+                at: CompactInstant(observedAt),
+                drop: Float(drop)
+            )
+            if isFalling, !attention.isFast {
+                let wasRaised = attention.isRaised
+                if !wasRaised { raise(margin: margin, now: now, rule, &attention) }
+                attention.isFast = true
+                attention.published = min(attention.published ?? now, now)
+                if !isRaisedNow { changes.append(wasRaised ? .moved : .raised) }
+            }
         }
         if !changes.isEmpty {
             attention.toldAt = CompactInstant(now)
@@ -196,7 +211,8 @@ package struct ComponentState: Sendable, Equatable {
         let isWarm = filter.time - filter.firstTime >= Float(rule.near.warmUpDays)
         if attention.isRaised {
             let days = filter.daysToCrossing(ahead: ahead(now))
-            let change = publish(days, now: now, rule, &attention)
+            // What falls away at once has no date but now.
+            let change = attention.isFast ? nil : publish(days, now: now, rule, &attention)
             guard isWarm else { return change }
             return attention.settle(days: days, now: now, rule) ? .cleared : change
         }

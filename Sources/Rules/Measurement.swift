@@ -20,18 +20,14 @@ struct ReadingContext {
 }
 
 extension Measure {
-    /// Whether only the first usable reading of a trip counts: a moment later the battery carries
-    /// the load of the car, or the charger works.
-    var needsFirstOfTrip: Bool { self == .batteryRest || self == .batteryCrank }
-
-    /// Whether it matters what the vehicle was doing.
+    /// Whether the correction depends on what the vehicle was doing.
     var needsContext: Bool { self != .asRead }
 
     /// Ambient temperature where none is known, °C: a mild annual mean.
     private static let assumedAmbient = 15.0
 
-    /// Brings a reading to reference conditions, or returns nil when it was not taken under
-    /// conditions that allow it.
+    /// Brings a reading that has passed the rule's gate to reference conditions, or returns nil
+    /// when it cannot be.
     ///
     /// Source: the measurement functions and their coefficients are those of `prediction.md` §6:
     /// gas law at constant volume; 2.5 mV/K and surface charge for a lead-acid battery at rest;
@@ -46,7 +42,9 @@ extension Measure {
         case .asRead:
             return Measurement(value: value + rule.readingOffset, variance: variance)
         case .tyreCold:
-            guard let ambient = context.ambient, parked >= 3 else { return nil }
+            guard let ambient = context.ambient,
+                parked >= rule.gate.parkedHoursWithoutTemperature
+            else { return nil }
             return Measurement(
                 value: Measure.coldPressure(value, at: ambient),
                 variance: Double(
@@ -54,7 +52,6 @@ extension Measure {
                 )
             )
         case .batteryRest:
-            guard parked >= 4 else { return nil }
             let drain = 0.0004 * min(parked, 400)
             return Measurement(
                 value: value - 0.0025 * (ambient - 25) + 0.0003 * min(parked, 200)
@@ -62,7 +59,6 @@ extension Measure {
                 variance: variance + 0.5 * drain * drain
             )
         case .batteryCrank:
-            guard let parked = context.parkedHours, parked >= 3 else { return nil }
             let hot = exponential(-parked / 3)
             let engine = ambient + 2
             return Measurement(
@@ -71,10 +67,6 @@ extension Measure {
                 variance: variance
             )
         case .coolantWarm:
-            let isWarm =
-                context.sinceStartHours >= 0.25
-                || (context.sinceStartHours >= 0.1 && (context.lastParkHours ?? 9) < 0.5)
-            guard !context.isLate, isWarm else { return nil }
             return Measurement(value: value - 0.14 * (ambient - 20), variance: variance)
         }
     }

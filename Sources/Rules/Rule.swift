@@ -109,8 +109,9 @@ package struct NearCondition: Sendable, Equatable {
     /// device that samples each second has not seen more than one that samples each minute.
     package var spacingMinutes = 0.0
 
-    /// A reading this far below what was expected of it makes the alert that it raises a fast loss:
-    /// stop and check, instead of a visit some day; in the signal's unit, nil for no such thing.
+    /// A reading this far below what was expected of it makes the alert that it raises a fast loss,
+    /// and readings that keep falling this far within the hour raise one: stop and check, instead
+    /// of a visit some day; in the signal's unit, nil for no such thing.
     package var fastDrop: Double?
 
     package init() {}
@@ -177,6 +178,7 @@ package struct RuleComponent: Sendable, Equatable {
 /// The numbers of a rule that every reading needs, without the texts: trivial to copy.
 struct RuleParameters: Sendable {
     var measure: Measure
+    var gate: ReadingGate
     var direction: Direction
     var near: NearCondition
     var clear: ClearCondition
@@ -187,6 +189,7 @@ struct RuleParameters: Sendable {
 
     init(_ rule: Rule) {
         measure = rule.measure
+        gate = rule.gate
         direction = rule.direction
         near = rule.near
         clear = rule.clear
@@ -204,9 +207,14 @@ package struct Rule: Sendable, Equatable {
     package var title: Bilingual
     package var components: [RuleComponent]
     package var measure: Measure
+    package var gate = ReadingGate()
+    /// What the newest readings of other signals must say for a reading to count; a signal the
+    /// vehicle never told asks nothing.
+    package var bounds: [Condition.Fact] = []
     package var direction: Direction
     package var limit: LimitDefinition
     package var consequence: Consequence
+    package var severity = SeverityLadder()
     package var near: NearCondition
     package var clear: ClearCondition
     package var estimator: EstimatorConstants

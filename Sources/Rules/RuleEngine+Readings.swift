@@ -141,18 +141,24 @@ extension RuleEngine {
         let observedAt = reading.observedAt
         guard part.component.isNew(observedAt) else { return }
         let measure = slots[slot].parameters.measure
-        if measure.needsFirstOfTrip, moment.trip.startedAt != .never,
+        let gate = slots[slot].parameters.gate
+        if gate.isFirstOfTrip, moment.trip.startedAt != .never,
             part.component.filter.time >= moment.trip.startedAt
         {
             return
         }
+        let hasCompanion = slots[slot].hasCompanion
+        var context = ReadingContext()
+        if gate.needsContext || (measure.needsContext && !hasCompanion) {
+            context = moment.trip.context(at: CompactInstant(observedAt))
+        }
+        guard gate.holds(in: context), keepsBounds(slot, moment.watched) else { return }
         let value = Double(reading.value)
-        guard slots[slot].hasCompanion else {
+        guard hasCompanion else {
             let measurement = measure.measure(
                 value,
                 rule: slots[slot].parameters,
-                context: measure.needsContext
-                    ? moment.trip.context(at: CompactInstant(observedAt)) : ReadingContext()
+                context: context
             )
             return feed(observedAt, measurement, slot, &part, &moment)
         }
@@ -165,7 +171,7 @@ extension RuleEngine {
             let celsius = part.join.celsius
             return feed(observedAt, value, at: celsius, slot, &part, &moment)
         }
-        let context = moment.trip.context(at: CompactInstant(observedAt))
+        context = moment.trip.context(at: CompactInstant(observedAt))
         let pending = Attention.Unjoined(
             observedAt: observedAt,
             value: value,
@@ -178,6 +184,14 @@ extension RuleEngine {
         var attention = moment.attentions[slot]
         attention.unjoined = pending
         part.component.hasAttention = moment.attentions.keep(attention, ofSlot: slot)
+    }
+
+    private func keepsBounds(_ slot: Int, _ newest: [Float]) -> Bool {
+        for place in slots[slot].bounds where !newest.isEmpty {
+            let value = newest[bounds[place].watched]
+            if !value.isNaN, !bounds[place].fact.holds(decimal(value)) { return false }
+        }
+        return true
     }
 
     private func noteTemperature(

@@ -17,6 +17,15 @@ package struct RuleEngine: Sendable {
         var hasCompanion: Bool
         var limit: LimitDefinition
         var axle: PlacardAxle?
+        /// The places in `bounds` that a reading must keep.
+        var bounds: Range<Int>
+    }
+
+    /// What the newest of the watched readings must say.
+    struct Bound: Sendable {
+        /// Place among `watched`.
+        var watched: Int
+        var fact: Condition.Fact
     }
 
     /// What a signal is to a slot; plain numbers, because every reading asks.
@@ -43,12 +52,13 @@ package struct RuleEngine: Sendable {
     let uses: [Use]
     let firstUse: [Int]
     let opensTrip: [Bool]
-    /// Composite rules, and the signals their conditions ask for.
+    /// Composite rules, and the signals whose newest values they and the bounds ask for.
     let composites: [Composite]
     let watched: [SignalID]
+    let bounds: [Bound]
     let asksForHabits: Bool
     /// The order in which readings of one instant are used, by signal: what tells of a trip first,
-    /// then temperatures of components, then values.
+    /// then temperatures of components and what bounds ask for, then values.
     let order: [UInt32]
     /// What stands for a signal in a checkpoint, so that a new catalogue cannot mix them up.
     let signalKeys: [UInt64]
@@ -59,7 +69,20 @@ package struct RuleEngine: Sendable {
         self.rules = rules
         var slots: [Slot] = []
         var uses = [[Use]](repeating: [], count: catalogue.signals.count)
+        var watched: [SignalID] = []
+        func watch(_ signal: SignalID) -> Int {
+            if let place = watched.firstIndex(of: signal) { return place }
+            uses[Int(signal.index)].append(Use(role: .watched, slot: watched.count))
+            watched.append(signal)
+            return watched.count - 1
+        }
+        var bounds: [Bound] = []
         for (ruleIndex, rule) in rules.enumerated() {
+            let firstBound = bounds.count
+            for fact in rule.bounds {
+                guard case .value(let signal) = fact.quantity else { continue }
+                bounds.append(Bound(watched: watch(signal), fact: fact))
+            }
             for (index, component) in rule.components.enumerated() {
                 if rule.condition == nil {
                     uses[Int(component.signal.index)].append(Use(role: .value, slot: slots.count))
@@ -74,7 +97,8 @@ package struct RuleEngine: Sendable {
                         parameters: RuleParameters(rule),
                         hasCompanion: component.companion != nil,
                         limit: rule.limit,
-                        axle: component.axle
+                        axle: component.axle,
+                        bounds: firstBound..<bounds.count
                     )
                 )
             }
@@ -84,12 +108,9 @@ package struct RuleEngine: Sendable {
         }
         let facts = rules.compactMap(\.condition).flatMap(\.facts).map(\.quantity)
         asksForHabits = facts.contains { if case .share = $0 { true } else { false } }
-        var watched: [SignalID] = []
-        for case .value(let signal) in facts where !watched.contains(signal) {
-            uses[Int(signal.index)].append(Use(role: .watched, slot: watched.count))
-            watched.append(signal)
-        }
+        for case .value(let signal) in facts { _ = watch(signal) }
         self.watched = watched
+        self.bounds = bounds
         if asksForHabits, let speed = catalogue.find(path: "Vehicle.Speed") {
             uses[Int(speed.index)].append(Use(role: .speed, slot: 0))
         }
@@ -102,7 +123,10 @@ package struct RuleEngine: Sendable {
             opensTrip[Int(odometer.index)] = true
         }
         order = zip(uses, opensTrip).enumerated().map { index, signal in
-            let isCompanion = signal.0.contains { $0.role == .companion }
+            let isCompanion = signal.0.contains { use in
+                use.role == .companion
+                    || use.role == .watched && bounds.contains { $0.watched == use.slot }
+            }
             let rank: UInt32 = signal.1 ? 0 : isCompanion ? 1 : 2
             return rank << 16 | UInt32(index)
         }

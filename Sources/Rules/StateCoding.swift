@@ -8,7 +8,7 @@ package import Telemetry
 extension RuleEngine {
     /// Raised whenever the layout below changes; an older layout is refused, and the caller starts
     /// that vehicle afresh.
-    private static let layoutVersion: UInt8 = 5
+    private static let layoutVersion: UInt8 = 6
 
     package func encode(_ vehicle: VehicleState, into writer: inout ByteWriter) {
         writer.put(RuleEngine.layoutVersion)

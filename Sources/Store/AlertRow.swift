@@ -39,6 +39,7 @@ enum AlertRow {
             evidence: evidence,
             sentence: Bilingual(zh: row["sentence_zh"], en: row["sentence_en"]),
             consequence: Consequence(rawValue: row["consequence"]) ?? .wear,
+            severity: Severity(rawValue: row["severity"]) ?? .notice,
             jobs: list(row["jobs"]),
             flapCount: row["flap_count"],
             suggestion: (row["suggestion_id"] as Int64?).map(SuggestionID.init(rawValue:)),

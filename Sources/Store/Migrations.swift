@@ -27,6 +27,9 @@ enum Migrations {
                 sql: "ALTER TABLE alert ADD COLUMN is_fast INTEGER NOT NULL DEFAULT 0"
             )
         }
+        migrator.registerMigration("006-severity") { database in
+            try database.execute(sql: severity)
+        }
         BookingSchema.register(&migrator)
         migrator.registerMigration("020-access") { database in
             try database.execute(sql: DeskSchema.access)
@@ -273,6 +276,12 @@ enum Migrations {
             reason TEXT NOT NULL,
             body BLOB NOT NULL
         ) STRICT;
+        """
+
+    /// What lives when the column comes is judged by the ladders at the first start.
+    private static let severity = """
+        ALTER TABLE alert ADD COLUMN severity TEXT NOT NULL DEFAULT 'notice'
+            CHECK (severity IN ('notice', 'soon', 'urgent', 'crossed'))
         """
 
     private static func moveRows(_ database: Database) throws {

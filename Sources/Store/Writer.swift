@@ -23,7 +23,7 @@ package struct CommitReceipt: Sendable, Equatable {
 package final class Writer: Sendable {
     let store: GatewayStore
     private let stations: [Station]
-    private let outbox: Outbox?
+    private let outbox: Mutex<Outbox?>
     private let retention: Mutex<Retention>
     /// The store's own signal numbers, by catalogue place: a new catalogue does not renumber rows.
     private let signalNumbers: [UInt16]
@@ -37,7 +37,7 @@ package final class Writer: Sendable {
         outbox: Outbox? = nil
     ) throws(StoreError) {
         self.store = store
-        self.outbox = outbox
+        self.outbox = Mutex(outbox)
         self.retention = Mutex(Retention(retention, store.damage))
         self.stations = stations
         do {
@@ -65,6 +65,7 @@ package final class Writer: Sendable {
     /// again.
     package func commit(_ unit: CommitUnit) throws(StoreError) -> CommitReceipt {
         guard !unit.isEmpty else { return CommitReceipt() }
+        if let rules = unit.rules { outbox.withLock { $0?.use(rules) } }
         do {
             return try store.open.withLock { open in
                 do {
@@ -84,6 +85,7 @@ package final class Writer: Sendable {
         var body = JournalBody(base: unit.now)
         var bytes: [UInt8] = []
         var sealed: [(vehicle: VehicleID, end: Int64?)] = []
+        let outbox = outbox.withLock { $0 }
         try store.pool.writeWithoutTransaction { database in
             try database.inTransaction(.immediate) {
                 try database.cachedStatement(sql: SQL.coreTime).execute(
@@ -350,6 +352,7 @@ package final class Writer: Sendable {
             evidence.firstValue, evidence.newestAt.milliseconds, evidence.newestValue,
             evidence.readings, evidence.early?.milliseconds, evidence.middle?.milliseconds,
             evidence.late?.milliseconds, evidence.isCrossed, evidence.isFast,
+            alert.severity.rawValue,
         ])
     }
 }
@@ -391,9 +394,10 @@ private enum SQL {
             raised_ms, updated_ms, consequence, jobs, flap_count, suggestion_id, due_ms,
             muted_urgency, verdict, serviced_ms, reopen_count, sentence_zh, sentence_en,
             limit_value, is_limit_assumed, level, slope_per_day, first_ms, first_value,
-            newest_ms, newest_value, readings, early_ms, middle_ms, late_ms, is_crossed, is_fast)
+            newest_ms, newest_value, readings, early_ms, middle_ms, late_ms, is_crossed, is_fast,
+            severity)
         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,
-            ?, ?, ?, ?, ?, ?, ?)
+            ?, ?, ?, ?, ?, ?, ?, ?)
         ON CONFLICT (id) DO UPDATE SET rule_version = excluded.rule_version,
             state = excluded.state, outcome = excluded.outcome, updated_ms = excluded.updated_ms,
             flap_count = excluded.flap_count, suggestion_id = excluded.suggestion_id,
@@ -408,6 +412,6 @@ private enum SQL {
             readings = excluded.readings, early_ms = excluded.early_ms,
             middle_ms = excluded.middle_ms, late_ms = excluded.late_ms,
             is_crossed = excluded.is_crossed, is_fast = excluded.is_fast,
-            consequence = excluded.consequence
+            consequence = excluded.consequence, severity = excluded.severity
         """
 }

@@ -56,17 +56,19 @@ package enum Urgency: Int, CaseIterable, Comparable, Sendable {
 }
 
 extension Consequence {
+    /// How soon somebody must act on an alert with this consequence: the rule's ladder says how
+    /// severe it is, and nothing else judges the time that is left.
+    ///
     /// Source: the class table of `advisor.md` §4.2.
-    package func urgency(untilEarly days: Double, isCrossed: Bool) -> Urgency {
-        let column = isCrossed || days < 1 ? 0 : days < 3 ? 1 : days <= 14 ? 2 : 3
-        let row: [Urgency] =
-            switch self {
-            case .safety: [.p0, .p1, .p1, .p2]
-            case .breakdown: [.p1, .p1, .p2, .p3]
-            case .wear: [.p2, .p2, .p2, .p3]
-            case .comfort: [.p3, .p3, .p3, .p3]
-            }
-        return row[column]
+    package func urgency(_ severity: Severity) -> Urgency {
+        switch (self, severity) {
+        case (.safety, .crossed): .p0
+        case (.safety, .urgent), (.safety, .soon): .p1
+        case (.breakdown, .crossed), (.breakdown, .urgent): .p1
+        case (.safety, .notice), (.breakdown, .soon): .p2
+        case (.wear, .crossed), (.wear, .urgent), (.wear, .soon): .p2
+        case (.breakdown, .notice), (.wear, .notice), (.comfort, _): .p3
+        }
     }
 
     /// How long before the early edge the work should be done (`advisor.md` §4.3).

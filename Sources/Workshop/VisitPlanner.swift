@@ -6,20 +6,20 @@ package struct VisitCause: Sendable, Equatable {
     package var consequence: Consequence
     /// Early edge of the crossing; the time of judgement when the limit is met already.
     package var early: Timestamp
-    package var isCrossed: Bool
+    package var severity: Severity
     package var jobs: [String]
 
     package init(
         alert: AlertID,
         consequence: Consequence,
         early: Timestamp,
-        isCrossed: Bool,
+        severity: Severity,
         jobs: [String]
     ) {
         self.alert = alert
         self.consequence = consequence
         self.early = early
-        self.isCrossed = isCrossed
+        self.severity = severity
         self.jobs = jobs
     }
 }
@@ -103,12 +103,7 @@ package struct VisitPlanner: Sendable {
             cause.consequence.usefulLead.map { max(now, cause.early - $0) } ?? now
         }
         return VisitNeed(
-            urgency: causes.map {
-                $0.consequence.urgency(
-                    untilEarly: ($0.early - now).days,
-                    isCrossed: $0.isCrossed
-                )
-            }.min() ?? .p3,
+            urgency: causes.map { $0.consequence.urgency($0.severity) }.min() ?? .p3,
             latestBy: (causes.map { $0.early - $0.consequence.margin } + due).min() ?? now,
             early: early,
             earliestUseful: useful.min() ?? now,

@@ -101,6 +101,16 @@ struct ConfigFilesTests {
             "signal: Vehicle.Tyre", "'Vehicle.Tyre' is not in the catalogue"
         ),
         ("consequence: wear", "consequence: bad", "'bad' is not one of: safety"),
+        ("when: {parked_hours_without_temperature: 3}", "when: [parked]", "a mapping was expected"),
+        ("when: {parked_hours_without_temperature: 3}", "when: {cold: 3}", "unknown key 'cold'"),
+        (
+            "when: {parked_hours_without_temperature: 3}",
+            "when: {signals: [{signal: Vehicle.Speed}]}", "either at_least or at_most"
+        ),
+        (
+            "consequence: wear", "consequence: wear\n    severity: {urgent_days: 20}",
+            "soon_days 14.0, urgent_days 20.0 and crossed_days 1.0 must not rise"
+        ),
     ])
     func aSpoiltRuleIsRefusedWithItsLine(from: String, to: String, expected: String) throws {
         let assembly = try Fixtures.assembly()

@@ -121,6 +121,51 @@ struct TrendTests {
         #expect(bench.events.filter { $0.kind == .moved }.count <= 1)
     }
 
+    /// A nail: 30 kPa a minute, told every two seconds.
+    @Test(arguments: [0.17, 3])
+    func aPunctureIsAFastLossWithinMinutes(perDay: Double) throws {
+        var bench = try Bench()
+        try bench.leak(from: 240, perDay: perDay, days: 16)
+        let nail = Fixtures.start + .days(16.0)
+        for second in stride(from: 0, to: 1_200, by: 2) {
+            let pressure = max(60, 240 - 16 * perDay - Double(second) / 2)
+            try bench.tyre(pressure, at: nail + .seconds(Int64(second)))
+        }
+        bench.flush(nail + .minutes(25))
+        let fast = try #require(bench.events.first { $0.evidence.isFast })
+        #expect((fast.at - nail).minutes < 5, "\((fast.at - nail).minutes)")
+        #expect(fast.kind == (perDay > 1 ? .moved : .raised))
+        #expect(bench.raised.count == 1 && bench.cleared.isEmpty)
+        // Its date is now, and stays so.
+        #expect(bench.events.allSatisfy { !$0.evidence.isFast || $0.evidence.middle == fast.at })
+    }
+
+    /// Read every ten minutes, the tyre is flat at once and stays so.
+    @Test func aFlatTyreIsAFastLossAtTheThirdReading() throws {
+        var bench = try Bench()
+        try bench.leak(from: 240, perDay: 0.17, days: 16)
+        for step in 0..<3 {
+            try bench.tyre(90, at: Fixtures.start + .days(16.0) + .minutes(Int64(step * 10)))
+        }
+        bench.flush(Fixtures.start + .days(17.0))
+        #expect(bench.raised.map(\.evidence.isFast) == [true])
+    }
+
+    /// Somebody lets air out, and a device tells nonsense now and then.
+    @Test func airLetOutAndStrangeReadingsAreNoFastLoss() throws {
+        var bench = try Bench()
+        try bench.leak(from: 262, perDay: 0.17, days: 16)
+        for step in 0..<30 {
+            let isStrange = step == 10 || step == 20
+            try bench.tyre(
+                isStrange ? 90 : 240,
+                at: Fixtures.start + .days(16.0) + .minutes(Int64(step * 10))
+            )
+        }
+        bench.flush(Fixtures.start + .days(17.0))
+        #expect(bench.events.isEmpty)
+    }
+
     /// Three readings within a second are one observation, not three.
     @Test func aFastSamplerIsNotBelievedFaster() throws {
         var bench = try Bench()

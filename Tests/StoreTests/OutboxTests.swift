@@ -72,6 +72,61 @@ struct OutboxTests {
         try store.pool.read { try Row.fetchAll($0, sql: "SELECT * FROM message ORDER BY id") }
     }
 
+    /// A rule that came by a reload is told of like any other, without a restart.
+    @Test func aRuleThatWasAddedByAReloadIsTold() async throws {
+        try await owner("C1", of: "app")
+        var before = assembly
+        before.rules.removeAll { $0.id == "service_distance" }
+        let writer = try Writer(
+            store: store,
+            catalogue: assembly.catalogue,
+            stations: assembly.stations,
+            outbox: before.outbox
+        )
+        var gateway = before.makeGateway()
+        let set = RuleSet(rules: assembly.rules, limits: [:])
+        let reload = Input.command(.reload(set, by: Actor("test", .engineer)))
+        _ = try writer.commit(gateway.step(reload, now: noon))
+        let packet = Fixtures.packet(
+            "app",
+            at: noon,
+            ["Vehicle.Service.DistanceToService": -10]
+        )
+        _ = try writer.commit(gateway.step(.packets(Fixtures.batch([packet])), now: noon))
+        _ = try writer.commit(gateway.step(.tick, now: noon + .minutes(3)))
+        let alert = try #require(try messages().first { $0["kind"] == "alert" })
+        #expect(alert["state"] == "queued")
+    }
+
+    /// A slow leak that becomes a puncture is told again, at once and in other words.
+    @Test func anAlertThatBecomesAFastLossIsToldAgain() async throws {
+        try await owner("C1", of: "app")
+        var gateway = assembly.makeGateway()
+        let nail = noon + .days(Int64(13))
+        var packets = Fixtures.leak("app", perDay: 3, days: 13, start: noon)
+        for second in stride(from: 0, to: 600, by: 5) {
+            packets.append(
+                Fixtures.packet(
+                    "app",
+                    at: nail + .seconds(Int64(second)),
+                    [
+                        "\(Fixtures.leftFront).Pressure": max(60, 200 - Double(second) / 2),
+                        "\(Fixtures.leftFront).AirTemperature": 20,
+                    ]
+                )
+            )
+        }
+        for packet in packets {
+            let input = Input.packets(Fixtures.batch([packet]))
+            _ = try writer.commit(gateway.step(input, now: packet.receivedAt))
+        }
+        let rows = try messages().filter { $0["kind"] == "alert" }
+        #expect(rows.map { $0["template"] as String } == ["tyre_forecast", "urgent_stop"])
+        #expect(rows.allSatisfy { $0["state"] == "queued" })
+        let due: Int64 = try #require(rows.last?["due_ms"])
+        #expect(Timestamp(milliseconds: due) < nail + .minutes(6))
+    }
+
     @Test func whoMayHearItIsDecidedWithTheCause() async throws {
         var gateway = assembly.makeGateway()
         try await owner("C1", of: "app")

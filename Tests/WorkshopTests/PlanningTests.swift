@@ -29,11 +29,11 @@ struct PlanningTests {
         _ consequence: Consequence,
         in days: Double,
         _ jobs: [String],
-        isCrossed: Bool = false,
+        severity: Severity = .soon,
         now: Timestamp
     ) -> VisitNeed {
         planner.need(
-            of: [cause(consequence, in: days, jobs, isCrossed: isCrossed, now: now)],
+            of: [cause(consequence, in: days, jobs, severity: severity, now: now)],
             now: now
         )
     }
@@ -42,7 +42,7 @@ struct PlanningTests {
         _ consequence: Consequence,
         in days: Double,
         _ jobs: [String],
-        isCrossed: Bool = false,
+        severity: Severity = .soon,
         number: Int64 = 1,
         now: Timestamp
     ) -> VisitCause {
@@ -50,7 +50,7 @@ struct PlanningTests {
             alert: AlertID(rawValue: number),
             consequence: consequence,
             early: now + .days(days),
-            isCrossed: isCrossed,
+            severity: severity,
             jobs: jobs
         )
     }
@@ -135,7 +135,7 @@ struct PlanningTests {
 
     @Test func aFastLeakIsP0AndMayUseTheWalkInReserve() {
         let now = local(12, 10)
-        let need = need(.safety, in: 0.5, ["puncture_repair"], now: now)
+        let need = need(.safety, in: 0.5, ["puncture_repair"], severity: .crossed, now: now)
         #expect(need.urgency == .p0)
         // Two bays are full all day, the third in the morning: 83 % are taken.
         let taken = [
@@ -148,7 +148,7 @@ struct PlanningTests {
 
     @Test func aP2LeavesTheWalkInReserveAlone() {
         let now = local(12, 8, 30)
-        let need = need(.wear, in: 2, ["puncture_repair"], isCrossed: true, now: now)
+        let need = need(.wear, in: 2, ["puncture_repair"], severity: .crossed, now: now)
         let taken = [
             (0, local(13, 8, 30), local(13, 18)), (1, local(13, 8, 30), local(13, 18)),
             (2, local(13, 8, 30), local(13, 13)),
@@ -161,7 +161,7 @@ struct PlanningTests {
 
     @Test func workThatIsNotYetOfUseIsNotOfferedYet() {
         let now = local(12, 10)
-        let need = need(.wear, in: 50, ["oil_service"], now: now)
+        let need = need(.wear, in: 50, ["oil_service"], severity: .notice, now: now)
         #expect(need.urgency == .p3 && need.earliestUseful == now + .days(20.0))
         for offer in offers(need, calendar(), now: now) {
             #expect(offer.slot.interval.start >= need.earliestUseful)
@@ -172,7 +172,7 @@ struct PlanningTests {
         let now = local(12, 10)
         let need = planner.need(
             of: [
-                cause(.wear, in: 50, ["oil_service"], now: now),
+                cause(.wear, in: 50, ["oil_service"], severity: .notice, now: now),
                 cause(.breakdown, in: 5, ["battery_test"], number: 2, now: now),
             ],
             now: now
@@ -317,7 +317,7 @@ struct PlanningTests {
     /// At most three tenths of a day are held for people who have not said yes.
     @Test func holdsLeaveMostOfADayFree() {
         let now = local(12, 8, 30)
-        let need = need(.wear, in: 30, ["service"], now: now)
+        let need = need(.wear, in: 30, ["service"], severity: .notice, now: now)
         var calendar = calendar()
         var days: [Int: Int] = [:]
         for number in 0..<20 {

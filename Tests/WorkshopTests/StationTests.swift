@@ -71,7 +71,7 @@ struct StationTests {
                     alert: AlertID(rawValue: 1),
                     consequence: .wear,
                     early: now + .days(5.6),
-                    isCrossed: false,
+                    severity: .soon,
                     jobs: ["puncture_repair", "oil_service"]
                 )
             ],
@@ -202,18 +202,11 @@ struct StationTests {
     }
 
     @Test(arguments: [
-        (Consequence.safety, 0.5, false, Urgency.p0), (.safety, 2, false, .p1),
-        (.safety, 20, false, .p2), (.breakdown, 0.5, false, .p1), (.breakdown, 10, false, .p2),
-        (.breakdown, 10, true, .p1), (.wear, 2, false, .p2), (.wear, 15, false, .p3),
-        (.comfort, 0, true, .p3),
+        (Consequence.safety, [Urgency.p2, .p1, .p1, .p0]), (.breakdown, [.p3, .p2, .p1, .p1]),
+        (.wear, [.p3, .p2, .p2, .p2]), (.comfort, [.p3, .p3, .p3, .p3]),
     ])
-    func urgencyFollowsConsequenceAndTime(
-        consequence: Consequence,
-        days: Double,
-        isCrossed: Bool,
-        expected: Urgency
-    ) {
-        #expect(consequence.urgency(untilEarly: days, isCrossed: isCrossed) == expected)
+    func urgencyIsConsequenceTimesSeverity(consequence: Consequence, expected: [Urgency]) {
+        #expect(Severity.allCases.map(consequence.urgency) == expected)
     }
 
     @Test func sharedOperationsCountOnce() throws {
@@ -229,7 +222,7 @@ struct StationTests {
                         alert: AlertID(rawValue: 1),
                         consequence: .wear,
                         early: Fixtures.start + .days(9.0),
-                        isCrossed: false,
+                        severity: .soon,
                         jobs: jobs
                     )
                 ],

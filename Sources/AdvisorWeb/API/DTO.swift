@@ -197,6 +197,7 @@ struct AlertDTO: Encodable {
     var component: String
     var state: String
     var consequence: String
+    var severity: String
     var raisedAt: String
     var sentence: Sentence
     var limit: Double
@@ -218,6 +219,7 @@ struct AlertDTO: Encodable {
         component = alert.component
         state = alert.state.rawValue
         consequence = alert.consequence.rawValue
+        severity = alert.severity.rawValue
         raisedAt = "\(alert.raisedAt)"
         sentence = Sentence(zh: alert.sentence.zh, en: alert.sentence.en)
         limit = evidence.limit
@@ -234,8 +236,8 @@ struct AlertDTO: Encodable {
     }
 
     enum CodingKeys: String, CodingKey {
-        case id, vehicle, rule, component, state, consequence, sentence, limit, readings, first
-        case newest, crossing
+        case id, vehicle, rule, component, state, consequence, severity, sentence, limit, readings
+        case first, newest, crossing
         case ruleVersion = "rule_version"
         case raisedAt = "raised_at"
         case isLimitAssumed = "is_limit_assumed"

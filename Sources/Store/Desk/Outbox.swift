@@ -18,15 +18,20 @@ package struct Outbox: Sendable {
     private static let hours = 540..<1_200
 
     private let book: MessageBook
-    private let rules: [String: Rule]
+    private var rules: [String: Rule] = [:]
     private let stations: [Station]
     private let jobs: [String: Job]
 
     package init(book: MessageBook, rules: [Rule], stations: [Station], jobs: [Job]) {
         self.book = book
-        self.rules = Dictionary(rules.map { ($0.id, $0) }, uniquingKeysWith: { $1 })
         self.stations = stations
         self.jobs = Dictionary(jobs.map { ($0.code, $0) }, uniquingKeysWith: { $1 })
+        use(rules)
+    }
+
+    /// Words alerts by other rules from now on.
+    mutating func use(_ rules: [Rule]) {
+        self.rules = Dictionary(rules.map { ($0.id, $0) }, uniquingKeysWith: { $1 })
     }
 
     /// Queues what the unit gives cause for.
@@ -41,7 +46,9 @@ package struct Outbox: Sendable {
             }.map(\.record)
         )
         for alert in newest(unit.alerts, by: \.id.rawValue) {
-            if raised.contains(alert.id.rawValue), alert.state != .closed {
+            let isFast =
+                alert.evidence.isFast && [.open, .planned, .muted].contains(alert.state)
+            if isFast || (raised.contains(alert.id.rawValue) && alert.state != .closed) {
                 try queue(alert, unit.now, database)
             } else if alert.state == .closed || alert.state == .recovered {
                 try clear(alert, unit.now, database)
@@ -130,7 +137,8 @@ package struct Outbox: Sendable {
             kind: .alert,
             vehicle: alert.vehicle,
             record: alert.id.rawValue,
-            version: alert.flapCount,
+            // An alert that becomes a fast loss is told once more; below zero no other version is.
+            version: evidence.isFast ? -1 - alert.flapCount : alert.flapCount,
             template: evidence.isFast
                 ? texts.fast ?? texts.crossed : evidence.isCrossed ? texts.crossed : texts.near
         )
