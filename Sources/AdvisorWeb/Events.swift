@@ -48,12 +48,18 @@ struct StatusLine {
     private let status: CoreStatus
     private let feed: FeedHealth
     private let time: (Language) -> LocalTime
+    private let missingHolidays: (station: String, year: Int)?
 
     init(_ services: WebServices) {
         status = services.core.status
         feed = services.feed()
         let zone = services.stations[0].zone
         time = { LocalTime(zone: zone, language: $0.reader) }
+        let now = status.now
+        missingHolidays =
+            services.stations.lazy.compactMap { station in
+                station.missingHolidayYear(now: now).map { (station.code, $0) }
+            }.first
     }
 
     /// Plain text without quotes, safe inside JSON.
@@ -76,7 +82,13 @@ struct StatusLine {
         }
         if feed.isConnected {
             guard let lostAt = feed.sessionLostAt, status.now - lostAt < .days(Int64(1)) else {
-                return nil
+                return missingHolidays.map {
+                    language.pick(
+                        zh: "\($0.station):\($0.year)年的节假日尚未录入,预约可能落在休息日。",
+                        en: "\($0.station): nobody has entered the holidays of \($0.year); "
+                            + "visits may fall on a day off."
+                    )
+                }
             }
             return language.pick(
                 zh: "消息服务器丢失了会话,\(lostAt) 前后可能缺少数据。",

@@ -3,10 +3,21 @@ package import GatewayCore
 package import Hummingbird
 import HummingbirdCore
 package import Logging
+package import Messages
 package import Rules
 package import Store
+import Synchronization
 package import Telemetry
 package import Workshop
+
+/// When a piece of work that comes round was last done.
+package final class LastRun: Sendable {
+    private let latest = Mutex<Timestamp?>(nil)
+
+    package var time: Timestamp? { latest.withLock { $0 } }
+
+    package func note(_ time: Timestamp) { latest.withLock { $0 = time } }
+}
 
 /// How the feed of readings is doing, as the pages and probes say it.
 package struct FeedHealth: Sendable {
@@ -43,6 +54,9 @@ package struct WebServices: Sendable {
     package var reload: @Sendable (Actor) async throws -> Answer
     package var stations: [Station]
     package var jobs: [Job]
+    package var messages: MessageBook
+    /// When what the desk owes was last paid.
+    package let deskRun = LastRun()
     /// The core's time, which a demonstration lets run faster.
     package var clock: @Sendable () -> Timestamp
     /// The time of the wall: sessions and kept answers live by it.
@@ -58,6 +72,7 @@ package struct WebServices: Sendable {
         reload: @escaping @Sendable (Actor) async throws -> Answer,
         stations: [Station],
         jobs: [Job],
+        messages: MessageBook,
         clock: @escaping @Sendable () -> Timestamp,
         wallClock: @escaping @Sendable () -> Timestamp,
         feed: @escaping @Sendable () -> FeedHealth
@@ -70,6 +85,7 @@ package struct WebServices: Sendable {
         self.reload = reload
         self.stations = stations
         self.jobs = jobs
+        self.messages = messages
         self.clock = clock
         self.wallClock = wallClock
         self.feed = feed
@@ -134,6 +150,8 @@ package enum WebServer {
         HandlingAPI(services: services).addRoutes(to: router)
         AppointmentsAPI(services: services).addRoutes(to: router)
         WorkshopAPI(services: services).addRoutes(to: router)
+        IndicatorsAPI(services: services).addRoutes(to: router)
+        PreparationAPI(services: services).addRoutes(to: router)
         RulesAPI(services: services).addRoutes(to: router)
         IngestAPI(services: services).addRoutes(to: router)
         CustomersAPI(services: services).addRoutes(to: router)

@@ -6,6 +6,8 @@ package struct HolidayCalendar: Sendable, Equatable {
     package var daysOff: Set<CivilDate>
     /// Make-up working days, each with the weekday whose hours it has: 1 is Monday.
     package var workDays: [CivilDate: Int]
+    /// Years that are listed.
+    package var years: Set<Int> = []
 
     /// As days that differ from a station's week.
     func exceptions(weekly: [[OpenHours]]) -> [CivilDate: [OpenHours]] {
@@ -25,6 +27,7 @@ package enum HolidayFile {
             var calendar = HolidayCalendar(daysOff: [], workDays: [:])
             for (year, days) in try years.entries(keys: nil) {
                 try add(days, of: year, to: &calendar)
+                if let number = Int(year) { calendar.years.insert(number) }
             }
             calendars[name] = calendar
         }

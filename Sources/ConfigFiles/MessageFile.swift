@@ -14,14 +14,18 @@ package enum MessageFile {
         var templates: [String: [CustomerLanguage: MessageTemplate]] = [:]
         var alerts: [String: MessageBook.AlertTexts] = [:]
         var uses: [String: YAMLValue] = [:]
+        var script: [ScriptStep] = []
         for file in files {
-            let root = try YAMLValue.load("\(folder)/\(file)").mapping(keys: ["templates", "uses"])
+            let root = try YAMLValue.load("\(folder)/\(file)").mapping(keys: [
+                "templates", "uses", "script",
+            ])
             for (key, value) in try root[optional: "templates"]?.entries(keys: nil) ?? [] {
                 guard templates[key] == nil else {
                     throw value.failure("the template '\(key)' is given twice")
                 }
                 templates[key] = try texts(value)
             }
+            script += try root[optional: "script"]?.list().map(step) ?? []
             guard
                 let map = try root[optional: "uses"]?.mapping(keys: [
                     "alerts", "others", "offer", "visits", "due",
@@ -46,7 +50,8 @@ package enum MessageFile {
             others: try alertTexts(others),
             offer: try offer.string(),
             visits: try choices(VisitNotice.allCases, visits),
-            due: try choices(DueKind.allCases.filter { $0 != .service }, due)
+            due: try choices(DueKind.allCases.filter { $0 != .service }, due),
+            script: script
         )
         for key in book.used.sorted() where templates[key] == nil {
             throw failure("there is no template '\(key)'")
@@ -74,8 +79,18 @@ package enum MessageFile {
         )
     }
 
+    private static func step(_ value: YAMLValue) throws -> ScriptStep {
+        let map = try value.mapping(keys: ["step"] + CustomerLanguage.allCases.map(\.rawValue))
+        return ScriptStep(name: try map.require("step").string(), texts: try texts(map))
+    }
+
     private static func texts(_ value: YAMLValue) throws -> [CustomerLanguage: MessageTemplate] {
-        let map = try value.mapping(keys: CustomerLanguage.allCases.map(\.rawValue))
+        try texts(value.mapping(keys: CustomerLanguage.allCases.map(\.rawValue)))
+    }
+
+    private static func texts(
+        _ map: YAMLMapping
+    ) throws -> [CustomerLanguage: MessageTemplate] {
         var texts: [CustomerLanguage: MessageTemplate] = [:]
         for language in CustomerLanguage.allCases {
             let value = try map.require(language.rawValue)

@@ -89,11 +89,13 @@ package enum StationFile {
         let hours = try map.require("hours").mapping(keys: weekdays)
         let weekly = try weekdays.map { try hours[optional: $0].map(openHours) ?? [] }
         var exceptions: [CivilDate: [OpenHours]] = [:]
+        var years: Set<Int>?
         if let name = map[optional: "holidays"] {
             guard let calendar = holidays[try name.string()] else {
                 throw name.failure("holidays.yaml has no calendar '\(try name.string())'")
             }
             exceptions = calendar.exceptions(weekly: weekly)
+            years = calendar.years
         }
         // What the station says itself goes before the calendar.
         for (key, value) in try map[optional: "exceptions"]?.entries(keys: nil) ?? [] {
@@ -107,7 +109,7 @@ package enum StationFile {
             )
         }
         guard !bays.isEmpty else { throw item.failure("a station needs a bay") }
-        return Station(
+        var station = Station(
             code: try map.require("code").string(),
             titleZH: title.zh,
             titleEN: title.en,
@@ -125,6 +127,8 @@ package enum StationFile {
             location: try map[optional: "location"].map(location),
             radiusKilometres: try map[optional: "radius_km"]?.double(in: 1...2_000) ?? 60
         )
+        station.holidayYears = years
+        return station
     }
 
     private static func technician(_ item: YAMLValue) throws -> Technician {

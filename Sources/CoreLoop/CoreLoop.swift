@@ -217,7 +217,11 @@ package final class CoreLoop: Sendable {
                 )
             }
             guard try writer.makeRoom(now: clock()) else { return }
-            current.withLock { $0.retentionError = nil }
+            let now = clock()
+            current.withLock { status in
+                status.retentionError = nil
+                status.retentionAt = now
+            }
         } catch {
             let isNew = current.withLock { status in
                 defer { status.retentionError = error.description }

@@ -40,6 +40,8 @@ package struct CoreStatus: Sendable {
     package var now = Timestamp(milliseconds: 0)
     /// Rows of readings that were found damaged, ever, and set aside.
     package var damagedRows = 0
+    /// When old readings were last looked for.
+    package var retentionAt: Timestamp?
     /// Why old readings cannot be moved; nil while they can.
     package var retentionError: String?
     /// Why the store does not take commits; nil while it does.

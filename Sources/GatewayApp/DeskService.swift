@@ -13,6 +13,7 @@ struct DeskService: Service {
         for await _ in beats.cancelOnGracefulShutdown() {
             await services.tellCoreNews()
             await post.sendDue()
+            services.deskRun.note(services.clock())
         }
     }
 }

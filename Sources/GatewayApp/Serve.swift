@@ -186,6 +186,7 @@ package enum Serve {
             reload: { try await reload.run(by: $0) },
             stations: assembly.stations,
             jobs: assembly.jobs,
+            messages: assembly.messages,
             clock: clock,
             wallClock: { WallClock.now() },
             feed: {

@@ -92,6 +92,8 @@ package struct Gateway: Sendable {
     var complaints: [Complaint] = []
     package var calendars: [StationCalendar]
     var timers = TimerQueue()
+    /// By timer kind.
+    private var lastFired = [Timestamp?](repeating: nil, count: TimerKind.allCases.count)
     /// While dead letters are taken in: their times of arrival are past, and the clock stays.
     var isReingesting = false
     var nextAlert: Int64 = 1
@@ -226,7 +228,13 @@ package struct Gateway: Sendable {
         now = target
     }
 
+    /// Work by the clock, and when it last ran since the start.
+    package var lastRuns: [(job: String, at: Timestamp?)] {
+        TimerKind.allCases.map { ($0.name, lastFired[Int($0.rawValue)]) }
+    }
+
     private mutating func fire(_ timer: TimerQueue.Entry) {
+        lastFired[Int(timer.kind.rawValue)] = now
         switch timer.kind {
         case .flush:
             let vehicle = VehicleID(index: UInt32(timer.record))

@@ -3,7 +3,7 @@ import Telemetry
 /// What falls due.
 ///
 /// The order of the cases decides between timers of one instant.
-enum TimerKind: UInt8, Sendable {
+enum TimerKind: UInt8, CaseIterable, Sendable {
     /// A vehicle's readings have waited long enough.
     case flush
     /// A forecast of a vehicle's may come true while it is silent.
@@ -32,6 +32,26 @@ enum TimerKind: UInt8, Sendable {
     case forecastsTold
     /// A service comes near by its date, or a customer has had rest from one.
     case dueWork
+
+    /// What people call the work.
+    var name: String {
+        switch self {
+        case .flush: "readings"
+        case .forecast: "forecasts"
+        case .holdEnd: "holds"
+        case .alertDue: "alerts"
+        case .severityRise: "severity"
+        case .leaseEnd: "leases"
+        case .waitEnd: "waits"
+        case .contactDue: "contact_due"
+        case .undoEnd: "undo"
+        case .visit: "visits"
+        case .lapse: "lapses"
+        case .silence: "silence"
+        case .forecastsTold: "forecast_log"
+        case .dueWork: "due_work"
+        }
+    }
 }
 
 /// Due times, earliest first; equal ones by kind and record, never by order of insertion, so that

@@ -24,6 +24,8 @@ package struct MessageBook: Sendable, Equatable {
     package var visits: [VisitNotice: String]
     /// Of dates that are only mentioned.
     package var due: [DueKind: String]
+    /// What is said in a call, in this order.
+    package var script: [ScriptStep]
 
     package init(
         templates: [String: [CustomerLanguage: MessageTemplate]],
@@ -31,7 +33,8 @@ package struct MessageBook: Sendable, Equatable {
         others: AlertTexts,
         offer: String,
         visits: [VisitNotice: String],
-        due: [DueKind: String]
+        due: [DueKind: String],
+        script: [ScriptStep]
     ) {
         self.templates = templates
         self.alerts = alerts
@@ -39,6 +42,7 @@ package struct MessageBook: Sendable, Equatable {
         self.offer = offer
         self.visits = visits
         self.due = due
+        self.script = script
     }
 
     /// Every template something is said with.
@@ -46,6 +50,17 @@ package struct MessageBook: Sendable, Equatable {
         let texts = alerts.values + [others]
         return Set(texts.flatMap { [$0.near, $0.crossed, $0.fast ?? $0.crossed] })
             .union([offer]).union(visits.values).union(due.values)
+    }
+}
+
+/// A step of a call.
+package struct ScriptStep: Sendable, Equatable {
+    package var name: String
+    package var texts: [CustomerLanguage: MessageTemplate]
+
+    package init(name: String, texts: [CustomerLanguage: MessageTemplate]) {
+        self.name = name
+        self.texts = texts
     }
 }
 

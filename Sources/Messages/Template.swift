@@ -19,11 +19,17 @@ package enum Placeholder: String, CaseIterable, Sendable {
     case phone
     case items
     case minutes
+    /// Of a call: who calls, the alert's sentence, the other times, what comes near.
+    case caller
+    case evidence
+    case alternatives
+    case due
 
     fileprivate func accepts(_ value: MessageValue) -> Bool {
         switch (self, value) {
         case (.name, .text), (.component, .text), (.station, .text), (.phone, .text),
-            (.items, .text), (.value, .quantity), (.limit, .quantity), (.date, .day),
+            (.items, .text), (.caller, .text), (.evidence, .text), (.alternatives, .text),
+            (.due, .text), (.value, .quantity), (.limit, .quantity), (.date, .day),
             (.latest, .day), (.days, .count), (.minutes, .count), (.slot, .slot):
             true
         default: false

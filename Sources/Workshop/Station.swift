@@ -87,6 +87,8 @@ package struct Station: Sendable, Equatable {
     package var location: GeoPoint?
     /// How far its customers live, km (服务半径).
     package var radiusKilometres: Double
+    /// Years whose holidays are known; nil at a station without a calendar.
+    package var holidayYears: Set<Int>?
 
     package init(
         code: String,
@@ -121,6 +123,23 @@ package struct Station: Sendable, Equatable {
         self.heldShare = heldShare
         self.location = location
         self.radiusKilometres = radiusKilometres
+    }
+
+    /// A year whose holidays somebody must enter: this one or, from 1 December, the next.
+    package func missingHolidayYear(now: Timestamp) -> Int? {
+        guard let holidayYears else { return nil }
+        let date = zone.civil(now).date
+        let needed = date.month == 12 ? [date.year, date.year + 1] : [date.year]
+        return needed.first { !holidayYears.contains($0) }
+    }
+
+    /// Minutes in which the station is open in a period.
+    package func openMinutes(from: Timestamp, to: Timestamp) -> Double {
+        let first = zone.civil(from).date.daysSinceEpoch
+        let last = zone.civil(to).date.daysSinceEpoch
+        return (first...max(first, last)).flatMap {
+            openIntervals(on: CivilDate(daysSinceEpoch: $0))
+        }.reduce(0) { $0 + max(0, (min($1.end, to) - max($1.start, from)).minutes) }
     }
 
     /// km to where a customer lives; nil when either is unknown.

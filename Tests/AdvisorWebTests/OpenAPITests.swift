@@ -46,6 +46,7 @@ struct OpenAPITests {
             reload: { _ in .reloaded(rules: 0, superseded: 0) },
             stations: assembly.stations,
             jobs: assembly.jobs,
+            messages: assembly.messages,
             clock: { Fixtures.start },
             wallClock: { Fixtures.start },
             feed: {

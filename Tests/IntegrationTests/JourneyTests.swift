@@ -37,9 +37,9 @@ struct JourneyTests {
     @Test func aFleetBecomesSuggestionsThatAnAdvisorBooksAndDeclines() async throws {
         let folder = try ScratchFolder()
         let wall = Int(Date().timeIntervalSince1970 * 1_000)
-        // 20 days of history in about 20 seconds, from when both are surely running.
+        // 20 days of history in about 30 seconds, from when both are surely running.
         let anchor = wall + 16_000
-        let catchUp = "\(wall - 20 * 86_400_000),\(anchor),86400"
+        let catchUp = "\(wall - 20 * 86_400_000),\(anchor),57600"
         let web = freePort()
         let broker = freePort()
         let process = try RunningProcess(
@@ -219,5 +219,20 @@ struct JourneyTests {
         #expect(visit.state == "done")
         let kpi = try await gateway.request("GET", "/api/v1/kpis?metric=precision").body
         #expect(kpi.contains("\"coverage\":1"))
+        for metric in ["acceptance", "reach", "waiting", "utilisation"] {
+            let body = try await gateway.request("GET", "/api/v1/kpis?metric=\(metric)").body
+            #expect(body.contains("\"station\":"), "\(metric): \(body)")
+        }
+        let wrong = try await gateway.request("GET", "/api/v1/kpis?metric=mood")
+        #expect(wrong.status == 400 && wrong.body.contains("lead_time"))
+        let health = try await gateway.request("GET", "/api/v1/health").body
+        #expect(health.contains("{\"job\":\"forecasts\",\"last_run\":\"20"))
+        // Everything for the call, with the names filled in.
+        let call = try await gateway.request(
+            "GET",
+            "/api/v1/suggestions/\(listed.id)/preparation"
+        ).body
+        #expect(call.contains("\"step\":\"greet\"") && call.contains("苏州园区店"))
+        #expect(call.contains("\"symptoms\":\"noise in front\"") && !call.contains("{caller}"))
     }
 }

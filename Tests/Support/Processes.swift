@@ -7,7 +7,7 @@ import FoundationNetworking
 /// Waits for a condition, and says what it saw when the deadline passes.
 package func eventually<Value>(
     _ what: String,
-    within seconds: Double = 60,
+    within seconds: Double = 180,
     _ probe: () async throws -> Value?
 ) async throws -> Value {
     let deadline = ContinuousClock.now + .seconds(seconds)
@@ -79,7 +79,7 @@ package final class RunningProcess: @unchecked Sendable {
     }
 
     /// The exit code, once it has ended.
-    package func exit(within seconds: Double = 60) async throws -> Int32 {
+    package func exit(within seconds: Double = 180) async throws -> Int32 {
         _ = try await eventually(
             "the end of \(process.arguments ?? [])\n\(output)",
             within: seconds

@@ -43,12 +43,6 @@ struct HandlingAPI {
         )
     }
 
-    private struct ContactDTO: Encodable {
-        var allowed: Bool
-        var reason: String?
-        var until: String?
-    }
-
     /// Whether the customer may be contacted now; asked before a call, so that no rule is broken.
     private func contact(
         _ request: Request,
@@ -60,13 +54,7 @@ struct HandlingAPI {
         guard let block = await services.core.ask({ $0.contactBlock(id) }) else {
             throw APIProblem(Problem(.overloaded))
         }
-        return try jsonResponse(
-            ContactDTO(
-                allowed: block == nil,
-                reason: block?.reason.rawValue,
-                until: block?.until.map { "\($0)" }
-            )
-        )
+        return try jsonResponse(ContactDTO(block))
     }
 
     private func attempts(
@@ -188,6 +176,19 @@ struct HandlingAPI {
         guard !reason.isEmpty else { throw invalid("reason", "said in words") }
         let queue = try value(body.queue ?? "specialist", "queue", Queue.self)
         return try await suggestions.take(.escalate(queue, reason: reason), request, context)
+    }
+}
+
+/// Whether a customer may be called now, and if not, why and until when.
+struct ContactDTO: Encodable {
+    var allowed: Bool
+    var reason: String?
+    var until: String?
+
+    init(_ block: ContactBlock?) {
+        allowed = block == nil
+        reason = block?.reason.rawValue
+        until = block?.until.map { "\($0)" }
     }
 }
 

@@ -8,7 +8,7 @@ import Store
 import Telemetry
 import Workshop
 
-/// `/api/v1`: closures and absences, complaints, steps on alerts, how right the rules are.
+/// `/api/v1`: closures and absences, complaints, steps on alerts.
 struct WorkshopAPI {
     let services: WebServices
 
@@ -37,7 +37,6 @@ struct WorkshopAPI {
         group.post("/alerts/:id/data_fault") { request, context in
             try await dataFault(request, context)
         }
-        group.get("/kpis") { request, _ in try await kpis(request) }
     }
 
     /// The alert a path names, where the caller may know of it.
@@ -254,44 +253,6 @@ struct WorkshopAPI {
                 try await alert(request, context),
                 .dataFault(reason: noteText(body.reason)),
                 by: context.actor
-            )
-        )
-    }
-
-    // MARK: How right the rules are
-
-    private struct PrecisionDTO: Encodable {
-        var rule: String
-        /// Hidden while fewer than ten alerts are judged.
-        var precision: Double?
-        var low: Double?
-        var high: Double?
-        var coverage: Double?
-        var judged: Int
-        var serviced: Int
-    }
-
-    private func kpis(_ request: Request) async throws -> Response {
-        let query = try Query(request, known: ["metric", "by"])
-        guard query["metric"] == "precision", query["by"] ?? "rule" == "rule" else {
-            throw query.invalid("metric", "precision, by rule")
-        }
-        let rows = try await services.reads.precision()
-        return try jsonResponse(
-            ListDTO(
-                items: rows.map { row in
-                    let share = row.precision.share
-                    return PrecisionDTO(
-                        rule: row.rule,
-                        precision: share?.value,
-                        low: share?.low,
-                        high: share?.high,
-                        coverage: row.precision.coverage,
-                        judged: row.precision.right + row.precision.wrong,
-                        serviced: row.precision.serviced
-                    )
-                },
-                nextCursor: nil
             )
         )
     }

@@ -72,6 +72,7 @@ struct InboxModel {
         let station = services.station(row.stationCode)
         let time = LocalTime(zone: station.zone, language: texts.language.reader)
         let first = row.alerts.first?.sentence
+        let line = row.need.lines.first.map { texts.line($0, time) } ?? ""
         let title = texts.language.pick(zh: station.titleZH, en: station.titleEN)
         let slotMore = row.holdUntil.map { texts.held(until: time.moment($0), station: title) }
         return Row(
@@ -81,8 +82,8 @@ struct InboxModel {
             latestByRelative: time.relative(row.latestBy, now: now),
             vehicle: row.plate.map(Masking.plate) ?? row.vehicle,
             model: row.model ?? "",
-            sentence: texts.language.pick(zh: first?.zh ?? "", en: first?.en ?? ""),
-            more: texts.more(row.alerts.count - 1),
+            sentence: texts.language.pick(zh: first?.zh ?? line, en: first?.en ?? line),
+            more: texts.more(row.alerts.count + row.need.lines.count - 1),
             slot: row.slot.map { time.slot($0.start, $0.end) } ?? texts.noSlotShort,
             slotMore: slotMore ?? title,
             overdue: row.isOverdue ? texts.overdue : nil
@@ -138,6 +139,8 @@ struct SuggestionModel {
     var latestBy: String
     var latestByRelative: String
     var jobs: [String]
+    /// What it is for besides its alerts.
+    var lines: [String]
     var duration: String
     var station: String
     /// Held or booked.
@@ -197,6 +200,7 @@ struct SuggestionModel {
             latestBy: time.day(row.latestBy),
             latestByRelative: time.relative(row.latestBy, now: now),
             jobs: jobs,
+            lines: row.need.lines.map { texts.line($0, time) },
             duration: texts.minutes(row.minutes),
             station: language.pick(zh: station.titleZH, en: station.titleEN),
             slotName: row.state == .booked ? texts.bookedSlot : texts.slot,

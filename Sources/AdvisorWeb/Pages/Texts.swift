@@ -1,5 +1,6 @@
 import Customers
 import GatewayCore
+import Messages
 import Workshop
 
 /// The language of a page.
@@ -37,6 +38,22 @@ struct Texts {
     }
 
     private func say(_ zh: String, _ en: String) -> String { language.pick(zh: zh, en: en) }
+
+    /// What a visit is for that no alert asks for.
+    func line(_ line: VisitLine, _ time: LocalTime) -> String {
+        let name =
+            switch line.reason {
+            case .service: say("定期保养到期", "Service due")
+            case .inspection: say("年审到期", "Inspection due")
+            case .insurance: say("保险到期", "Insurance ends")
+            case .licence: say("驾驶证到期", "Driving licence ends")
+            case .recommended: say("上次建议的项目", "Advised last time")
+            case .stated: say("客户反映", "The customer says")
+            }
+        let distance = line.kilometres.map { "\($0) km" }
+        let parts = [line.due.map(time.day), distance, line.text.isEmpty ? nil : line.text]
+        return ([name] + parts.compactMap { $0 }).joined(separator: " · ")
+    }
 
     var product: String { say("主动服务", "Proactive service") }
     var inbox: String { say("预约建议", "Visit suggestions") }

@@ -277,6 +277,7 @@ enum BookingSchema {
         ALTER TABLE suggestion ADD COLUMN symptoms TEXT NOT NULL DEFAULT '';
         ALTER TABLE suggestion ADD COLUMN station_reason TEXT NOT NULL DEFAULT 'home';
         ALTER TABLE appointment ADD COLUMN lines TEXT NOT NULL DEFAULT '[]';
+        CREATE INDEX appointment_by_vehicle ON appointment (vehicle_id, start_ms);
         CREATE TABLE vehicle_work (
             vehicle_id INTEGER PRIMARY KEY REFERENCES vehicle (id),
             body TEXT NOT NULL

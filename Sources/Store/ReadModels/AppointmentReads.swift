@@ -117,6 +117,21 @@ extension ReadStore {
         }
     }
 
+    /// A vehicle's visits, newest first.
+    package func appointments(ofVehicle vehicle: VehicleID) async throws -> [AppointmentRecord] {
+        try await store.pool.read { database in
+            try Row.fetchAll(
+                database,
+                sql: """
+                    SELECT a.*, v.name AS vehicle_name
+                    FROM appointment a JOIN vehicle v ON v.id = a.vehicle_id
+                    WHERE a.vehicle_id = ? ORDER BY a.start_ms DESC, a.id DESC LIMIT ?
+                    """,
+                arguments: [Int64(vehicle.index), Limits.pageRowsMax]
+            ).map { try AppointmentReads.record($0, database) }
+        }
+    }
+
     package func appointment(_ id: Int64) async throws -> AppointmentRecord? {
         try await store.pool.read { database in
             try Row.fetchOne(
