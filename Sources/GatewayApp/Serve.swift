@@ -60,11 +60,18 @@ package enum Serve {
             now: clock()
         )
         try writer.recall { gateway.recall($0) }
+        let taught = try writer.retell(
+            of: unreadable,
+            since: gateway.now - .days(Int64(Limits.relearningDaysMax))
+        ) { gateway.relearn($0, from: $1) }
         gateway.resume()
-        for vehicle in unreadable {
+        if !unreadable.isEmpty {
             logger.warning(
-                "a checkpoint of another version: the vehicle's trends start afresh",
-                metadata: ["vehicle.id": "\(vehicle.index)"]
+                "checkpoints that are damaged or of another version: trends were learnt again",
+                metadata: [
+                    "vehicles": "\(taught)", "days": "\(Limits.relearningDaysMax)",
+                    "vehicles.afresh": "\(unreadable.count - taught)",
+                ]
             )
         }
         logger.info(

@@ -110,6 +110,7 @@ package struct StepCounts: Sendable, Equatable {
 package struct CommitUnit: Sendable {
     package var readings: [Reading] = []
     package var marks: [PacketMark] = []
+    package var deliveries: [Delivery] = []
     package var vehicles: [VehicleRow] = []
     package var deadLetters: [DeadLetter] = []
     /// Numbers of dead letters that were taken in again or discarded.
@@ -147,7 +148,8 @@ package struct CommitUnit: Sendable {
     package init() {}
 
     package var isEmpty: Bool {
-        readings.isEmpty && marks.isEmpty && vehicles.isEmpty && deadLetters.isEmpty
+        readings.isEmpty && marks.isEmpty && deliveries.isEmpty && vehicles.isEmpty
+            && deadLetters.isEmpty
             && checkpoints.isEmpty
             && alerts.isEmpty && suggestions.isEmpty && releasedOccupancies.isEmpty
             && occupancies.isEmpty && transitions.isEmpty && removedDeadLetters.isEmpty

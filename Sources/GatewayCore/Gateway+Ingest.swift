@@ -14,6 +14,14 @@ extension Gateway {
         unit.counts.packets += 1
         let topic = batch.arena.span.extracting(packet.topic)
         let payload = batch.arena.span.extracting(packet.payload)
+        var packet = packet
+        if packet.isRedelivered {
+            // What was stored before its acknowledgement was lost is as old as it was then.
+            let hash = Gateway.hash(topic, payload)
+            let firstAt = deliveries.arrival(of: packet.identifier, hash: hash)
+            packet.isRedelivered = firstAt != nil
+            packet.receivedAt = firstAt ?? packet.receivedAt
+        }
         do throws(Rejection) {
             if let source = sourceDecoder.source(of: topic) {
                 return try takeForeign(source, topic, payload, packet, of: batch)
@@ -103,10 +111,34 @@ extension Gateway {
             let vehicle = try vehicle(named: name.span)
             hear(vehicle)
             for reading in sourceDecoder.readings {
-                accept(reading, from: vehicle, packet.receivedAt, isRepeat: false)
+                accept(
+                    reading,
+                    from: vehicle,
+                    packet.receivedAt,
+                    isRepeat: packet.isRedelivered
+                )
             }
+            remember(packet, topic, payload)
         }
         reject(sourceDecoder.rejections, packet, of: batch)
+    }
+
+    /// Keeps what tells a message from its repeat, where its values have no time of their own.
+    private mutating func remember(
+        _ packet: PacketBatch.Packet,
+        _ topic: Span<UInt8>,
+        _ payload: Span<UInt8>
+    ) {
+        guard packet.identifier != 0, !packet.isRedelivered,
+            sourceDecoder.readings.contains(where: { $0.observedAt == packet.receivedAt })
+        else { return }
+        let delivery = Delivery(
+            identifier: packet.identifier,
+            hash: Gateway.hash(topic, payload),
+            receivedAt: packet.receivedAt
+        )
+        deliveries.note(delivery)
+        unit.deliveries.append(delivery)
     }
 
     mutating func takeLine(_ index: Int, of batch: PacketBatch) {
@@ -230,12 +262,24 @@ extension Gateway {
         of vehicle: VehicleID
     ) -> Bool {
         guard header.sequence == nil else { return !noteSequence(header, of: vehicle) }
-        var hash: UInt64 = 0xcbf2_9ce4_8422_2325
-        for index in payload.indices { hash = (hash ^ UInt64(payload[index])) &* 0x100_0000_01b3 }
-        let mark = PacketMark(vehicle: vehicle, kind: .unnumbered(hash))
+        let mark = PacketMark(vehicle: vehicle, kind: .unnumbered(Gateway.hash(payload)))
         guard note(mark) else { return true }
         unit.marks.append(mark)
         return false
+    }
+
+    /// FNV-1a, 64 bits, over parts one after the other.
+    private static func hash(_ first: Span<UInt8>, _ second: Span<UInt8>) -> UInt64 {
+        hash(second, from: hash(first))
+    }
+
+    private static func hash(
+        _ bytes: Span<UInt8>,
+        from start: UInt64 = 0xcbf2_9ce4_8422_2325
+    ) -> UInt64 {
+        var hash = start
+        for index in bytes.indices { hash = (hash ^ UInt64(bytes[index])) &* 0x100_0000_01b3 }
+        return hash
     }
 
     /// False when the packet is a repeat by its number.

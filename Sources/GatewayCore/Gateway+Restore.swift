@@ -8,6 +8,8 @@ package struct RestoredState: Sendable {
     package var vehicles: [VehicleRow] = []
     /// Each with the journal's row up to which it tells.
     package var checkpoints: [(vehicle: VehicleID, row: Int64, bytes: [UInt8])] = []
+    /// Messages that a broker may deliver again, oldest first.
+    package var deliveries: [Delivery] = []
     /// Alerts that live, ascending.
     package var alerts: [Alert] = []
     /// Suggestions that live or that may still be taken back, ascending.
@@ -47,23 +49,31 @@ package struct JournalUnit: Sendable {
 }
 
 /// Checkpoints: everything the core remembers of a vehicle that is not a record of its own.
+///
+/// The rules' part comes last: when its layout changes, the rest of an older checkpoint still reads.
 extension Gateway {
+    /// Above every version of the rules' part, which once came first.
+    private static let layoutVersion: UInt8 = 64
+
     func checkpoint(of vehicle: VehicleID) -> [UInt8] {
         let entry = vehicles[Int(vehicle.index)]
         var writer = ByteWriter()
-        engine.encode(entry.rules, into: &writer)
+        writer.put(Gateway.layoutVersion)
         writer.put(entry.windows.count)
         for window in entry.windows { window.encode(into: &writer) }
         writer.put(entry.recentPackets.count)
         for hash in entry.recentPackets { writer.put(hash) }
         writer.put(entry.lastHeardAt)
         writer.put(entry.isSilent)
-        return writer.bytes
+        engine.encode(entry.rules, into: &writer)
+        var bytes = writer.bytes
+        CheckSum.append(to: &bytes)
+        return bytes
     }
 
-    /// Takes up the records and checkpoints of a store; then follow `recall`, row by row, and
-    /// `resume`.
-    /// - Returns: vehicles whose checkpoint could not be read and who start afresh.
+    /// Takes up the records and checkpoints of a store; then follow `recall`, row by row, `relearn`,
+    /// and `resume`.
+    /// - Returns: vehicles whose checkpoint could not be read, so that they have trends to learn.
     package mutating func restore(_ state: RestoredState, now: Timestamp) -> [VehicleID] {
         precondition(vehicles.isEmpty, "A gateway is restored before its first step.")
         self.advance(to: state.now ?? now)
@@ -83,6 +93,8 @@ extension Gateway {
                 unreadable.append(vehicle)
             }
         }
+        relearning = Set(unreadable)
+        for delivery in state.deliveries { deliveries.note(delivery) }
         for row in state.vehicles { adopt(row.profile, for: row.id) }
         for alert in state.alerts {
             alerts[alert.id] = alert
@@ -114,15 +126,39 @@ extension Gateway {
         for mark in unit.marks where isBeyond(unit.row, mark.vehicle) { _ = note(mark) }
         for reading in unit.readings
         where reading.quality == .good && isBeyond(unit.row, reading.vehicle) {
-            let index = Int(reading.vehicle.index)
-            let now = reading.receivedAt
-            vehicles[index].lastHeardAt = now
-            let due = vehicles[index].rules.flushDue
-            if due <= now { recallFlush(reading.vehicle, now: due) }
-            if engine.hold(reading, now: now, &vehicles[index].rules) == .full {
-                recallFlush(reading.vehicle, now: now)
-            }
+            guard relearning.isEmpty || !relearning.contains(reading.vehicle) else { continue }
+            recall(reading)
         }
+    }
+
+    private mutating func recall(_ reading: Reading) {
+        let index = Int(reading.vehicle.index)
+        let now = reading.receivedAt
+        vehicles[index].lastHeardAt = max(vehicles[index].lastHeardAt, now)
+        let due = vehicles[index].rules.flushDue
+        if due <= now { recallFlush(reading.vehicle, now: due) }
+        if engine.hold(reading, now: now, &vehicles[index].rules) == .full {
+            recallFlush(reading.vehicle, now: now)
+        }
+    }
+
+    /// Learns a vehicle's trends from what the store has of it, in order of time.
+    ///
+    /// What would have been alerts on the way is past: those that live go on, others begin afresh
+    /// with the next readings.
+    package mutating func relearn(_ vehicle: VehicleID, from readings: [Reading]) {
+        let recalled = recalledEvents.count
+        for reading in readings where reading.quality == .good { recall(reading) }
+        recalledEvents.removeLast(recalledEvents.count - recalled)
+        let index = Int(vehicle.index)
+        let live = Set(
+            vehicles[index].alerts.compactMap { alerts[$0] }.map { "\($0.ruleID)/\($0.component)" }
+        )
+        engine.calm(&vehicles[index].rules) { slot in
+            let component = engine.component(ofSlot: slot).name
+            return live.contains("\(engine.rule(ofSlot: slot).id)/\(component)")
+        }
+        relearning.remove(vehicle)
     }
 
     private func isBeyond(_ row: Int64, _ vehicle: VehicleID) -> Bool {
@@ -139,6 +175,7 @@ extension Gateway {
     /// own time.
     package mutating func resume() {
         checkpointRows.removeAll()
+        relearning.removeAll()
         // What was counted then is not counted now.
         unit.counts = StepCounts()
         for index in vehicles.indices {
@@ -161,21 +198,21 @@ extension Gateway {
         _ vehicle: VehicleID,
         _ bytes: [UInt8]
     ) throws(CheckpointError) {
+        try CheckSum.verify(bytes)
         var reader = ByteReader(bytes)
-        let limits = limits.isEmpty ? [] : limits[name(of: vehicle)] ?? []
-        let rules = try engine.decode(&reader, limits: limits)
+        guard try reader.byte() == Gateway.layoutVersion else { throw reader.failure() }
         var windows: [SequenceWindow] = []
         for _ in 0..<(try reader.count()) { windows.append(try SequenceWindow(from: &reader)) }
         var recentPackets: [UInt64] = []
         for _ in 0..<(try reader.count()) { recentPackets.append(try reader.unsigned()) }
         let lastHeardAt = try reader.timestamp()
         let isSilent = try reader.flag()
-        guard reader.isAtEnd else { throw reader.failure() }
         vehicles[Int(vehicle.index)].lastHeardAt = lastHeardAt
         vehicles[Int(vehicle.index)].isSilent = isSilent
         vehicles[Int(vehicle.index)].recentPackets = recentPackets
-        vehicles[Int(vehicle.index)].rules = rules
         vehicles[Int(vehicle.index)].windows = windows
+        let limits = limits.isEmpty ? [] : limits[name(of: vehicle)] ?? []
+        vehicles[Int(vehicle.index)].rules = try engine.decode(&reader, limits: limits)
     }
 
     private mutating func restore(_ suggestion: Suggestion) {

@@ -70,8 +70,11 @@ package struct Gateway: Sendable {
     var vehicles: [VehicleEntry] = []
     /// Vehicles whose state changed other than by readings and marks.
     var touched: [VehicleID] = []
+    var deliveries = DeliveryMemory()
     /// While the journal is recalled: the row each vehicle's checkpoint covers.
     var checkpointRows: [VehicleID: Int64] = [:]
+    /// Until they have: vehicles that learn their trends again.
+    var relearning: Set<VehicleID> = []
     /// What changed rules make of recalled readings; drawn in the next step.
     var recalledEvents: [(vehicle: VehicleID, events: [RuleEvent])] = []
     var alerts: [AlertID: Alert] = [:]

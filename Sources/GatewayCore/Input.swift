@@ -11,6 +11,10 @@ package struct PacketBatch: Sendable {
         package var receivedAt: Timestamp
         /// Whether the broker had kept it for new subscribers, and nobody knows since when.
         package var isRetained = false
+        /// The broker's number for it until it is acknowledged; 0 for none.
+        package var identifier: UInt16 = 0
+        /// Whether the broker says that it delivers it again.
+        package var isRedelivered = false
     }
 
     package private(set) var arena: [UInt8] = []
@@ -28,7 +32,9 @@ package struct PacketBatch: Sendable {
         topic: some Sequence<UInt8>,
         payload: some Sequence<UInt8>,
         receivedAt: Timestamp,
-        isRetained: Bool = false
+        isRetained: Bool = false,
+        identifier: UInt16 = 0,
+        isRedelivered: Bool = false
     ) {
         let start = arena.count
         arena.append(contentsOf: topic)
@@ -39,7 +45,9 @@ package struct PacketBatch: Sendable {
                 topic: start..<middle,
                 payload: middle..<arena.count,
                 receivedAt: receivedAt,
-                isRetained: isRetained
+                isRetained: isRetained,
+                identifier: identifier,
+                isRedelivered: isRedelivered
             )
         )
     }

@@ -68,6 +68,10 @@ package struct BrokerError: Error, CustomStringConvertible {
     package let topic: UnsafeRawBufferPointer
     package let payload: UnsafeRawBufferPointer
     package let isRetained: Bool
+    /// The broker's number for it until it is acknowledged; 0 at QoS 0.
+    package let identifier: UInt16
+    /// Whether the broker says that it delivers it again (DUP).
+    package let isRedelivered: Bool
 }
 
 /// One MQTT session of libmosquitto, driven by the thread that made it.
@@ -77,6 +81,10 @@ package struct BrokerError: Error, CustomStringConvertible {
 /// commit. Source: `lib/packet_mosq.c` of 2.0.11 (`packet__queue`), and the test that asserts it
 /// with a fake broker. Never call `mosquitto_loop` or `mosquitto_loop_start` on it.
 ///
+/// DUP is not part of what libmosquitto hands over; its log has it (`lib/handle_publish.c` of 2.0.11),
+/// and another test asserts that. What a broker delivers again comes before anything new (MQTT 3.1.1
+/// §4.6), so we listen to the log until the first message without DUP.
+///
 /// Isolation: one thread. Not Sendable on purpose: it owns a C handle.
 @safe package final class BrokerSession {
     /// What the callbacks saw since the last look.
@@ -85,6 +93,8 @@ package struct BrokerError: Error, CustomStringConvertible {
         var connectCode: Int32?
         var isSessionPresent = false
         var isRefused = false
+        /// Whether the message that comes next has DUP.
+        var isRedelivered = false
         var publishCodes: [Int32] = []
         var publish: (IncomingPublish) -> Void = { _ in }
 
@@ -163,9 +173,12 @@ package struct BrokerError: Error, CustomStringConvertible {
                 if let code = unsafe granted?[index], code >= 0x80 { inbox.isRefused = true }
             }
         }
-        unsafe mosquitto_message_v5_callback_set(handle) { _, context, message, _ in
+        unsafe mosquitto_message_v5_callback_set(handle) { client, context, message, _ in
             guard let inbox = unsafe Inbox.from(context) else { return }
             inbox.events += 1
+            let isRedelivered = inbox.isRedelivered
+            inbox.isRedelivered = false
+            if !isRedelivered { unsafe mosquitto_log_callback_set(client, nil) }
             guard let message = unsafe message?.pointee, let topic = unsafe message.topic else {
                 return
             }
@@ -176,7 +189,9 @@ package struct BrokerError: Error, CustomStringConvertible {
                         start: message.payload,
                         count: Int(message.payloadlen)
                     ),
-                    isRetained: message.retain
+                    isRetained: message.retain,
+                    identifier: UInt16(truncatingIfNeeded: message.mid),
+                    isRedelivered: isRedelivered
                 )
             )
         }
@@ -198,6 +213,7 @@ package struct BrokerError: Error, CustomStringConvertible {
     package func connect() throws(BrokerError) {
         inbox.connectCode = nil
         inbox.isRefused = false
+        listenForRedelivery()
         var properties: OpaquePointer?
         if let seconds = address.version5SessionSeconds {
             unsafe mosquitto_property_add_int32(
@@ -220,6 +236,16 @@ package struct BrokerError: Error, CustomStringConvertible {
                 what: "\(address.host):\(address.port) cannot be reached",
                 code: code
             )
+        }
+    }
+
+    private func listenForRedelivery() {
+        inbox.isRedelivered = false
+        unsafe mosquitto_log_callback_set(handle) { _, context, _, text in
+            guard let inbox = unsafe Inbox.from(context), let text = unsafe text,
+                unsafe strstr(text, " received PUBLISH (d1,") != nil
+            else { return }
+            inbox.isRedelivered = true
         }
     }
 

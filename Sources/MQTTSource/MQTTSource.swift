@@ -90,7 +90,9 @@ package final class MQTTSource: Sendable {
                 topic: publish.topic,
                 payload: publish.payload,
                 receivedAt: clock(),
-                isRetained: publish.isRetained
+                isRetained: publish.isRetained,
+                identifier: publish.identifier,
+                isRedelivered: publish.isRedelivered
             )
         }
         var backoff = Backoff()

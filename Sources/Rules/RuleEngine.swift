@@ -164,6 +164,18 @@ package struct RuleEngine: Sendable {
         }
     }
 
+    /// Lets alerts begin afresh, but for those of slots that `isLive` names; trends stay.
+    package func calm(_ vehicle: inout VehicleState, isLive: (Int) -> Bool) {
+        for (place, slot) in vehicle.slotsInUse.enumerated()
+        where vehicle.attentions[slot].isRaised && !isLive(slot) {
+            vehicle.keep(Attention(), at: place)
+        }
+        for slot in composites.map(\.slot)
+        where vehicle.attentions[slot].isRaised && !isLive(slot) {
+            _ = vehicle.attentions.keep(Attention(), ofSlot: slot)
+        }
+    }
+
     // MARK: Silence
 
     /// When something comes true if nothing arrives until then.

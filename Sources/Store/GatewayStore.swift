@@ -15,7 +15,7 @@ package final class GatewayStore: Sendable {
     }
 
     let pool: DatabasePool
-    /// Readings that are in the journal only; held while a unit is committed.
+    /// Readings that are in the journal only, and those of the unit in hand.
     let open: Mutex<OpenReadings>
     let damage = DamageLog()
     private let lock: StoreLock

@@ -50,6 +50,9 @@ enum Migrations {
         migrator.registerMigration("030-damaged") { database in
             try database.execute(sql: damaged)
         }
+        migrator.registerMigration("031-deliveries") { database in
+            try database.execute(sql: deliveries)
+        }
         return migrator
     }
 
@@ -282,6 +285,16 @@ enum Migrations {
     private static let severity = """
         ALTER TABLE alert ADD COLUMN severity TEXT NOT NULL DEFAULT 'notice'
             CHECK (severity IN ('notice', 'soon', 'urgent', 'crossed'))
+        """
+
+    /// The last messages whose values are as old as their arrival, in order.
+    private static let deliveries = """
+        CREATE TABLE delivery (
+            id INTEGER PRIMARY KEY,
+            identifier INTEGER NOT NULL,
+            hash INTEGER NOT NULL,
+            received_ms INTEGER NOT NULL
+        ) STRICT;
         """
 
     private static func moveRows(_ database: Database) throws {

@@ -29,6 +29,16 @@ package enum Restorer {
                         (VehicleID(index: row[0]), row[1], Array(row[2] as Data))
                     )
                 }
+                state.deliveries = try Row.fetchAll(
+                    database,
+                    sql: "SELECT identifier, hash, received_ms FROM delivery ORDER BY id"
+                ).map { row in
+                    Delivery(
+                        identifier: row[0],
+                        hash: UInt64(bitPattern: row[1]),
+                        receivedAt: Timestamp(milliseconds: row[2])
+                    )
+                }
                 state.alerts = try Row.fetchAll(
                     database,
                     sql: "SELECT * FROM alert WHERE state <> 'closed' ORDER BY id"

@@ -67,23 +67,20 @@ package final class Writer: Sendable {
         guard !unit.isEmpty else { return CommitReceipt() }
         if let rules = unit.rules { outbox.withLock { $0?.use(rules) } }
         do {
-            return try store.open.withLock { open in
-                do {
-                    return try commit(unit, &open)
-                } catch {
-                    open.rollBack()
-                    throw error
-                }
-            }
+            return try store(unit)
         } catch {
+            store.open.withLock { $0.rollBack() }
             throw StoreError(error)
         }
     }
 
-    private func commit(_ unit: CommitUnit, _ open: inout OpenReadings) throws -> CommitReceipt {
+    /// The lock on the open readings is not held while we wait for the disk, so that readers do not
+    /// wait with us; what they see of the unit in hand may then come a moment before it is durable.
+    private func store(_ unit: CommitUnit) throws -> CommitReceipt {
         var receipt = CommitReceipt()
         var body = JournalBody(base: unit.now)
         var bytes: [UInt8] = []
+        var sealing: [(vehicle: VehicleID, readings: [StoredReading])] = []
         var sealed: [(vehicle: VehicleID, end: Int64?)] = []
         let outbox = outbox.withLock { $0 }
         try store.pool.writeWithoutTransaction { database in
@@ -92,16 +89,21 @@ package final class Writer: Sendable {
                     arguments: [unit.now.milliseconds]
                 )
                 for row in unit.vehicles { try write(row, database) }
-                let taken = try take(unit.readings, into: &open, &body, database)
-                receipt.stored = taken.stored
-                receipt.tooLate = taken.tooLate
-                receipt.duplicate = unit.readings.count - taken.stored - taken.tooLate
-                for mark in unit.marks {
-                    body.append(mark)
-                    open.pin(mark.vehicle)
+                let (oldestRow, nextRow) = try store.open.withLock { open in
+                    let taken = try take(unit.readings, into: &open, &body, database)
+                    receipt.stored = taken.stored
+                    receipt.tooLate = taken.tooLate
+                    receipt.duplicate = unit.readings.count - taken.stored - taken.tooLate
+                    for mark in unit.marks {
+                        body.append(mark)
+                        open.pin(mark.vehicle)
+                    }
+                    for (vehicle, _) in unit.checkpoints where open.shouldSeal(vehicle) {
+                        sealing.append((vehicle, open.readings(of: vehicle)))
+                    }
+                    return (open.oldestRow, open.nextRow)
                 }
-                for (vehicle, _) in unit.checkpoints where open.shouldSeal(vehicle) {
-                    let readings = open.readings(of: vehicle)
+                for (vehicle, readings) in sealing {
                     let end = try Chunks.seal(readings, of: vehicle, store.damage, database)
                     sealed.append((vehicle, end))
                     body.append(sealOf: vehicle)
@@ -111,7 +113,8 @@ package final class Writer: Sendable {
                         arguments: [id])
                 }
                 for letter in unit.deadLetters { try write(letter, database) }
-                let row = body.isEmpty ? open.nextRow - 1 : open.nextRow
+                try write(unit.deliveries, database)
+                let row = body.isEmpty ? nextRow - 1 : nextRow
                 for (vehicle, bytes) in unit.checkpoints {
                     try database.cachedStatement(sql: SQL.checkpoint).execute(
                         arguments: [Int64(vehicle.index), row, Data(bytes)])
@@ -123,16 +126,18 @@ package final class Writer: Sendable {
                 if !body.isEmpty {
                     bytes = body.row
                     try database.cachedStatement(sql: SQL.forgetJournal).execute(
-                        arguments: [open.oldestRow])
+                        arguments: [oldestRow])
                     try database.cachedStatement(sql: SQL.journal).execute(
                         arguments: [row, Data(bytes)])
                 }
                 return .commit
             }
         }
-        if !body.isEmpty { open.settle(bytes: bytes.count) }
-        for (vehicle, end) in sealed { open.seal(vehicle, until: end) }
-        receipt.wanted = open.takeWanted(atMost: Limits.sealsPerCommitMax)
+        store.open.withLock { open in
+            if !body.isEmpty { open.settle(bytes: bytes.count) }
+            for (vehicle, end) in sealed { open.seal(vehicle, until: end) }
+            receipt.wanted = open.takeWanted(atMost: Limits.sealsPerCommitMax)
+        }
         return receipt
     }
 
@@ -216,11 +221,7 @@ package final class Writer: Sendable {
     ///
     /// Call it once, before the first commit.
     package func recall(_ body: (JournalUnit) -> Void) throws(StoreError) {
-        let signals = Dictionary(
-            uniqueKeysWithValues: signalNumbers.enumerated().map {
-                ($1, SignalID(index: UInt16($0)))
-            }
-        )
+        let signals = signals
         do {
             try store.open.withLock { open in
                 try store.pool.read { database in
@@ -252,6 +253,57 @@ package final class Writer: Sendable {
                         body(try recall(row[0], bytes, signals, &open))
                     }
                 }
+            }
+        } catch {
+            throw StoreError(error)
+        }
+    }
+
+    /// The catalogue's signals by the store's own numbers.
+    private var signals: [UInt16: SignalID] {
+        Dictionary(
+            uniqueKeysWithValues: signalNumbers.enumerated().map {
+                ($1, SignalID(index: UInt16($0)))
+            }
+        )
+    }
+
+    /// Calls `body` with the stored readings of vehicles since an instant, vehicle by vehicle, each
+    /// in order of time, until they are too many.
+    ///
+    /// Call `recall` before: what is in the journal only is part of it. The time of arrival is not
+    /// kept; it is taken to be their own.
+    /// - Returns: for how many of the vehicles, from the first on.
+    package func retell(
+        of vehicles: [VehicleID],
+        since start: Timestamp,
+        _ body: (VehicleID, [Reading]) -> Void
+    ) throws(StoreError) -> Int {
+        let signals = signals
+        do {
+            return try store.pool.read { database in
+                var left = Limits.relearningReadingsMax
+                for (told, vehicle) in vehicles.enumerated() {
+                    guard left > 0 else { return told }
+                    let stored = try store.readings(database, of: vehicle, from: start)
+                    left -= stored.count
+                    body(
+                        vehicle,
+                        stored.compactMap { reading in
+                            signals[reading.signal].map {
+                                Reading(
+                                    vehicle: vehicle,
+                                    signal: $0,
+                                    observedAt: reading.observedAt,
+                                    receivedAt: reading.observedAt,
+                                    value: reading.value,
+                                    quality: reading.quality
+                                )
+                            }
+                        }
+                    )
+                }
+                return vehicles.count
             }
         } catch {
             throw StoreError(error)
@@ -311,6 +363,18 @@ package final class Writer: Sendable {
             row.profile.placardFrontKilopascals, row.profile.placardRearKilopascals,
             row.firstSeenAt.milliseconds,
         ])
+    }
+
+    private func write(_ deliveries: [Delivery], _ database: Database) throws {
+        guard !deliveries.isEmpty else { return }
+        for delivery in deliveries {
+            try database.cachedStatement(sql: SQL.delivery).execute(arguments: [
+                Int(delivery.identifier), Int64(bitPattern: delivery.hash),
+                delivery.receivedAt.milliseconds,
+            ])
+        }
+        try database.cachedStatement(sql: SQL.forgetDeliveries)
+            .execute(arguments: [Limits.deliveriesMax])
     }
 
     private func write(_ letter: DeadLetter, _ database: Database) throws {
@@ -383,6 +447,10 @@ private enum SQL {
     static let oldestDeadLetter = """
         SELECT d.id, d.received_ms, s.letters, s.bytes FROM dead_letter_size s, dead_letter d
         ORDER BY d.id LIMIT 1
+        """
+    static let delivery = "INSERT INTO delivery (identifier, hash, received_ms) VALUES (?, ?, ?)"
+    static let forgetDeliveries = """
+        DELETE FROM delivery WHERE id <= (SELECT max(id) FROM delivery) - ?
         """
     static let checkpoint = """
         INSERT INTO checkpoint (vehicle_id, journal_id, state) VALUES (?, ?, ?)

@@ -63,6 +63,15 @@ package enum Limits {
     /// delivers again after a crash is one batch, shared by the whole fleet.
     package static let recentPacketsMax = 32
 
+    /// Messages remembered whose values are as old as their arrival: more than any broker was seen to
+    /// have unacknowledged (3,782, `ingest.md` §5.1).
+    package static let deliveriesMax = 4_096
+    /// Days of stored readings from which trends are learnt again when a checkpoint does not read:
+    /// the longest warm-up of a rule, twice.
+    package static let relearningDaysMax = 30
+    /// Readings that a start takes for that, over all vehicles: some ten seconds.
+    package static let relearningReadingsMax = 20_000_000
+
     /// Vehicles known: the dense index and its state must fit the machine.
     package static let vehiclesMax = 4_000_000
     /// Dead letters kept; the oldest leave first.

@@ -10,9 +10,14 @@ import Threads
 /// A commit that waits until the test says so.
 private final class SlowStore: Sendable {
     let asked = Mailbox<Int>(capacity: 16)
+    /// Every packet's identifier, negative when it is delivered again.
+    let identifiers = Mailbox<Int>(capacity: 16)
     private let answers = Mailbox<Bool>(capacity: 16)
 
     func deliver(_ batch: PacketBatch) -> BatchOutcome {
+        for packet in batch.packets {
+            _ = identifiers.send(Int(packet.identifier) * (packet.isRedelivered ? -1 : 1))
+        }
         _ = asked.send(batch.packets.count)
         let isCommitted = answers.receive(waitingMilliseconds: 20_000) ?? false
         return isCommitted
@@ -103,6 +108,33 @@ struct AcknowledgementTests {
         store.answer(true)
         #expect(acknowledged(broker.receive(milliseconds: 5_000)) == [2])
         #expect(source.status.reconnects >= 1)
+        stop(source, thread)
+    }
+
+    /// What comes first after a connection may be there already; the broker's word for it, DUP,
+    /// reaches us although libmosquitto keeps it to its log.
+    @Test func whatTheBrokerDeliversAgainIsKnown() {
+        let broker = FakeBroker()
+        let store = SlowStore()
+        let (source, thread) = start(broker, store)
+        var seen: [Int] = []
+        func send(_ identifier: UInt8, isAgain: Bool) {
+            broker.publish(identifier: identifier, isAgain: isAgain)
+            #expect(store.asked.receive(waitingMilliseconds: 5_000) == 1)
+            seen.append(store.identifiers.receive(waitingMilliseconds: 0) ?? 0)
+        }
+        broker.handshake()
+        send(1, isAgain: false)
+        // The commit fails, and the next connection brings it again, before anything new.
+        store.answer(false)
+        broker.handshake()
+        send(1, isAgain: true)
+        store.answer(true)
+        send(2, isAgain: true)
+        store.answer(true)
+        send(3, isAgain: false)
+        store.answer(true)
+        #expect(seen == [1, -1, -2, 3])
         stop(source, thread)
     }
 

@@ -67,11 +67,11 @@ final class FakeBroker: @unchecked Sendable {
         send([0x90, 0x03, 0x00, 0x01, 0x01, 0x90, 0x03, 0x00, 0x02, 0x01])
     }
 
-    /// A PUBLISH at QoS 1.
-    func publish(identifier: UInt8) {
+    /// A PUBLISH at QoS 1; one that is delivered again has DUP.
+    func publish(identifier: UInt8, isAgain: Bool = false) {
         let topic = Array("vehicles/v1/telemetry".utf8)
         let body = Array("{\(identifier)}".utf8)
         let rest = [0, UInt8(topic.count)] + topic + [0, identifier] + body
-        send([0x32, UInt8(rest.count)] + rest)
+        send([isAgain ? 0x3a : 0x32, UInt8(rest.count)] + rest)
     }
 }

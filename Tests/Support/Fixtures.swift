@@ -53,6 +53,25 @@ package enum Fixtures {
         )
     }
 
+    /// One message that a broker hands over under its number, perhaps again.
+    package static func delivery(
+        _ topic: String,
+        _ payload: String,
+        identifier: UInt16,
+        isAgain: Bool = false,
+        receivedAt: Timestamp
+    ) -> PacketBatch {
+        var batch = PacketBatch()
+        batch.append(
+            topic: Array(topic.utf8),
+            payload: Array(payload.utf8),
+            receivedAt: receivedAt,
+            identifier: identifier,
+            isRedelivered: isAgain
+        )
+        return batch
+    }
+
     package static let leftFront = "Vehicle.Chassis.Axle.Row1.Wheel.Left.Tire"
 
     /// A front-left tyre that loses `perDay` kPa, told three times a day at 20 °C.

@@ -121,8 +121,8 @@ struct FleetRun {
         puncture(wall)
         for index in fleet.indices {
             while fleet[index].nextAt <= now, outstanding < FleetRun.outstandingMax {
-                for (sequence, payload) in fleet[index].step() {
-                    outboxes[index].append(sequence, payload)
+                for (sequence, members) in fleet[index].step() {
+                    let payload = outboxes[index].append(sequence, members)
                     outstanding += 1
                     sent += 1
                     try session.publish(

@@ -5,7 +5,7 @@
 struct Outbox {
     private struct Entry {
         var sequence: UInt64
-        var payload: String
+        var members: String
     }
 
     private var entries: [Entry] = []
@@ -13,9 +13,19 @@ struct Outbox {
 
     var count: Int { entries.count }
 
-    mutating func append(_ sequence: UInt64, _ payload: String) {
+    /// Keeps a packet.
+    /// - Returns: its payload as it is to be sent now.
+    mutating func append(_ sequence: UInt64, _ members: String) -> String {
         if entries.isEmpty { sentAt = ContinuousClock.now }
-        entries.append(Entry(sequence: sequence, payload: payload))
+        let entry = Entry(sequence: sequence, members: members)
+        entries.append(entry)
+        return payload(of: entry)
+    }
+
+    /// With the oldest number still held: what is missing below it never comes, and a gateway that
+    /// lost it, as by a backup, need not wait for it.
+    private func payload(of entry: Entry) -> String {
+        "{\"v\":1,\"oldest\":\(entries[0].sequence),\(entry.members)}"
     }
 
     /// Forgets everything up to `sequence`.
@@ -29,6 +39,6 @@ struct Outbox {
     mutating func takeOverdue(after patience: Duration, limit: Int) -> [String] {
         guard !entries.isEmpty, ContinuousClock.now - sentAt > patience else { return [] }
         sentAt = ContinuousClock.now
-        return entries.prefix(limit).map(\.payload)
+        return entries.prefix(limit).map(payload(of:))
     }
 }

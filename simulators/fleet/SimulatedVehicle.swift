@@ -107,7 +107,9 @@ struct SimulatedVehicle {
     // MARK: Time
 
     /// The packets due at `nextAt`; moves on to the next moment something is sent.
-    mutating func step() -> [(sequence: UInt64, payload: String)] {
+    ///
+    /// Each as the members of a JSON object, to which the outbox adds what it knows.
+    mutating func step() -> [(sequence: UInt64, members: String)] {
         let now = nextAt
         age(to: now)
         guard isDriving else { return [begin(at: now)] }
@@ -277,10 +279,10 @@ struct SimulatedVehicle {
             default: fields.append("\"Vehicle.Speed\":\"fast\"")
             }
         }
-        let payload =
-            "{\"v\":1,\"boot\":\"\(boot)\",\"seq\":\(sequence),\"ts\":\"\(time)\","
-            + "\"readings\":{\(fields.joined(separator: ","))}}"
-        return (sequence, payload)
+        let members =
+            "\"boot\":\"\(boot)\",\"seq\":\(sequence),\"ts\":\"\(time)\","
+            + "\"readings\":{\(fields.joined(separator: ","))}"
+        return (sequence, members)
     }
 
     private func decimal(_ value: Double, _ decimals: Int) -> String {
