@@ -32,7 +32,9 @@ package enum RuleFile {
             let root = try YAMLValue.load("\(folder)/\(file)")
                 .mapping(keys: ["rules", "composites"])
             for item in try root[optional: "rules"]?.list() ?? [] {
-                try add(try rule(item, catalogue: catalogue, jobs: jobs), item)
+                for rule in try axes(item, catalogue: catalogue, jobs: jobs) {
+                    try add(rule, item)
+                }
             }
             composites += try root[optional: "composites"]?.list() ?? []
         }
@@ -44,18 +46,57 @@ package enum RuleFile {
         return rules
     }
 
-    private static func rule(
+    /// What all axes of a rule have in common, and what each says for itself.
+    private static let commonKeys = ["title", "consequence", "severity", "jobs"]
+    private static let ownKeys = [
+        "measure", "when", "reading_offset", "season", "direction", "limit", "usable", "components",
+        "near", "clear", "estimator", "display", "near_text", "crossed_text", "fast_text",
+    ]
+
+    /// A rule, or one for each of its axes: `service` with an axis `date` is the rule `service_date`.
+    private static func axes(
         _ item: YAMLValue,
         catalogue: Catalogue,
         jobs known: Set<String>
+    ) throws -> [Rule] {
+        let map = try item.mapping(keys: ["id", "version", "axes"] + commonKeys + ownKeys)
+        let id = try map.require("id").string()
+        let version = try map.require("version").integer(in: 1...1_000_000)
+        guard let axes = try map[optional: "axes"]?.list() else {
+            return [try rule(map, id: id, version, catalogue: catalogue, jobs: known)]
+        }
+        var rules: [Rule] = []
+        for axis in axes {
+            let own = try axis.mapping(keys: ["name"] + ownKeys)
+            let whole = YAMLMapping(
+                value: axis,
+                entries: map.entries.merging(own.entries) { $1 }
+            )
+            let name = try own.require("name").string()
+            var rule = try rule(
+                whole,
+                id: "\(id)_\(name)",
+                version,
+                catalogue: catalogue,
+                jobs: known
+            )
+            rule.family = id
+            let components = rule.components.map(\.name)
+            guard rules.first.map({ $0.components.map(\.name) == components }) ?? true else {
+                throw axis.failure("all axes of a rule watch the same components")
+            }
+            rules.append(rule)
+        }
+        return rules
+    }
+
+    private static func rule(
+        _ map: YAMLMapping,
+        id: String,
+        _ version: Int,
+        catalogue: Catalogue,
+        jobs known: Set<String>
     ) throws -> Rule {
-        let map = try item.mapping(keys: [
-            "id", "version", "title", "measure", "when", "reading_offset", "season", "direction",
-            "limit",
-            "consequence", "severity", "usable", "components", "near", "clear", "estimator",
-            "display", "jobs",
-            "near_text", "crossed_text", "fast_text",
-        ])
         let usable = try map.require("usable").list()
         guard usable.count == 2, try usable[0].double() < usable[1].double() else {
             throw try map.require("usable").failure("two numbers were expected: [lowest, highest]")
@@ -63,13 +104,13 @@ package enum RuleFile {
         let near = try near(map.require("near"))
         let fastText = try map[optional: "fast_text"].map(template)
         guard (near.fastDrop == nil) == (fastText == nil) else {
-            throw item.failure("near.fast_drop and fast_text go together")
+            throw map.value.failure("near.fast_drop and fast_text go together")
         }
         let measure = try map.require("measure").choice(Measure.self)
         let limit = try limit(map.require("limit"))
         var rule = Rule(
-            id: try map.require("id").string(),
-            version: try map.require("version").integer(in: 1...1_000_000),
+            id: id,
+            version: version,
             title: try bilingual(map.require("title")),
             components: try map.require("components").list().map {
                 try component($0, catalogue: catalogue, measure: measure, limit: limit)

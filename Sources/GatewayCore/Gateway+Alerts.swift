@@ -38,7 +38,9 @@ extension Gateway {
         let rule = engine.rule(ofSlot: event.slot)
         let component = engine.component(ofSlot: event.slot)
         for id in vehicles[Int(vehicle.index)].alerts {
-            if let alert = alerts[id], alert.ruleID == rule.id, alert.component == component.name {
+            guard let alert = alerts[id], alert.component == component.name else { continue }
+            if alert.ruleID == rule.id { return alert }
+            if let family = rule.family, engine.family(ofRule: alert.ruleID) == family {
                 return alert
             }
         }
@@ -64,6 +66,7 @@ extension Gateway {
         if var alert = liveAlert(event, vehicle) {
             alert.evidence = event.evidence
             alert.sentence = sentence(event, vehicle)
+            alert.ruleID = rule.id
             alert.ruleVersion = rule.version
             alert.consequence = consequence
             if alert.state == .recovered {
@@ -125,6 +128,9 @@ extension Gateway {
         }
         alert.evidence = event.evidence
         alert.sentence = sentence(event, vehicle)
+        // Another axis may have come first meanwhile.
+        alert.ruleID = engine.rule(ofSlot: event.slot).id
+        alert.ruleVersion = engine.rule(ofSlot: event.slot).version
         alert.consequence = consequence(of: event)
         alert.updatedAt = now
         judge(&alert)

@@ -49,11 +49,17 @@ extension Gateway {
                 "\(engine.rule(ofSlot: $0).id)/\(engine.component(ofSlot: $0).name)"
             }
         )
-        // What has recovered or been serviced leaves by the clock, rule or no rule.
-        let gone = alerts.values.filter {
-            $0.state.allows(.superseded) && !watched.contains("\($0.ruleID)/\($0.component)")
+        // Rules that have become axes of one thing have one alert, the oldest.
+        var told: Set<String> = []
+        let gone = alerts.values.sorted { $0.id < $1.id }.filter { alert in
+            let family = engine.family(ofRule: alert.ruleID).map {
+                "\(alert.vehicle.index)/\($0)/\(alert.component)"
+            }
+            let isDouble = family.map { !told.insert($0).inserted } ?? false
+            // What has recovered or been serviced leaves by the clock, rule or no rule.
+            return alert.state.allows(.superseded)
+                && (isDouble || !watched.contains("\(alert.ruleID)/\(alert.component)"))
         }
-        .sorted { $0.id < $1.id }
         for var alert in gone {
             alert.due = nil
             move(&alert, .superseded, by: .system)

@@ -39,8 +39,8 @@ struct Attention: Equatable, Sendable {
     struct Fall: Equatable, Sendable {
         private enum Constant {
             static let window: Float = 60 / 1_440
-            /// A fall that goes on is believed after this, one that has ended at the limit after
-            /// three readings and this: one strange reading is no puncture.
+            /// A fall that goes on for as much again is believed after this, one that has ended
+            /// beyond the limit after three readings and this: one strange reading is no puncture.
             static let minute: Float = 1 / 1_440
             static let standing: Float = 5 / 1_440
             static let standingReadings: UInt32 = 3
@@ -76,7 +76,7 @@ struct Attention: Equatable, Sendable {
             readings += 1
             guard expected - margin >= drop else { return false }
             let span = measured - at
-            let goesOn = first - margin >= drop / 2 && span >= Constant.minute
+            let goesOn = first - margin >= drop && span >= Constant.minute
             let stands =
                 margin <= 0 && readings >= Constant.standingReadings && span >= Constant.standing
             return goesOn || stands

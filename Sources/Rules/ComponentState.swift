@@ -159,12 +159,14 @@ package struct ComponentState: Sendable, Equatable {
             let isRaisedNow = changes.contains(.raised)
             attention.isFast =
                 isRaisedNow ? Double(expected - margin) >= drop : attention.isFast
-            let isFalling = attention.fall.note(
-                margin: margin,
-                expected: expected,
-                at: CompactInstant(observedAt),
-                drop: Float(drop)
-            )
+            let isFalling =
+                isWarm(rule) && !measurement.isByAmbient
+                && attention.fall.note(
+                    margin: margin,
+                    expected: expected,
+                    at: CompactInstant(observedAt),
+                    drop: Float(drop)
+                )
             if isFalling, !attention.isFast {
                 let wasRaised = attention.isRaised
                 if !wasRaised { raise(margin: margin, now: now, rule, &attention) }
@@ -208,7 +210,7 @@ package struct ComponentState: Sendable, Equatable {
         _ rule: RuleParameters,
         _ attention: inout Attention
     ) -> RuleEvent.Kind? {
-        let isWarm = filter.time - filter.firstTime >= Float(rule.near.warmUpDays)
+        let isWarm = isWarm(rule)
         if attention.isRaised {
             let days = filter.daysToCrossing(ahead: ahead(now))
             // What falls away at once has no date but now.
@@ -232,6 +234,11 @@ package struct ComponentState: Sendable, Equatable {
         }
         if days > lead { timerDue = now + .days(Double(days - lead)) }
         return nil
+    }
+
+    /// Whether there is history enough to expect anything from.
+    private func isWarm(_ rule: RuleParameters) -> Bool {
+        filter.time - filter.firstTime >= Float(rule.near.warmUpDays)
     }
 
     /// Whether the limit is crossed within twice the lead, as probably as the rule asks.

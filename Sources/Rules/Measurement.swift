@@ -4,6 +4,9 @@ import Telemetry
 package struct Measurement: Sendable, Equatable {
     package var value: Double
     package var variance: Double
+    /// Whether the air's temperature stands in for the component's own: good enough for a trend,
+    /// but in the sun, or out of a garage, it takes a pressure up or down at once.
+    package var isByAmbient = false
 }
 
 /// What the vehicle was doing when a reading was taken.
@@ -49,7 +52,8 @@ extension Measure {
                 value: Measure.coldPressure(value, at: ambient),
                 variance: Double(
                     constants.ambientReadingDeviation * constants.ambientReadingDeviation
-                )
+                ),
+                isByAmbient: true
             )
         case .batteryRest:
             let drain = 0.0004 * min(parked, 400)

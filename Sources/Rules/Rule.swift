@@ -219,6 +219,9 @@ package struct Rule: Sendable, Equatable {
     package var clear: ClearCondition
     package var estimator: EstimatorConstants
     package var display: Display
+    /// What the rule is one axis of: rules of a family have one alert a component, that of whichever
+    /// limit comes first.
+    package var family: String?
     /// Codes of the service catalogue.
     package var jobs: [String]
     /// Added to readings of `asRead`, e.g.

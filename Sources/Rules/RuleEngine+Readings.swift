@@ -51,6 +51,7 @@ extension RuleEngine {
         var held: [HeldReading] = []
         swap(&held, &vehicle.held)
         HeldReading.sort(&held)
+        let leaders = leaders(vehicle.attentions)
         var moment = Moment(
             now: now,
             reference: vehicle.reference,
@@ -75,6 +76,7 @@ extension RuleEngine {
         vehicle.usage = moment.usage
         vehicle.watched = moment.watched
         vehicle.attentions = moment.attentions
+        joinFamilies(&moment.events, since: leaders, now: now, vehicle)
         judgeConditions(now: now, &vehicle, &moment.events)
         return moment.events
     }

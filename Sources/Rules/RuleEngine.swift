@@ -56,6 +56,7 @@ package struct RuleEngine: Sendable {
     let composites: [Composite]
     let watched: [SignalID]
     let bounds: [Bound]
+    let families: [Family]
     let asksForHabits: Bool
     /// The order in which readings of one instant are used, by signal: what tells of a trip first,
     /// then temperatures of components and what bounds ask for, then values.
@@ -133,6 +134,7 @@ package struct RuleEngine: Sendable {
         slotKeys = slots.map {
             checkpointKey("\(rules[$0.rule].id)/\(rules[$0.rule].components[$0.component].name)")
         }
+        families = Family.all(slots, rules)
         self.slots = slots
         self.uses = uses.flatMap(\.self)
         firstUse = uses.reduce(into: [0]) { $0.append($0[$0.count - 1] + $1.count) }
@@ -144,6 +146,11 @@ package struct RuleEngine: Sendable {
 
     package func component(ofSlot slot: Int) -> RuleComponent {
         rules[slots[slot].rule].components[slots[slot].component]
+    }
+
+    /// What a rule is an axis of; nil where it stands alone, or is not in force.
+    package func family(ofRule id: String) -> String? {
+        rules.first { $0.id == id }?.family
     }
 
     // MARK: Forecasts
@@ -194,6 +201,7 @@ package struct RuleEngine: Sendable {
     /// Raises what was promised for a time at which nothing arrived.
     package func fireTimers(now: Timestamp, _ vehicle: inout VehicleState) -> [RuleEvent] {
         var events: [RuleEvent] = []
+        let leaders = leaders(vehicle.attentions)
         for (place, slot) in vehicle.slotsInUse.enumerated() {
             guard let due = vehicle.parts[place].component.timerDue, due <= now else { continue }
             var attention = vehicle.attentions[slot]
@@ -207,12 +215,18 @@ package struct RuleEngine: Sendable {
                 event(.raised, slot, now, vehicle.parts[place], vehicle.reference, attention)
             )
         }
+        joinFamilies(&events, since: leaders, now: now, vehicle)
         judgeConditions(now: now, &vehicle, &events)
         return events
     }
 
     /// Takes back a raise whose alert was closed for want of data.
     package func lower(slot: Int, _ vehicle: inout VehicleState) {
+        let family = families.first { $0.slots.contains(slot) }
+        for slot in family?.slots ?? [slot] { lower(one: slot, &vehicle) }
+    }
+
+    private func lower(one slot: Int, _ vehicle: inout VehicleState) {
         var attention = vehicle.attentions[slot]
         attention.clear()
         if let place = vehicle.place(ofSlot: slot) {

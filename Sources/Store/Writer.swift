@@ -466,8 +466,8 @@ private enum SQL {
             severity)
         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,
             ?, ?, ?, ?, ?, ?, ?, ?)
-        ON CONFLICT (id) DO UPDATE SET rule_version = excluded.rule_version,
-            state = excluded.state, outcome = excluded.outcome, updated_ms = excluded.updated_ms,
+        ON CONFLICT (id) DO UPDATE SET rule_id = excluded.rule_id,
+            rule_version = excluded.rule_version, state = excluded.state, outcome = excluded.outcome, updated_ms = excluded.updated_ms,
             flap_count = excluded.flap_count, suggestion_id = excluded.suggestion_id,
             due_ms = excluded.due_ms, muted_urgency = excluded.muted_urgency,
             verdict = excluded.verdict, serviced_ms = excluded.serviced_ms,

@@ -101,6 +101,10 @@ struct ConfigFilesTests {
             "signal: Vehicle.Tyre", "'Vehicle.Tyre' is not in the catalogue"
         ),
         ("consequence: wear", "consequence: bad", "'bad' is not one of: safety"),
+        (
+            "id: tyre_pressure", "id: tyre_pressure\n    axes: [{name: a, jobs: [service]}]",
+            "key 'jobs'"
+        ),
         ("when: {parked_hours_without_temperature: 3}", "when: [parked]", "a mapping was expected"),
         ("when: {parked_hours_without_temperature: 3}", "when: {cold: 3}", "unknown key 'cold'"),
         (

@@ -151,6 +151,21 @@ struct TrendTests {
         #expect(bench.raised.map(\.evidence.isFast) == [true])
     }
 
+    /// Without a temperature of its own a tyre seems to lose air when the car leaves the garage.
+    @Test func theAirsTemperatureIsNoPuncture() throws {
+        var bench = try Bench()
+        let ambient = "Vehicle.Exterior.AirTemperature"
+        for day in 0..<20 {
+            for (minute, celsius) in [(0, 5.0), (1, 20), (2, 32), (3, 34), (4, 36), (5, 38)] {
+                let time = Fixtures.start + .days(Int64(day)) + .minutes(Int64(minute))
+                try bench.tell(ambient, day == 19 ? celsius : 5, at: time)
+                try bench.tell("\(Fixtures.leftFront).Pressure", 222, at: time)
+            }
+        }
+        bench.flush(Fixtures.start + .days(21.0))
+        #expect(bench.events.isEmpty)
+    }
+
     /// Somebody lets air out, and a device tells nonsense now and then.
     @Test func airLetOutAndStrangeReadingsAreNoFastLoss() throws {
         var bench = try Bench()
