@@ -221,3 +221,22 @@ struct FeedTests {
         #expect(again.confirmations.isEmpty)
     }
 }
+
+/// A vehicle that was out of reach sends all it kept at once.
+struct BacklogTests {
+    @Test(arguments: [1, 40, 4_000])
+    func aBacklogRaisesWhatItsNewestReadingsSay(packetsAtOnce: Int) throws {
+        var desk = Desk(empty: try Fixtures.assembly())
+        let packets = Fixtures.leak("v1", perDay: 3, days: 13)
+        let last = try #require(packets.last).receivedAt
+        for (place, packet) in packets.enumerated() {
+            let arrival = last + .minutes(1) + .seconds(Int64(place / packetsAtOnce))
+            var late = packet
+            late.receivedAt = arrival
+            desk.add(desk.gateway.step(.packets(Fixtures.batch([late])), now: arrival))
+        }
+        desk.wait(.minutes(10))
+        #expect(desk.alerts.count == 1)
+        #expect(try desk.suggestion.state == .proposed)
+    }
+}

@@ -37,9 +37,9 @@ struct JourneyTests {
     @Test func aFleetBecomesSuggestionsThatAnAdvisorBooksAndDeclines() async throws {
         let folder = try ScratchFolder()
         let wall = Int(Date().timeIntervalSince1970 * 1_000)
-        // 20 days of history in about 30 seconds, from when both are surely running.
-        let anchor = wall + 16_000
-        let catchUp = "\(wall - 20 * 86_400_000),\(anchor),57600"
+        // 20 days of history in about 20 seconds, from when both are surely running.
+        let anchor = wall + 8_000
+        let catchUp = "\(wall - 20 * 86_400_000),\(anchor),86400"
         let web = freePort()
         let broker = freePort()
         let process = try RunningProcess(
@@ -76,8 +76,12 @@ struct JourneyTests {
         #expect(received == stored + duplicate + rejected)
         #expect(stored > 5_000)
 
-        let rows = try await suggestions(gateway)
-        try #require(rows.count >= 3, "\(rows.count) suggestions")
+        // On a busy machine history ends before the fleet has told it, and readings wait two minutes
+        // to be sorted.
+        let rows = try await eventually("three suggestions", within: 300) {
+            let rows = try await suggestions(gateway)
+            return rows.count >= 3 ? rows : nil
+        }
         let alerts = try await gateway.request("GET", "/api/v1/alerts").body
         #expect(alerts.contains("\"is_crossed\":") && alerts.contains("\"is_fast\":"))
         for row in rows {
