@@ -164,7 +164,8 @@ let package = Package(
         .target(
             name: "Support",
             dependencies: [
-                "ConfigFiles", "GatewayApp", "GatewayCore", "Rules", "Telemetry", "Workshop",
+                "ConfigFiles", "Customers", "GatewayApp", "GatewayCore", "Rules", "Telemetry",
+                "Workshop",
             ],
             path: "Tests/Support",
             swiftSettings: testSettings

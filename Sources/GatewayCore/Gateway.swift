@@ -34,8 +34,9 @@ package struct Gateway: Sendable {
         var forecastDue = Timestamp.distantFuture
     }
 
-    /// How late a forecast's timer may be: nothing against a lead of days.
-    private static let timerSlack = Milliseconds.minutes(30)
+    /// Forecasts come true on this grid: nothing against a lead of days, and a forecast that moves
+    /// with every reading seldom needs another timer.
+    private static let forecastGrid = Milliseconds.minutes(30)
 
     package internal(set) var engine: RuleEngine {
         didSet {
@@ -271,10 +272,12 @@ package struct Gateway: Sendable {
     /// Plans the next moment at which a forecast of the vehicle's may come true by itself.
     mutating func scheduleForecasts(_ vehicle: VehicleID) {
         let index = Int(vehicle.index)
-        // An entry that comes a little later serves too: forecasts move with every reading.
-        guard let due = engine.nextTimer(of: vehicles[index].rules),
-            vehicles[index].forecastDue > due + Gateway.timerSlack
-        else { return }
+        guard let exact = engine.nextTimer(of: vehicles[index].rules) else { return }
+        let grid = Gateway.forecastGrid.rawValue
+        let steps = (exact.milliseconds - 1).dividedFloor(by: grid) + 1
+        let due = Timestamp(milliseconds: steps * grid)
+        // An entry that comes earlier asks again then.
+        guard vehicles[index].forecastDue > due else { return }
         vehicles[index].forecastDue = due
         timers.insert(TimerQueue.Entry(due: due, kind: .forecast, record: Int64(index)))
     }

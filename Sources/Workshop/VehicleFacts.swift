@@ -102,6 +102,8 @@ extension VehicleWork {
     /// (`advisor.md` §4.4).
     package static let serviceLead = Milliseconds.days(Int64(30))
     package static let serviceLeadKilometres = 1_500
+    /// A service that was due longer ago was done elsewhere, or never will be here.
+    package static let serviceStale = Milliseconds.days(Int64(60))
     /// A date is told by message this much ahead, where no visit is near.
     package static let noticeLead = Milliseconds.days(Int64(30))
     /// What is only mentioned may be further ahead: it costs no time.
@@ -114,7 +116,9 @@ extension VehicleWork {
             let dated = item.on.map(zone.midnight)
             let near = dated.flatMap { $0 - VehicleWork.serviceLead <= now ? $0 : nil }
             let driven = item.kilometres == nil ? nil : distanceDue
-            guard let due = [near, driven].compactMap({ $0 }).min() else { return nil }
+            guard let due = [near, driven].compactMap({ $0 }).min(),
+                now < due + VehicleWork.serviceStale
+            else { return nil }
             return VisitLine(reason: .service, job: nil, due: due, kilometres: item.kilometres)
         }
         return lines.sorted { ($0.due ?? now) < ($1.due ?? now) }

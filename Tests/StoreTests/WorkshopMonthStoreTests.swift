@@ -23,6 +23,13 @@ struct WorkshopMonthStoreTests {
         )
     }
 
+    /// The same month without a restart: the same steps, in the same order.
+    private func undisturbed() throws -> [String: Int] {
+        var month = try WorkshopMonth(seed: 7, vehicles: 12)
+        try month.run()
+        return month.events
+    }
+
     /// Every few hundred steps the gateway is stopped and another goes on from the store: what may
     /// not happen still does not, the schema refuses nothing, and the history stays whole.
     @Test func aMonthWithRestartsIsStillInOrder() throws {
@@ -46,5 +53,6 @@ struct WorkshopMonthStoreTests {
         #expect(month.faults.isEmpty, "\(month.faults.prefix(3))")
         #expect(month.events["suggestion accepted"] != nil)
         #expect(try store.verifyAudit().broken == nil)
+        #expect(month.events == (try undisturbed()))
     }
 }

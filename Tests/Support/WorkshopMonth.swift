@@ -1,3 +1,4 @@
+import Customers
 package import GatewayCore
 import Rules
 package import Telemetry
@@ -133,6 +134,7 @@ package struct WorkshopMonth {
             if let complaint = open.randomElement(using: &random) {
                 return .resolve(complaint.id, resolution: "settled", by: actor)
             }
+            if Int.random(in: 0..<3, using: &random) == 0 { return chooseNews(at: moment) }
             let live = alerts.values.filter(\.state.isLive).sorted { $0.id < $1.id }
             guard let alert = live.randomElement(using: &random) else { return nil }
             return .alert(
@@ -142,6 +144,26 @@ package struct WorkshopMonth {
                 by: actor
             )
         }
+    }
+
+    /// The desk hears of an owner: several cars, a due service, other hours, no consent, or a sale.
+    private mutating func chooseNews(at moment: Timestamp) -> Command {
+        let vehicle = Int.random(in: 0..<vehicles, using: &random)
+        var facts = VehicleFacts()
+        let isSold = Int.random(in: 0..<8, using: &random) == 0
+        facts.account = isSold ? Int64(1_000 + vehicle) : Int64(vehicle / 2 + 1)
+        let day = moment.milliseconds / 86_400_000 + Int64.random(in: 10...60, using: &random)
+        facts.dueItems = [
+            DueItem(
+                kind: .service,
+                vehicle: "s\(vehicle)",
+                on: CivilDate(daysSinceEpoch: day),
+                kilometres: nil
+            )
+        ]
+        facts.allowsService = Int.random(in: 0..<6, using: &random) > 0
+        if Bool.random(using: &random) { facts.contactMinutes = 17 * 60..<21 * 60 }
+        return .facts([VehicleNews(vehicle: "s\(vehicle)", facts: facts)])
     }
 
     private mutating func chooseStep(
@@ -256,6 +278,8 @@ package struct WorkshopMonth {
     private mutating func check(_ unit: CommitUnit) {
         for transition in unit.transitions { check(transition) }
         for row in unit.attempts { check(row) }
+        // A new owner has not been spoken to.
+        for row in unit.contacts where row.history.lastAt == nil { contacts[row.vehicle] = nil }
         for id in unit.releasedOccupancies where occupancies.removeValue(forKey: id) == nil {
             fault("the occupancy \(id.rawValue) was given back, but nobody had it")
         }
