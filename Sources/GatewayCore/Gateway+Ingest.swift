@@ -318,8 +318,10 @@ extension Gateway {
             return skipped > 0
         case .numbered(let boot, let sequence):
             // The boot heard last is kept longest.
-            if let known = vehicles[index].windows.firstIndex(where: { $0.boot == boot }) {
-                vehicles[index].windows.append(vehicles[index].windows.remove(at: known))
+            if let known = vehicles[index].windows.lastIndex(where: { $0.boot == boot }) {
+                if known < vehicles[index].windows.count - 1 {
+                    vehicles[index].windows.append(vehicles[index].windows.remove(at: known))
+                }
             } else {
                 if vehicles[index].windows.count >= Limits.bootsPerVehicleMax {
                     missingPackets -= vehicles[index].windows.removeFirst().missing

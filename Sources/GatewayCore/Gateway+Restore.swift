@@ -79,14 +79,16 @@ extension Gateway {
         self.advance(to: state.now ?? now)
         unit.releasedOccupancies = state.orphans
         var unreadable: [VehicleID] = []
+        vehicles.reserveCapacity(state.vehicles.count)
         for row in state.vehicles {
-            _ = names.intern(Array(row.name.utf8).span)
+            _ = names.intern(row.name.utf8Span.span)
             vehicles.append(
                 VehicleEntry(firstSeenAt: row.firstSeenAt, lastHeardAt: row.firstSeenAt)
             )
         }
+        checkpointRows = [Int64](repeating: .min, count: vehicles.count)
         for (vehicle, row, bytes) in state.checkpoints {
-            checkpointRows[vehicle] = row
+            checkpointRows[Int(vehicle.index)] = row
             do throws(CheckpointError) {
                 try restore(vehicle, bytes)
             } catch {
@@ -162,7 +164,7 @@ extension Gateway {
     }
 
     private func isBeyond(_ row: Int64, _ vehicle: VehicleID) -> Bool {
-        Int(vehicle.index) < vehicles.count && checkpointRows[vehicle].map { $0 < row } ?? true
+        Int(vehicle.index) < checkpointRows.count && checkpointRows[Int(vehicle.index)] < row
     }
 
     private mutating func recallFlush(_ vehicle: VehicleID, now: Timestamp) {

@@ -72,8 +72,9 @@ package struct Gateway: Sendable {
     /// Vehicles whose state changed other than by readings and marks.
     var touched: [VehicleID] = []
     var deliveries = DeliveryMemory()
-    /// While the journal is recalled: the row each vehicle's checkpoint covers.
-    var checkpointRows: [VehicleID: Int64] = [:]
+    /// While the journal is recalled: the row each vehicle's checkpoint covers, by vehicle; a
+    /// million readings ask.
+    var checkpointRows: [Int64] = []
     /// Until they have: vehicles that learn their trends again.
     var relearning: Set<VehicleID> = []
     /// What changed rules make of recalled readings; drawn in the next step.

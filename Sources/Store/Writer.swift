@@ -27,6 +27,8 @@ package final class Writer: Sendable {
     private let retention: Mutex<Retention>
     /// The store's own signal numbers, by catalogue place: a new catalogue does not renumber rows.
     private let signalNumbers: [UInt16]
+    /// The other way round; nil for signals that have left the catalogue.
+    private let signals: [SignalID?]
 
     /// Without an `outbox` nobody hears of anything, as it must be in a replay.
     package init(
@@ -40,8 +42,9 @@ package final class Writer: Sendable {
         self.outbox = Mutex(outbox)
         self.retention = Mutex(Retention(retention, store.damage))
         self.stations = stations
+        let numbers: [UInt16]
         do {
-            signalNumbers = try store.pool.write { database in
+            numbers = try store.pool.write { database in
                 try catalogue.signals.map { signal in
                     try database.execute(
                         sql: "INSERT OR IGNORE INTO signal (path) VALUES (?)",
@@ -57,6 +60,17 @@ package final class Writer: Sendable {
         } catch {
             throw StoreError(error)
         }
+        signalNumbers = numbers
+        var signals = [SignalID?](repeating: nil, count: Int(numbers.max() ?? 0) + 1)
+        for (place, number) in numbers.enumerated() {
+            signals[Int(number)] = SignalID(index: UInt16(place))
+        }
+        self.signals = signals
+    }
+
+    /// The catalogue's signal of a stored reading; nil when it has left the catalogue.
+    private func signal(of reading: StoredReading) -> SignalID? {
+        Int(reading.signal) < signals.count ? signals[Int(reading.signal)] : nil
     }
 
     /// Stores a unit.
@@ -221,7 +235,6 @@ package final class Writer: Sendable {
     ///
     /// Call it once, before the first commit.
     package func recall(_ body: (JournalUnit) -> Void) throws(StoreError) {
-        let signals = signals
         do {
             try store.open.withLock { open in
                 try store.pool.read { database in
@@ -230,11 +243,9 @@ package final class Writer: Sendable {
                         database,
                         sql: "SELECT max(journal_id) FROM checkpoint"
                     )
-                    open.begin(atRow: first ?? (covered ?? 0) + 1)
-                    let vehicles = try Int.fetchOne(
-                        database,
-                        sql: "SELECT max(id) + 1 FROM vehicle"
-                    )
+                    let vehicles =
+                        try Int.fetchOne(database, sql: "SELECT max(id) + 1 FROM vehicle") ?? 0
+                    open.begin(atRow: first ?? (covered ?? 0) + 1, vehicles: vehicles)
                     let rows = try Row.fetchCursor(
                         database,
                         sql: "SELECT id, body FROM journal ORDER BY id"
@@ -244,28 +255,19 @@ package final class Writer: Sendable {
                         // Damaged rows leave gaps in the numbers.
                         while open.nextRow < row[0] { open.settle(bytes: 0) }
                         do throws(CheckpointError) {
-                            try JournalBody.verify(bytes, vehicles: vehicles ?? 0)
+                            try JournalBody.verify(bytes, vehicles: vehicles)
                         } catch {
                             store.damage.note(.journal, row[0], error)
                             open.settle(bytes: bytes.count)
                             continue
                         }
-                        body(try recall(row[0], bytes, signals, &open))
+                        body(try recall(row[0], bytes, &open))
                     }
                 }
             }
         } catch {
             throw StoreError(error)
         }
-    }
-
-    /// The catalogue's signals by the store's own numbers.
-    private var signals: [UInt16: SignalID] {
-        Dictionary(
-            uniqueKeysWithValues: signalNumbers.enumerated().map {
-                ($1, SignalID(index: UInt16($0)))
-            }
-        )
     }
 
     /// Calls `body` with the stored readings of vehicles since an instant, vehicle by vehicle, each
@@ -279,7 +281,6 @@ package final class Writer: Sendable {
         since start: Timestamp,
         _ body: (VehicleID, [Reading]) -> Void
     ) throws(StoreError) -> Int {
-        let signals = signals
         do {
             return try store.pool.read { database in
                 var left = Limits.relearningReadingsMax
@@ -290,7 +291,7 @@ package final class Writer: Sendable {
                     body(
                         vehicle,
                         stored.compactMap { reading in
-                            signals[reading.signal].map {
+                            signal(of: reading).map {
                                 Reading(
                                     vehicle: vehicle,
                                     signal: $0,
@@ -313,7 +314,6 @@ package final class Writer: Sendable {
     private func recall(
         _ row: Int64,
         _ bytes: [UInt8],
-        _ signals: [UInt16: SignalID],
         _ open: inout OpenReadings
     ) throws -> JournalUnit {
         var unit = JournalUnit(row: row, marks: [], readings: [])
@@ -329,7 +329,7 @@ package final class Writer: Sendable {
                 for _ in 0..<count {
                     let item = try ItemCoding.decode(&cursor, at: observedAt)
                     // A signal that left the catalogue stays in the store; rules cannot know it.
-                    guard let signal = signals[item.signal] else { continue }
+                    guard let signal = signal(of: item) else { continue }
                     unit.readings.append(
                         Reading(
                             vehicle: vehicle,

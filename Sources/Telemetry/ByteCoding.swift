@@ -74,9 +74,10 @@ package struct ByteReader: Sendable {
     }
 
     package mutating func word() throws(CheckpointError) -> UInt32 {
-        var value: UInt32 = 0
-        for shift in stride(from: UInt32(0), to: 32, by: 8) { value |= UInt32(try byte()) << shift }
-        return value
+        guard bytes.count - position >= 4 else { throw failure() }
+        defer { position += 4 }
+        return UInt32(bytes[position]) | UInt32(bytes[position + 1]) << 8
+            | UInt32(bytes[position + 2]) << 16 | UInt32(bytes[position + 3]) << 24
     }
 
     package mutating func float() throws(CheckpointError) -> Float {

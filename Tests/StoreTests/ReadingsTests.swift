@@ -3,6 +3,7 @@ import GRDB
 import GatewayApp
 import GatewayCore
 import Support
+import Synchronization
 import Telemetry
 import Testing
 
@@ -178,6 +179,40 @@ struct ReadingsTests {
         #expect(store.open.withLock { $0.readings(of: vehicle).count } == 1)
         #expect(try writer.commit(unit).stored == 1)
         #expect(try writer.commit(unit).duplicate == 1)
+    }
+
+    /// Looks at the moment before a transaction goes to the disk whether readers have to wait.
+    private final class Watcher: TransactionObserver, Sendable {
+        private let store: GatewayStore
+        let looks = Mutex<[Bool]>([])
+
+        init(_ store: GatewayStore) {
+            self.store = store
+        }
+
+        func observes(eventsOfKind eventKind: DatabaseEventKind) -> Bool { true }
+        func databaseDidChange(with event: DatabaseEvent) {}
+        func databaseDidCommit(_ database: Database) {}
+        func databaseDidRollback(_ database: Database) {}
+
+        func databaseWillCommit() {
+            let isFree = store.open.withLockIfAvailable { _ in true } ?? false
+            looks.withLock { $0.append(isFree) }
+        }
+    }
+
+    /// Whoever looks at a chart does not wait for the disk together with the writer.
+    @Test func readersDoNotWaitForACommit() throws {
+        let (store, writer) = try open()
+        var gateway = assembly.makeGateway()
+        let watcher = Watcher(store)
+        store.pool.add(transactionObserver: watcher)
+        let batch = Fixtures.batch([
+            Fixtures.packet("v", at: Fixtures.start, ["Vehicle.Speed": 1])
+        ])
+        let unit = gateway.step(.packets(batch), now: Fixtures.start)
+        #expect(try writer.commit(unit).stored == 1)
+        #expect(watcher.looks.withLock { $0 } == [true])
     }
 
     /// The journal does not grow for ever behind a vehicle that has fallen silent.

@@ -118,8 +118,7 @@ extension ReadStore {
 
     private static func signal(_ path: String, _ database: Database) throws -> UInt16? {
         try UInt16.fetchOne(
-            database,
-            sql: "SELECT id FROM signal WHERE path = ?",
+            database.cachedStatement(sql: "SELECT id FROM signal WHERE path = ?"),
             arguments: [path]
         )
     }

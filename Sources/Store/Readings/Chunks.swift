@@ -49,8 +49,9 @@ enum Chunks {
         _ damage: DamageLog
     ) throws -> [StoredReading] {
         let rows = try Row.fetchCursor(
-            database,
-            sql: "SELECT id, body FROM chunk WHERE id BETWEEN ? AND ? AND end_ms >= ?",
+            database.cachedStatement(
+                sql: "SELECT id, body FROM chunk WHERE id BETWEEN ? AND ? AND end_ms >= ?"
+            ),
             arguments: [id(vehicle, from - span), id(vehicle, to), from]
         )
         var readings: [StoredReading] = []

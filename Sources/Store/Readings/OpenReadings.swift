@@ -332,10 +332,11 @@ struct OpenReadings: Sendable {
 
     // MARK: Starting
 
-    /// The journal begins at this row: the first one there is.
-    mutating func begin(atRow row: Int64) {
+    /// The journal begins at this row, the first one there is, and tells of so many vehicles.
+    mutating func begin(atRow row: Int64, vehicles: Int) {
         precondition(rows.isEmpty, "A journal begins once.")
         firstRow = row
+        blocks.reserveCapacity(vehicles)
     }
 
     /// Takes a group back in from the journal, without looking for repeats: it has none.
