@@ -4,10 +4,12 @@
 import argparse
 import csv
 import json
+import random
+import re
 import subprocess
 import sys
 from collections import defaultdict
-from datetime import datetime
+from datetime import datetime, timezone
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -57,6 +59,50 @@ def replay(folder: Path) -> None:
     files = ["--alerts", folder / "alerts.csv", "--predictions", folder / "predictions.csv"]
     registry = ["--vehicles", folder / "vehicles.csv"]
     run([GATEWAY, "replay", folder / "readings.jsonl", *registry, *files, "--alert-changes"])
+
+
+def batched(folder: Path, hours: int, is_shuffled: bool) -> str:
+    """The fleet's readings as batches of so many hours: what a batch holds arrives at its end, in
+    the order of its own times or in none. Returns the name of the alerts that come of it."""
+    name = "shuffled" if is_shuffled else "in-order"
+    arrival = re.compile(r'"rx": ?"?([^",}]+)"?')
+    taken = re.compile(r'"ts": ?"([^"]+)"')
+    generator = random.Random(1)
+
+    def write(file, batch: list, number: int) -> None:
+        if is_shuffled:
+            generator.shuffle(batch)
+        else:
+            batch.sort(key=lambda line: taken.search(line)[1])
+        end = datetime.fromtimestamp((number + 1) * hours * 3600, timezone.utc)
+        told = end.strftime('"rx":"%Y-%m-%dT%H:%M:%SZ"')
+        file.writelines(arrival.sub(told, line) for line in batch)
+
+    with (folder / "readings.jsonl").open() as lines, (folder / f"{name}.jsonl").open("w") as file:
+        batch, number = [], None
+        for line in lines:
+            own = int(day(arrival.search(line)[1]) * 24 // hours)
+            if number is not None and own > number:
+                write(file, batch, number)
+                batch = []
+            number = max(own, number or own)
+            batch.append(line)
+        write(file, batch, number)
+    print("== replay", file.name, flush=True)
+    alerts = ["--alerts", folder / f"{name}.csv", "--alert-changes"]
+    run([GATEWAY, "replay", file.name, "--vehicles", folder / "vehicles.csv", *alerts])
+    return f"{name}.csv"
+
+
+def shuffled(bench: Path, work: Path, folders: list[Path], hours: int) -> str:
+    """What it costs that readings arrive hours late and in no order."""
+    scores = []
+    for is_shuffled in [False, True]:
+        names = [batched(folder, hours, is_shuffled) for folder in folders]
+        scores.append(score(bench, work, folders, names[0])["ALL"])
+    told = [f"{s['recall_useful']:.3f}/{s['precision']:.3f}" for s in scores]
+    lost = scores[0]["recall_useful"] - scores[1]["recall_useful"]
+    return f"batches of {hours} h, recall/precision: in order {told[0]}, shuffled {told[1]}; lost {lost:.3f}"
 
 
 def peer(bench: Path, folder: Path, method: str) -> None:
@@ -183,6 +229,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--bench", type=Path, default=ROOT.parent / "shared/bench")
     parser.add_argument("--work", type=Path, default=ROOT / ".build/predict", help="what is made")
     parser.add_argument("--peers", nargs="*", choices=PEERS, default=PEERS)
+    parser.add_argument("--shuffle-hours", type=int, help="also: batches of so long, shuffled")
     parser.add_argument("--json", type=Path, help="the figures as a file")
     found = parser.parse_args()
     missing = [name for name in PROGRAMS if not (found.bench / name).exists()]
@@ -213,6 +260,8 @@ def main() -> None:
     print(table(product, peers, covers))
     goals = ", ".join(f"{name} {goal}" for name, goal in GOALS_OF_ALL.items())
     print(f"\ngoals over all: {goals}; range covers {COVERED[0]:.0%}-{COVERED[1]:.0%} per class")
+    if told.shuffle_hours:
+        print(shuffled(told.bench, told.work, folders, told.shuffle_hours))
     if told.json:
         figures = {"product": product, "peers": peers, "coverage": covers, "seeds": told.seeds}
         told.json.write_text(json.dumps(figures, indent=1))

@@ -190,7 +190,12 @@ struct ReplayTests {
     /// Real recordings: no crash, the summary adds up, values that mean nothing raise nothing.
     @Test(.enabled(if: Repository.shared("data/recordings") != nil, "../shared is not here"))
     func realRecordingsReplay() async throws {
-        for name in ["oem-cloud", "teltonika", "natal-14cars-excerpt", "teslafi"] {
+        // The Leaf's tyres have no thermometers: their warming up and the sun are no leaks.
+        let names = [
+            "oem-cloud", "teltonika", "natal-14cars-excerpt", "teslafi", "leaf-2017",
+            "obdb-snapshots",
+        ]
+        for name in names {
             let url = try #require(Repository.shared("data/recordings/\(name).jsonl.gz"))
             let (code, output) = try await replay([url.path, "--summary", "json"], name)
             #expect(code == 0, "\(name): \(output)")

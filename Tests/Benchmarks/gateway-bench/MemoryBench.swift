@@ -4,7 +4,7 @@ import GatewayCore
 import Store
 import Telemetry
 
-/// A whole gateway with many vehicles: memory, and the time to start again.
+/// A whole gateway with many vehicles: memory, and the time to reload its rules and to start again.
 struct MemoryBench: ParsableCommand {
     static let configuration = CommandConfiguration(commandName: "memory")
 
@@ -75,8 +75,18 @@ struct MemoryBench: ParsableCommand {
             value: Double(residentBytes() - before) / series,
             unit: "B/signal"
         ).print()
+        let reload = Input.command(
+            .reload(RuleSet(rules: assembly.rules, limits: [:]), by: Actor("bench", .engineer))
+        )
+        var clock = ContinuousClock.now
+        _ = try writer.commit(gateway.step(reload, now: gateway.now))
+        Figure(
+            name: "reload the rules with \(vehicles) vehicles",
+            value: span(since: clock),
+            unit: "s"
+        ).print()
         try store.close()
-        let clock = ContinuousClock.now
+        clock = ContinuousClock.now
         let again = try GatewayStore(path: path, durability: .scratch)
         let newWriter = try Writer(
             store: again,
@@ -88,12 +98,16 @@ struct MemoryBench: ParsableCommand {
         _ = restored.restore(state, now: gateway.now)
         try newWriter.recall { restored.recall($0) }
         restored.resume()
-        let passed = (ContinuousClock.now - clock).components
         Figure(
             name: "start again with \(vehicles) vehicles",
-            value: Double(passed.seconds) + Double(passed.attoseconds) / 1e18,
+            value: span(since: clock),
             unit: "s"
         ).print()
         try again.close()
+    }
+
+    private func span(since begun: ContinuousClock.Instant) -> Double {
+        let passed = (ContinuousClock.now - begun).components
+        return Double(passed.seconds) + Double(passed.attoseconds) / 1e18
     }
 }
