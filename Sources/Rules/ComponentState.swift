@@ -155,7 +155,9 @@ package struct ComponentState: Sendable, Equatable {
         if let change = compareWithLimit(observedAt, margin: margin, now: now, rule, &attention) {
             changes.append(change)
         }
-        if let drop = rule.near.fastDrop, step != .started {
+        // What a late reading says may be from before a service.
+        let isNewest = filter.time == CompactInstant(observedAt)
+        if let drop = rule.near.fastDrop, step != .started, isNewest {
             let isRaisedNow = changes.contains(.raised)
             attention.isFast =
                 isRaisedNow ? Double(expected - margin) >= drop : attention.isFast

@@ -151,6 +151,21 @@ struct TrendTests {
         #expect(bench.raised.map(\.evidence.isFast) == [true])
     }
 
+    /// What a flat tyre said before it was inflated may arrive a day later.
+    @Test func lateReadingsFromBeforeAServiceAreNoFastLoss() throws {
+        var bench = try Bench()
+        try bench.leak(from: 220, perDay: 5, days: 10)
+        try bench.leak(from: 250, perDay: 0.17, days: 6, begin: 10)
+        let told = bench.events.count
+        let arrival = Fixtures.start + .days(17.0)
+        for step in 0..<4 {
+            let time = Fixtures.start + .days(15.0) + .minutes(Int64(step * 10))
+            try bench.tyre(172, at: time, arrived: arrival)
+        }
+        bench.flush(arrival + .minutes(3))
+        #expect(bench.events.dropFirst(told).allSatisfy { !$0.evidence.isFast })
+    }
+
     /// Without a temperature of its own a tyre seems to lose air when the car leaves the garage.
     @Test func theAirsTemperatureIsNoPuncture() throws {
         var bench = try Bench()
