@@ -103,6 +103,40 @@ package enum AlertOutcome: String, CaseIterable, Sendable {
     case superseded
 }
 
+/// How an alert stood when it was put off.
+package struct PutOff: Sendable, Equatable {
+    /// Coming so much sooner than was said, of the time there was, is worse (`advisor.md` §3.1, A9).
+    private static let soonerShare = 0.25
+
+    package var urgency: Urgency
+    /// When the limit might have been met at the earliest; nil when it was met already.
+    package var early: Timestamp?
+    package var at: Timestamp
+    /// It ends with the vehicle's next visit.
+    package var untilVisit: Bool
+
+    package init(urgency: Urgency, early: Timestamp?, at: Timestamp, untilVisit: Bool) {
+        self.urgency = urgency
+        self.early = early
+        self.at = at
+        self.untilVisit = untilVisit
+    }
+
+    init(_ alert: Alert, at now: Timestamp, untilVisit: Bool = false) {
+        urgency = alert.urgency
+        early = alert.evidence.isCrossed ? nil : alert.evidence.early
+        at = now
+        self.untilVisit = untilVisit
+    }
+
+    /// Whether the alert is worse now.
+    func isOutdone(by alert: Alert) -> Bool {
+        if alert.urgency < urgency { return true }
+        guard let early, let newEarly = alert.evidence.early, early > at else { return false }
+        return (early - newEarly).days >= PutOff.soonerShare * (early - at).days
+    }
+}
+
 /// A limit of one component of one vehicle that is near.
 ///
 /// Invariant: at most one live alert per vehicle, rule and component; the store's unique index
@@ -129,8 +163,8 @@ package struct Alert: Sendable, Equatable {
     /// When a muted, serviced or recovered alert leaves its state by itself, and an open one may
     /// be planned again.
     package var due: Timestamp?
-    /// Urgency when it was put off: getting worse than this ends that.
-    package var mutedUrgency: Urgency?
+    /// What it was when it was put off: getting worse than this ends that.
+    package var putOff: PutOff?
     /// What the workshop found.
     package var verdict: Verdict?
     package var servicedAt: Timestamp?
@@ -155,7 +189,7 @@ package struct Alert: Sendable, Equatable {
         flapCount: Int,
         suggestion: SuggestionID?,
         due: Timestamp?,
-        mutedUrgency: Urgency?,
+        putOff: PutOff?,
         verdict: Verdict?,
         servicedAt: Timestamp?,
         reopenCount: Int
@@ -177,7 +211,7 @@ package struct Alert: Sendable, Equatable {
         self.flapCount = flapCount
         self.suggestion = suggestion
         self.due = due
-        self.mutedUrgency = mutedUrgency
+        self.putOff = putOff
         self.verdict = verdict
         self.servicedAt = servicedAt
         self.reopenCount = reopenCount
@@ -212,7 +246,7 @@ extension Alert: AuditedRecord {
             ("severity", severity.rawValue),
             ("suggestion", suggestion.map { "\($0.rawValue)" } ?? ""),
             ("due", due.map { "\($0)" } ?? ""),
-            ("muted_class", mutedUrgency?.name ?? ""),
+            ("muted_class", putOff?.urgency.name ?? ""),
             ("verdict", verdict?.rawValue ?? ""),
             ("flap_count", "\(flapCount)"),
             ("reopen_count", "\(reopenCount)"),

@@ -16,8 +16,10 @@ extension Gateway {
     /// How long a declined reason stays quiet unless it gets worse.
     private static let muteWindow = Milliseconds.days(Int64(30))
     private static let muteWindowP1 = Milliseconds.days(Int64(14))
-    /// How long an advisor may mute; a manager or engineer may as long as they say.
+    /// How long an advisor may mute.
     private static let advisorMuteMax = Milliseconds.days(Int64(7))
+    /// How long anybody may: no state is for ever.
+    private static let muteMax = Milliseconds.days(Int64(365))
 
     mutating func apply(_ events: [RuleEvent], to vehicle: VehicleID) {
         guard !events.isEmpty else { return }
@@ -98,7 +100,7 @@ extension Gateway {
             flapCount: 0,
             suggestion: nil,
             due: nil,
-            mutedUrgency: nil,
+            putOff: nil,
             verdict: nil,
             servicedAt: nil,
             reopenCount: 0
@@ -164,14 +166,14 @@ extension Gateway {
 
     /// Whoever put the alert off did not know how bad it would get.
     private mutating func endPutOff(_ alert: inout Alert, isNewlyCrossed: Bool) {
-        guard let putOff = alert.mutedUrgency, isNewlyCrossed || alert.urgency < putOff else {
+        guard let putOff = alert.putOff, isNewlyCrossed || putOff.isOutdone(by: alert) else {
             return
         }
         if alert.state == .muted {
             unmute(&alert, reason: "worse")
         } else {
             alert.due = nil
-            alert.mutedUrgency = nil
+            alert.putOff = nil
         }
     }
 
@@ -183,7 +185,7 @@ extension Gateway {
             move(&alert, .healthy)
         } else {
             alert.due = now + Gateway.flapWindow
-            alert.mutedUrgency = nil
+            alert.putOff = nil
             move(&alert, .cleared)
             scheduleDue(alert)
         }
@@ -199,7 +201,7 @@ extension Gateway {
         case .muted: unmute(&alert, reason: "until reached", by: .clock)
         case .open:
             alert.due = nil
-            alert.mutedUrgency = nil
+            alert.putOff = nil
         case .recovered: move(&alert, .stayedOK, by: .clock)
         case .serviced:
             if newestAt(alert) <= alert.servicedAt ?? .distantPast {
@@ -251,9 +253,9 @@ extension Gateway {
     }
 
     /// It still names the suggestion that was declined: the next one says so.
-    private mutating func unmute(_ alert: inout Alert, reason: String, by actor: Actor = .engine) {
+    mutating func unmute(_ alert: inout Alert, reason: String, by actor: Actor = .engine) {
         alert.due = nil
-        alert.mutedUrgency = nil
+        alert.putOff = nil
         move(&alert, .unmute, by: actor, reason: reason)
     }
 
@@ -269,7 +271,7 @@ extension Gateway {
         move(&alert, .unplanned, by: actor, reason: reason)
         guard isPaused else { return }
         alert.due = now + Gateway.pauseWindow
-        alert.mutedUrgency = alert.urgency
+        alert.putOff = PutOff(alert, at: now)
         scheduleDue(alert)
     }
 
@@ -278,7 +280,7 @@ extension Gateway {
     /// Keeps a declined alert quiet until it gets worse or the cool-down is over.
     mutating func quiet(_ alert: inout Alert, reason: DeclineReason, actor: Actor) {
         let urgency = alert.urgency
-        alert.mutedUrgency = urgency
+        alert.putOff = PutOff(alert, at: now)
         alert.due = now + (urgency <= .p1 ? Gateway.muteWindowP1 : Gateway.muteWindow)
         move(&alert, .declined, by: actor, reason: reason.rawValue)
         scheduleDue(alert)
@@ -293,7 +295,7 @@ extension Gateway {
     ) {
         alert.verdict = verdict
         alert.servicedAt = now
-        alert.mutedUrgency = nil
+        alert.putOff = nil
         move(&alert, .serviced, by: actor, reason: reason)
         guard verdict != .noFault else {
             alert.due = nil
@@ -314,14 +316,17 @@ extension Gateway {
         }
         guard alert.state.allows(step.event) else { throw Problem(.illegalTransition) }
         switch step {
-        case .mute(let until, let reason):
-            guard until > now else { throw Problem(.invalidTime) }
-            guard actor.role != .advisor || until <= now + Gateway.advisorMuteMax else {
-                throw Problem(.roleMissing)
+        case .mute(let end, let reason):
+            let most = actor.role == .advisor ? Gateway.advisorMuteMax : Gateway.muteMax
+            var until = now + most
+            if case .time(let time) = end {
+                guard time > now else { throw Problem(.invalidTime) }
+                guard time <= until else { throw Problem(.roleMissing) }
+                until = time
             }
             alert.suggestion = nil
             alert.due = until
-            alert.mutedUrgency = alert.urgency
+            alert.putOff = PutOff(alert, at: now, untilVisit: end == .nextVisit)
             move(&alert, .mute, by: actor, reason: reason)
             scheduleDue(alert)
         case .unmute: unmute(&alert, reason: "by hand", by: actor)

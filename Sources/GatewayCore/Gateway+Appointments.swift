@@ -291,6 +291,12 @@ extension Gateway {
             visit.need,
             advised: advised.map { Recommendation(job: $0, appointment: visit.id, at: now) }
         )
+        for id in vehicles[Int(visit.vehicle.index)].alerts {
+            guard var alert = alerts[id], alert.state == .muted, alert.putOff?.untilVisit ?? false
+            else { continue }
+            unmute(&alert, reason: "next visit", by: .system)
+            write(alert)
+        }
         for finding in visit.findings {
             guard var alert = alerts[finding.alert] else { continue }
             if finding.verdict == .notInspected {

@@ -275,7 +275,7 @@ extension Gateway {
         for cause in causes {
             var alert = cause
             alert.due = nil
-            alert.mutedUrgency = nil
+            alert.putOff = nil
             alert.servicedAt = nil
             move(
                 &alert,

@@ -348,7 +348,7 @@ extension Gateway {
             var alert = cause
             alert.suggestion = suggestion
             alert.due = nil
-            alert.mutedUrgency = nil
+            alert.putOff = nil
             move(&alert, .planned, by: .planner)
             write(alert)
         }

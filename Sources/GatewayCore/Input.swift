@@ -86,9 +86,17 @@ package enum SuggestionStep: Sendable, Equatable {
     case customerAccepts(channel: ContactChannel, reply: String)
 }
 
+/// When a muted alert speaks again; getting worse ends it in any case.
+package enum MuteEnd: Sendable, Equatable {
+    case time(Timestamp)
+    /// When the vehicle's next visit is over.
+    case nextVisit
+    case worse
+}
+
 /// What a person does with an alert.
 package enum AlertStep: Sendable, Equatable {
-    case mute(until: Timestamp, reason: String)
+    case mute(until: MuteEnd, reason: String)
     case unmute
     /// The sensor or the feed is wrong.
     case dataFault(reason: String)

@@ -44,7 +44,14 @@ enum AlertRow {
             flapCount: row["flap_count"],
             suggestion: (row["suggestion_id"] as Int64?).map(SuggestionID.init(rawValue:)),
             due: time("due_ms"),
-            mutedUrgency: (row["muted_urgency"] as Int?).flatMap(Urgency.init(rawValue:)),
+            putOff: (row["muted_urgency"] as Int?).flatMap(Urgency.init(rawValue:)).map {
+                PutOff(
+                    urgency: $0,
+                    early: time("put_off_early_ms"),
+                    at: time("put_off_ms") ?? .distantPast,
+                    untilVisit: row["is_put_off_to_visit"]
+                )
+            },
             verdict: (row["verdict"] as String?).flatMap(Verdict.init(rawValue:)),
             servicedAt: time("serviced_ms"),
             reopenCount: row["reopen_count"]

@@ -409,14 +409,15 @@ package final class Writer: Sendable {
             alert.component, alert.state.rawValue, alert.outcome?.rawValue,
             alert.raisedAt.milliseconds, alert.updatedAt.milliseconds,
             alert.consequence.rawValue, alert.jobs.joined(separator: ","), alert.flapCount,
-            alert.suggestion?.rawValue, alert.due?.milliseconds, alert.mutedUrgency?.rawValue,
+            alert.suggestion?.rawValue, alert.due?.milliseconds, alert.putOff?.urgency.rawValue,
             alert.verdict?.rawValue, alert.servicedAt?.milliseconds, alert.reopenCount,
             alert.sentence.zh, alert.sentence.en, evidence.limit, evidence.isLimitAssumed,
             evidence.level, evidence.slopePerDay, evidence.firstAt.milliseconds,
             evidence.firstValue, evidence.newestAt.milliseconds, evidence.newestValue,
             evidence.readings, evidence.early?.milliseconds, evidence.middle?.milliseconds,
             evidence.late?.milliseconds, evidence.isCrossed, evidence.isFast,
-            alert.severity.rawValue,
+            alert.severity.rawValue, alert.putOff?.early?.milliseconds,
+            alert.putOff?.at.milliseconds, alert.putOff?.untilVisit ?? false,
         ])
     }
 }
@@ -463,11 +464,14 @@ private enum SQL {
             muted_urgency, verdict, serviced_ms, reopen_count, sentence_zh, sentence_en,
             limit_value, is_limit_assumed, level, slope_per_day, first_ms, first_value,
             newest_ms, newest_value, readings, early_ms, middle_ms, late_ms, is_crossed, is_fast,
-            severity)
+            severity, put_off_early_ms, put_off_ms, is_put_off_to_visit)
         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,
-            ?, ?, ?, ?, ?, ?, ?, ?)
+            ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
         ON CONFLICT (id) DO UPDATE SET rule_id = excluded.rule_id,
-            rule_version = excluded.rule_version, state = excluded.state, outcome = excluded.outcome, updated_ms = excluded.updated_ms,
+            rule_version = excluded.rule_version, state = excluded.state,
+            outcome = excluded.outcome, updated_ms = excluded.updated_ms,
+            put_off_early_ms = excluded.put_off_early_ms, put_off_ms = excluded.put_off_ms,
+            is_put_off_to_visit = excluded.is_put_off_to_visit,
             flap_count = excluded.flap_count, suggestion_id = excluded.suggestion_id,
             due_ms = excluded.due_ms, muted_urgency = excluded.muted_urgency,
             verdict = excluded.verdict, serviced_ms = excluded.serviced_ms,

@@ -302,4 +302,48 @@ struct HandlingTests {
         #expect(steps.map(\.event).suffix(2) == ["claim", "accepted"])
         #expect(steps.suffix(2).allSatisfy { $0.actor == customer })
     }
+
+    // MARK: Muted
+
+    @Test func mutedUntilTheNextVisitSpeaksAfterIt() throws {
+        var desk = try Desk()
+        let alert = try #require(desk.alerts.values.first)
+        let step = AlertStep.mute(until: .nextVisit, reason: "tyres are changed then")
+        #expect(desk.give(.alert(alert.id, step, by: Desk.manager)) == nil)
+        #expect(try desk.suggestion.state == .withdrawn)
+        // Monday.
+        desk.wait(.days(2.0))
+        desk.wait(untilHour: 10)
+        let walkIn = WalkIn(
+            vehicle: "v1",
+            station: "su-zhou-1",
+            jobs: ["oil_service"],
+            start: desk.gateway.now,
+            note: ""
+        )
+        #expect(desk.give(.walkIn(walkIn, by: Desk.manager)) == nil)
+        #expect(try desk.take(.arrive(odometerKilometres: nil, symptoms: "")) == nil)
+        #expect(try desk.take(.start) == nil)
+        #expect(desk.alerts[alert.id]?.state == .muted)
+        #expect(try desk.take(.finish([], advised: [])) == nil)
+        #expect(desk.transitions.contains { $0.event == "unmute" && $0.reason == "next visit" })
+    }
+
+    /// Coming a quarter sooner than was said is worse, though the class is the same.
+    @Test func soonerThanSaidEndsAMute() throws {
+        var desk = try Desk()
+        desk.wait(untilHour: 10)
+        #expect(try desk.call(.notInterested) == nil)
+        let muted = try #require(desk.alerts.values.first)
+        let putOff = try #require(muted.putOff)
+        desk.feed(
+            Fixtures.leak("v1", from: 199, perDay: 8, days: 2, start: desk.gateway.now)
+        )
+        let unmuted = try #require(desk.transitions.first { $0.event == "unmute" })
+        #expect(unmuted.reason == "worse")
+        let change = unmuted.changes.first { $0.field == "muted_class" }
+        #expect(change?.before == putOff.urgency.name)
+        let suggestion = try desk.suggestion
+        #expect(suggestion.state == .proposed && suggestion.need.urgency == putOff.urgency)
+    }
 }

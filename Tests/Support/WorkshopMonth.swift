@@ -140,7 +140,7 @@ package struct WorkshopMonth {
             return .alert(
                 alert.id,
                 Bool.random(using: &random)
-                    ? .mute(until: moment + .days(3.0), reason: "known") : .unmute,
+                    ? .mute(until: .time(moment + .days(3.0)), reason: "known") : .unmute,
                 by: actor
             )
         }

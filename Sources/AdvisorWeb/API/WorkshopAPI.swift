@@ -227,7 +227,16 @@ struct WorkshopAPI {
 
     private func mute(_ request: Request, _ context: WebContext) async throws -> Response {
         let body = try await decode(MuteBody.self, request, whenEmpty: nil)
-        guard let until = try time(body.until, "until") else { throw invalid("until", "a time") }
+        let until: MuteEnd
+        switch body.until {
+        case "worse": until = .worse
+        case "next_visit": until = .nextVisit
+        case let text:
+            guard let time = try time(text, "until") else {
+                throw invalid("until", "a time, next_visit or worse")
+            }
+            until = .time(time)
+        }
         let reason = noteText(body.reason)
         guard !reason.isEmpty else { throw invalid("reason", "said in words") }
         return try await submit(

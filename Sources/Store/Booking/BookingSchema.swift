@@ -277,6 +277,9 @@ enum BookingSchema {
         ALTER TABLE suggestion ADD COLUMN symptoms TEXT NOT NULL DEFAULT '';
         ALTER TABLE suggestion ADD COLUMN station_reason TEXT NOT NULL DEFAULT 'home';
         ALTER TABLE appointment ADD COLUMN lines TEXT NOT NULL DEFAULT '[]';
+        ALTER TABLE alert ADD COLUMN put_off_early_ms INTEGER;
+        ALTER TABLE alert ADD COLUMN put_off_ms INTEGER;
+        ALTER TABLE alert ADD COLUMN is_put_off_to_visit INTEGER NOT NULL DEFAULT 0;
         CREATE INDEX appointment_by_vehicle ON appointment (vehicle_id, start_ms);
         CREATE TABLE vehicle_work (
             vehicle_id INTEGER PRIMARY KEY REFERENCES vehicle (id),
