@@ -7,9 +7,8 @@ import Testing
 ///
 /// Equal must be, whatever the batches and the loop's own pace: every alert with its number,
 /// vehicle, rule, component, time of raise, sentence, severity and every number of its evidence;
-/// and every transition of alerts and suggestions up to the last arrival, in order, with its time,
-/// actor and what it changed. What only the clock does after the last arrival is not in the
-/// recording.
+/// and every transition of alerts and suggestions up to the stop, in order, with its time, actor
+/// and what it changed.
 struct LiveEqualsReplayTests {
     private static let vehicles = ["leaks", "leaks-more", "is-well", "is-due"]
     private static let rounds = 8
@@ -67,12 +66,37 @@ struct LiveEqualsReplayTests {
         return Dictionary(uniqueKeysWithValues: page.items.map { ($0.vehicle, $0.lastHeardAt) })
     }
 
+    private struct Health: Decodable {
+        struct Job: Decodable {
+            var job: String
+            var lastRun: String?
+        }
+
+        var jobs: [Job]
+    }
+
+    /// When waiting readings were last used.
+    private func sortedAt(_ gateway: GatewayProcess) async throws -> Int64? {
+        let body = try await gateway.request("GET", "/api/v1/health").body
+        let decoder = JSONDecoder()
+        decoder.keyDecodingStrategy = .convertFromSnakeCase
+        let health = try decoder.decode(Health.self, from: Data(body.utf8))
+        return try health.jobs.first { $0.job == "readings" }?.lastRun.map(milliseconds)
+    }
+
     /// `2026-03-01T00:00:00.250Z`, where the thousandths may be missing.
     private func milliseconds(_ time: String) throws -> Int64 {
         let parts = time.dropLast().split(separator: ".")
         let whole = try Date("\(parts[0])Z", strategy: .iso8601)
         let thousandths = parts.count == 2 ? Int64(parts[1]) ?? 0 : 0
         return Int64(whole.timeIntervalSince1970) * 1_000 + thousandths
+    }
+
+    /// The core's time at the last commit.
+    private func coreTime(_ path: String) throws -> Int64 {
+        try DatabaseQueue(path: path).read {
+            try Int64.fetchOne($0, sql: "SELECT now_ms FROM core_time") ?? 0
+        }
     }
 
     /// The rows of a store that must be the same.
@@ -149,10 +173,25 @@ struct LiveEqualsReplayTests {
             }
         }
         let end = try #require(recording.map { try milliseconds($0.arrival) }.max())
+        // Readings wait two minutes of the gateway's time to be sorted.
+        _ = try await eventually("the last readings are used") {
+            try await sortedAt(gateway).flatMap { $0 >= end + 120_000 ? true : nil }
+        }
         process.signal(SIGTERM)
         #expect(try await process.exit() == 0)
 
-        let file = try folder.write("recording.jsonl", recording.map(\.line).joined())
+        // The clock ran on until the stop: a vehicle that says nothing of interest takes the replay
+        // there, less the two minutes for which a replay lets the last readings wait.
+        let stop = max(end + 120_000, try coreTime(folder.path("gateway.sqlite")))
+        let moment = Date(timeIntervalSince1970: Double(stop - 120_000) / 1_000)
+        let rx = moment.formatted(Date.ISO8601FormatStyle(includingFractionalSeconds: true))
+        let closing =
+            "{\"vehicle\":\"clock\",\"rx\":\"\(rx)\",\"v\":1,\"ts\":\"\(rx)\","
+            + "\"readings\":{\"Vehicle.Speed\":0}}\n"
+        let file = try folder.write(
+            "recording.jsonl",
+            recording.map(\.line).joined() + closing
+        )
         let replay = try RunningProcess(
             Repository.product("gateway").path,
             [
@@ -163,8 +202,8 @@ struct LiveEqualsReplayTests {
         )
         #expect(try await replay.exit() == 0, "\(replay.output)")
 
-        let live = try told(folder.path("gateway.sqlite"), until: end)
-        let replayed = try told(folder.path("replay.sqlite"), until: end)
+        let live = try told(folder.path("gateway.sqlite"), until: stop)
+        let replayed = try told(folder.path("replay.sqlite"), until: stop)
         #expect(live.alerts == replayed.alerts)
         #expect(live.transitions == replayed.transitions)
         let names = Set(live.alerts.map { $0["name"] as String })
