@@ -174,6 +174,7 @@ let package = Package(
             name: "gateway-bench",
             dependencies: [
                 arguments, "Decoding", "GatewayApp", "GatewayCore", "Rules", "Store", "Telemetry",
+                "Workshop",
             ],
             path: "Tests/Benchmarks/gateway-bench",
             swiftSettings: testSettings

@@ -270,7 +270,9 @@ extension Gateway {
         let isNear =
             stations[home].kilometres(to: area).map { $0 <= stations[home].radiusKilometres }
             ?? true
-        if isNear, isInTime(atHome, suggestion) { return (home, .home, atHome) }
+        // Where the deadline has passed, nobody has a slot in time.
+        let isPast = suggestion.need.latestBy < now
+        if isNear, isPast || isInTime(atHome, suggestion) { return (home, .home, atHome) }
         let origin = area ?? stations[home].location
         let others = stations.indices.compactMap { place -> (place: Int, distance: Double)? in
             stations[place].kilometres(to: origin).map { (place, $0) }

@@ -200,7 +200,7 @@ def main() -> None:
                 "-lsqlite3", "-lmosquitto"])
         if options.only in (None, "core"):
             million = 2 if options.quick else 50
-            parts = [["decode"], ["rules"], ["store", "--millions", million]]
+            parts = [["decode"], ["rules"], ["plan"], ["store", "--millions", million]]
             parts.append(["memory", "--vehicles", 100_000])
             if not options.quick:
                 parts.append(["memory", "--vehicles", 1_000_000])

@@ -7,9 +7,10 @@ import GatewayApp
 struct Bench: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "gateway-bench",
-        abstract: "Measures decoding, rules, store and memory; Tests/Benchmarks/run calls it.",
+        abstract:
+            "Measures decoding, rules, planning, store and memory; Tests/Benchmarks/run calls it.",
         subcommands: [
-            DecodeBench.self, RulesBench.self, StoreBench.self, MemoryBench.self,
+            DecodeBench.self, RulesBench.self, PlanBench.self, StoreBench.self, MemoryBench.self,
         ]
     )
 }
