@@ -236,7 +236,7 @@ def judge(rig: Rig, report: Report, name: str) -> None:
         findings, examples = account.compare(rig.fleet, rig.gateway)
         wrong = [f"{what} {count}" for what, count in findings.wrong_ones().items() if count]
         complaints += wrong + (examples if wrong else [])
-        _, stored, _, _ = account.account(metrics)
+        _, stored, *_ = account.account(metrics)
         if rig.gateway.starts == 1 and stored != findings.readings_due:
             complaints.append(f"its only process counted {stored} readings as new")
         report.stores[name] = asdict(findings) | {
