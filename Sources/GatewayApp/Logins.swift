@@ -41,13 +41,19 @@ package struct Logins: Sendable {
     }
 
     package func setDisabled(_ isDisabled: Bool, user name: String) async throws {
-        guard try await desk.setDisabled(isDisabled, user: name) else {
+        guard try await desk.setDisabled(isDisabled, user: name, at: WallClock.now()) else {
             throw LoginError("there is no user '\(name)'")
         }
     }
 
     package func setPassword(_ password: String, user name: String) async throws {
-        guard try await desk.setPassword(try Logins.hash(password), user: name) else {
+        guard
+            try await desk.setPassword(
+                try Logins.hash(password),
+                user: name,
+                at: WallClock.now()
+            )
+        else {
             throw LoginError("there is no user '\(name)'")
         }
     }

@@ -55,6 +55,9 @@ package struct Transition: Sendable, Equatable {
         case gateway
         /// Not a machine of the core's: what the desk does with a customer's data.
         case customer
+        /// Who may ask: logins, and what is done to users and tokens.
+        case user
+        case token
     }
 
     package var machine: Machine

@@ -1,4 +1,5 @@
 import Foundation
+import GRDB
 import Support
 import Testing
 
@@ -101,6 +102,19 @@ struct LoginTests {
         let page = try await gateway.request("GET", "/inbox", headers: session)
         #expect(page.status == 200 && page.body.contains("chen"))
         #expect(!page.body.contains("No user has been created"))
+
+        // Who came in, who tried, and who let them in is in the history.
+        let came = try await DatabaseQueue(path: store).read {
+            try String.fetchAll(
+                $0,
+                sql: """
+                    SELECT event || ' ' || actor FROM transition WHERE machine = 'user' ORDER BY id
+                    """
+            )
+        }
+        #expect(
+            came == ["add command line", "add command line", "login_failed chen", "login chen"]
+        )
 
         // An advisor has nothing to do with what was rejected; an engineer decides no visits.
         let letters = try await gateway.request("GET", "/api/v1/dead_letters", headers: session)

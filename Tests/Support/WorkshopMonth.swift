@@ -312,7 +312,7 @@ package struct WorkshopMonth {
             case .alert: isStep(AlertState.self, from, transition.event, to)
             case .suggestion: isStep(SuggestionState.self, from, transition.event, to)
             case .appointment: isStep(AppointmentState.self, from, transition.event, to)
-            case .vehicle, .customer, .gateway: true
+            case .vehicle, .customer, .gateway, .user, .token: true
             }
         if !isListed { fault("\(transition) is not in the table") }
     }

@@ -94,13 +94,14 @@ struct LoginPages: Sendable {
         limiter.endCheck()
         guard let user, isRight, !user.isDisabled else {
             limiter.noteFailure(form.name, address, now: now)
+            if let user { try await services.desk.noteFailedLogin(user, at: now) }
             return try refuse(texts.wrongLogin, .forbidden)
         }
         limiter.noteSuccess(form.name, address)
         let secret = Secret.make()
         try await services.desk.addSession(
             secret,
-            user: user.id,
+            user: user,
             csrf: Secret.make(),
             at: now,
             until: now + SessionCookie.life
@@ -133,7 +134,11 @@ struct LoginPages: Sendable {
     private func logOut(_ request: Request, _ context: WebContext) async throws -> Response {
         let form = await PageFrame.form(LogoutForm.self, request)
         if let secret = Cookies.value(SessionCookie.name, of: request) {
-            try await services.desk.endSession(secret, everywhere: form?.everywhere != nil)
+            try await services.desk.endSession(
+                secret,
+                everywhere: form?.everywhere != nil,
+                at: services.wallClock()
+            )
         }
         var response = Response.redirect(to: "/login", type: .normal)
         response.headers[.setCookie] = SessionCookie.clear(for: request)

@@ -1,4 +1,3 @@
-package import Access
 package import Customers
 import GRDB
 package import GatewayCore
@@ -204,7 +203,14 @@ extension Desk {
                 """,
             arguments: [now.milliseconds, vehicle, customer]
         )
-        try DeskAudit.add("vehicle_left", toCustomer: customer, by: actor, at: now, database)
+        try DeskAudit.add(
+            "vehicle_left",
+            to: .customer,
+            customer,
+            by: actor,
+            at: now,
+            database
+        )
     }
 
     // MARK: Consents, due items, history
@@ -280,47 +286,5 @@ extension CustomerDraft {
             && (consents.map { $0 == Set(open) } ?? true)
             && (dueItems.map { $0 == record.dueItems } ?? true)
             && (visits ?? []).allSatisfy(record.visits.contains)
-    }
-}
-
-/// The desk's rows in the history: who looked, who asked, what changed hands.
-enum DeskAudit {
-    static func add(
-        _ event: String,
-        toCustomer customer: Int64,
-        by actor: Actor,
-        at now: Timestamp,
-        reason: String = "",
-        _ database: Database
-    ) throws {
-        try AuditChain.append(
-            [
-                Transition(
-                    machine: .customer,
-                    record: customer,
-                    from: "",
-                    event: event,
-                    to: "",
-                    actor: actor,
-                    at: now,
-                    reason: reason
-                )
-            ],
-            database
-        )
-    }
-}
-
-extension Actor {
-    /// Who asks, as the history keeps it.
-    ///
-    /// A token stands for a program somebody trusts with its scopes, and without logins whoever
-    /// reaches the API may do everything: both act as the manager.
-    package init(_ caller: Caller, request: String = "") {
-        var role = GatewayCore.Role.manager
-        if case .user = caller.kind, let name = caller.role?.rawValue {
-            role = GatewayCore.Role(rawValue: name) ?? .readOnly
-        }
-        self.init(caller.name, role, request: request)
     }
 }

@@ -118,7 +118,7 @@ extension Desk {
             guard let record = try CustomerRows.record(externalID: externalID, database) else {
                 return nil
             }
-            try DeskAudit.add("export", toCustomer: record.id, by: actor, at: now, database)
+            try DeskAudit.add("export", to: .customer, record.id, by: actor, at: now, database)
             return try PersonalData.export(of: record.id, database)
         }
     }
@@ -136,7 +136,8 @@ extension Desk {
             }
             try DeskAudit.add(
                 "unmask",
-                toCustomer: record.id,
+                to: .customer,
+                record.id,
                 by: actor,
                 at: now,
                 reason: reason,
@@ -166,7 +167,8 @@ extension Desk {
             if database.changesCount == 1 {
                 try DeskAudit.add(
                     "ask_erasure",
-                    toCustomer: record.id,
+                    to: .customer,
+                    record.id,
                     by: Actor(caller),
                     at: now,
                     database
@@ -260,7 +262,7 @@ extension Desk {
                 """,
             arguments: [now.milliseconds, record.id]
         )
-        try DeskAudit.add("erase", toCustomer: record.id, by: actor, at: now, database)
+        try DeskAudit.add("erase", to: .customer, record.id, by: actor, at: now, database)
     }
 
     /// Words that were said or written down about a vehicle's owner; what was done, and when, stays.

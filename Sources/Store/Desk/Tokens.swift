@@ -1,6 +1,7 @@
 package import Access
 import Foundation
 import GRDB
+import GatewayCore
 package import Telemetry
 
 /// A program that may ask.
@@ -50,7 +51,11 @@ extension Desk {
                     Codes.text(stations), now.milliseconds,
                 ]
             )
-            return database.changesCount == 1
+            guard database.changesCount == 1 else { return false }
+            let actor = Actor(Desk.keeper, .system)
+            let id = database.lastInsertedRowID
+            try DeskAudit.add("add", to: .token, id, by: actor, at: now, database)
+            return true
         }
     }
 
@@ -63,11 +68,18 @@ extension Desk {
     /// - Returns: false when no token of the name is in force.
     package func revokeToken(_ name: String, at now: Timestamp) async throws -> Bool {
         try await write { database in
-            try database.execute(
-                sql: "UPDATE token SET revoked_ms = ? WHERE name = ? AND revoked_ms IS NULL",
+            let token = try Int64.fetchOne(
+                database,
+                sql: """
+                    UPDATE token SET revoked_ms = ? WHERE name = ? AND revoked_ms IS NULL
+                    RETURNING id
+                    """,
                 arguments: [now.milliseconds, name]
             )
-            return database.changesCount == 1
+            guard let token else { return false }
+            let actor = Actor(Desk.keeper, .system)
+            try DeskAudit.add("revoke", to: .token, token, by: actor, at: now, database)
+            return true
         }
     }
 

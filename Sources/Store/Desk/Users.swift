@@ -1,13 +1,14 @@
 package import Access
 import Foundation
 import GRDB
+import GatewayCore
 package import Telemetry
 
 /// A person who may log in.
 package struct UserRecord: Sendable, Equatable {
     package var id: Int64
     package var name: String
-    package var role: Role
+    package var role: Access.Role
     /// Codes of stations; empty for all.
     package var stations: Set<String>
     package var password: PasswordHash
@@ -26,7 +27,7 @@ package struct UserRecord: Sendable, Equatable {
     fileprivate init(_ row: Row) {
         id = row["id"]
         name = row["name"]
-        role = Role(rawValue: row["role"]) ?? .readOnly
+        role = Access.Role(rawValue: row["role"]) ?? .readOnly
         stations = Codes.set(row["stations"])
         password = PasswordHash(stored: row["password"])
         isDisabled = row["is_disabled"]
@@ -51,7 +52,7 @@ extension Desk {
     /// - Returns: false when the name is taken.
     package func addUser(
         _ name: String,
-        role: Role,
+        role: Access.Role,
         stations: Set<String>,
         password: PasswordHash,
         at now: Timestamp
@@ -66,9 +67,16 @@ extension Desk {
                     name, role.rawValue, Codes.text(stations), password.text, now.milliseconds,
                 ]
             )
-            return database.changesCount == 1
+            guard database.changesCount == 1 else { return false }
+            let actor = Actor(Desk.keeper, .system)
+            let id = database.lastInsertedRowID
+            try DeskAudit.add("add", to: .user, id, by: actor, at: now, database)
+            return true
         }
     }
+
+    /// Whoever can run commands on the gateway's machine.
+    static let keeper = "command line"
 
     package func users() async throws -> [UserRecord] {
         try await read {
@@ -85,40 +93,70 @@ extension Desk {
 
     /// Lets a user in no more, or in again; every session of theirs ends.
     /// - Returns: false when there is no such user.
-    package func setDisabled(_ isDisabled: Bool, user name: String) async throws -> Bool {
-        try await change("UPDATE user SET is_disabled = ? WHERE name = ?", isDisabled, name)
+    package func setDisabled(
+        _ isDisabled: Bool,
+        user name: String,
+        at now: Timestamp
+    ) async throws -> Bool {
+        try await change(
+            "UPDATE user SET is_disabled = ? WHERE name = ? RETURNING id",
+            isDisabled,
+            name,
+            isDisabled ? "disable" : "enable",
+            now
+        )
     }
 
     /// Changes a password; every session of the user ends.
     /// - Returns: false when there is no such user.
-    package func setPassword(_ password: PasswordHash, user name: String) async throws -> Bool {
-        try await change("UPDATE user SET password = ? WHERE name = ?", password.text, name)
+    package func setPassword(
+        _ password: PasswordHash,
+        user name: String,
+        at now: Timestamp
+    ) async throws -> Bool {
+        try await change(
+            "UPDATE user SET password = ? WHERE name = ? RETURNING id",
+            password.text,
+            name,
+            "password",
+            now
+        )
     }
 
     private func change(
         _ sql: String,
         _ value: any DatabaseValueConvertible & Sendable,
-        _ name: String
+        _ name: String,
+        _ event: String,
+        _ now: Timestamp
     ) async throws -> Bool {
         try await write { database in
-            try database.execute(sql: sql, arguments: [value, name])
-            guard database.changesCount == 1 else { return false }
+            let user = try Int64.fetchOne(database, sql: sql, arguments: [value, name])
+            guard let user else { return false }
             try database.execute(
-                sql: """
-                    DELETE FROM session WHERE user_id = (SELECT id FROM user WHERE name = ?)
-                    """,
-                arguments: [name]
+                sql: "DELETE FROM session WHERE user_id = ?",
+                arguments: [user]
             )
+            let actor = Actor(Desk.keeper, .system)
+            try DeskAudit.add(event, to: .user, user, by: actor, at: now, database)
             return true
         }
     }
 
     // MARK: Sessions
 
-    /// Keeps a session; those that are over leave.
+    /// Somebody gave a wrong password for a user there is; the limiter bounds how often.
+    package func noteFailedLogin(_ user: UserRecord, at now: Timestamp) async throws {
+        try await write { database in
+            let actor = Actor(user.caller)
+            try DeskAudit.add("login_failed", to: .user, user.id, by: actor, at: now, database)
+        }
+    }
+
+    /// Keeps a session, and that its user came in; those that are over leave.
     package func addSession(
         _ secret: String,
-        user: Int64,
+        user: UserRecord,
         csrf: String,
         at now: Timestamp,
         until end: Timestamp
@@ -134,9 +172,11 @@ extension Desk {
                     VALUES (?, ?, ?, ?, ?)
                     """,
                 arguments: [
-                    Secret.digest(secret), user, csrf, now.milliseconds, end.milliseconds,
+                    Secret.digest(secret), user.id, csrf, now.milliseconds, end.milliseconds,
                 ]
             )
+            let actor = Actor(user.caller)
+            try DeskAudit.add("login", to: .user, user.id, by: actor, at: now, database)
         }
     }
 
@@ -161,9 +201,29 @@ extension Desk {
     }
 
     /// Ends one session, or with `everywhere` all of its user.
-    package func endSession(_ secret: String, everywhere: Bool) async throws {
+    package func endSession(
+        _ secret: String,
+        everywhere: Bool,
+        at now: Timestamp
+    ) async throws {
         let digest = Secret.digest(secret)
         try await write { database in
+            let row = try Row.fetchOne(
+                database,
+                sql: """
+                    SELECT u.* FROM session s JOIN user u ON u.id = s.user_id WHERE s.digest = ?
+                    """,
+                arguments: [digest]
+            )
+            guard let user = row.map(UserRecord.init) else { return }
+            try DeskAudit.add(
+                "logout",
+                to: .user,
+                user.id,
+                by: Actor(user.caller),
+                at: now,
+                database
+            )
             if everywhere {
                 try database.execute(
                     sql: """
