@@ -1,4 +1,5 @@
 import Customers
+import GatewayApp
 import GatewayCore
 import Rules
 import Support
@@ -308,5 +309,77 @@ struct FactsTests {
         tell(&desk, facts)
         #expect(try desk.suggestion.stationReason == .outOfRadius)
         #expect(desk.gateway.stations[try desk.suggestion.station].code == "wien-1")
+    }
+}
+
+/// Slots that two people want, and slots that others would be better than.
+struct ContestTests {
+    /// Suzhou with a single bay.
+    private func oneBay() throws -> Assembly {
+        var assembly = try Fixtures.assembly()
+        assembly.stations[0].bays.removeLast(2)
+        assembly.stations[0].technicians.removeLast(2)
+        assembly.stations[0].bays[0].kinds = Set(BayKind.allCases)
+        assembly.stations[0].technicians[0].skills = ["tyre", "engine", "diagnosis"]
+        return assembly
+    }
+
+    /// Two advisors on one slot: one wins, the other is told what is still free.
+    @Test func theLoserGetsThreeFreshOffers() throws {
+        var desk = Desk(empty: try oneBay())
+        desk.feed([Desk.profile("v1"), Desk.profile("v2")])
+        let packets =
+            Fixtures.leak("v1", perDay: 3, days: 13) + Fixtures.leak("v2", perDay: 3, days: 13)
+        desk.feed(packets.sorted { $0.receivedAt < $1.receivedAt })
+        desk.add(desk.gateway.finish())
+        desk.wait(untilHour: 10)
+        let ids = desk.suggestions.values.filter(\.state.isLive).map(\.id).sorted()
+        try #require(ids.count == 2)
+        let first = try #require(desk.suggestions[ids[0]])
+        let second = try #require(desk.suggestions[ids[1]])
+        let wanted = try #require(first.occupancy?.slot.interval)
+        let won = desk.give(
+            .suggestion(first.id, version: first.version, .book(.held), by: Desk.advisor)
+        )
+        #expect(won == nil)
+        let lost = desk.give(
+            .suggestion(
+                second.id,
+                version: second.version,
+                .book(.start(wanted.start, reason: "as asked")),
+                by: Actor("bob")
+            )
+        )
+        #expect(lost?.code == .slotTaken)
+        let offers = try #require(desk.suggestions[second.id]).offers
+        #expect(offers.count == 3)
+        #expect(offers.allSatisfy { !$0.slot.interval.overlaps(wanted) })
+    }
+
+    /// A better slot comes free: it is not taken the same hour, but it is the next day.
+    @Test func aBetterSlotIsTakenOnceADay() throws {
+        var desk = try Desk(assembly: oneBay())
+        let before = try desk.suggestion
+        let held = try #require(before.occupancy).slot.interval
+        let closed = OpenInterval(start: desk.gateway.now, end: held.end + .days(3.0))
+        #expect(
+            desk.give(
+                .close(station: "su-zhou-1", .bay(0), closed, reason: "lift", by: Desk.manager)
+            ) == nil
+        )
+        let moved = try #require(try desk.suggestion.occupancy).slot.interval
+        #expect(moved.start >= closed.end)
+        #expect(desk.give(.reopen(ClosureID(rawValue: 1), by: Desk.manager)) == nil)
+        // Readings come, and the slot stays for a day.
+        desk.wait(.hours(1))
+        let soon = Fixtures.leak("v1", from: 200, perDay: 2, days: 1, start: desk.gateway.now)
+        desk.feed([soon[0]])
+        desk.wait(.minutes(3))
+        #expect(try desk.suggestion.occupancy?.slot.interval == moved)
+        desk.wait(.hours(25))
+        desk.feed(Fixtures.leak("v1", from: 197, perDay: 2, days: 1, start: desk.gateway.now))
+        desk.wait(.minutes(3))
+        let taken = try #require(try desk.suggestion.occupancy).slot.interval
+        #expect(taken.start < moved.start)
     }
 }
