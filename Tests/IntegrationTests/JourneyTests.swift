@@ -84,6 +84,8 @@ struct JourneyTests {
         }
         let alerts = try await gateway.request("GET", "/api/v1/alerts").body
         #expect(alerts.contains("\"is_crossed\":") && alerts.contains("\"is_fast\":"))
+        #expect(try await gateway.request("GET", "/api/v1/alerts/1").body.contains("\"id\":1,"))
+        #expect(try await gateway.request("GET", "/api/v1/alerts/99999").status == 404)
         for row in rows {
             #expect(!row.alerts.isEmpty && row.alerts.allSatisfy { !$0.sentence.zh.isEmpty })
             #expect(row.slot != nil && !row.offers.isEmpty)
@@ -230,7 +232,7 @@ struct JourneyTests {
         let wrong = try await gateway.request("GET", "/api/v1/kpis?metric=mood")
         #expect(wrong.status == 400 && wrong.body.contains("lead_time"))
         let health = try await gateway.request("GET", "/api/v1/health").body
-        #expect(health.contains("{\"job\":\"forecasts\",\"last_run\":\"20"))
+        #expect(health.contains("{\"job\":\"readings\",\"last_run\":\"20"))
         // Everything for the call, with the names filled in.
         let call = try await gateway.request(
             "GET",

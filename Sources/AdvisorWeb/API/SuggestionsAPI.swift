@@ -22,6 +22,7 @@ struct SuggestionsAPI {
             try await decline(request, context)
         }
         group.get("/alerts") { request, context in try await alerts(request, context) }
+        group.get("/alerts/:id") { request, context in try await alert(request, context) }
     }
 
     // MARK: Reading
@@ -88,6 +89,18 @@ struct SuggestionsAPI {
                 } : nil,
             request
         )
+    }
+
+    private func alert(_ request: Request, _ context: WebContext) async throws -> Response {
+        _ = try Query(request, known: [])
+        let row = try await services.reads.alert(
+            try id(context),
+            standardStation: services.stations[0].code
+        )
+        guard let row, context.caller.sees(station: row.station) else {
+            throw APIProblem(Problem(.notFound))
+        }
+        return try jsonResponse(AlertDTO(row.alert, vehicle: row.vehicle))
     }
 
     // MARK: Deciding

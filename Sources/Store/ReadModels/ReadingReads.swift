@@ -179,6 +179,23 @@ extension ReadStore {
         }
     }
 
+    /// An alert, live or over, with its vehicle and the code of the station that answers for it.
+    package func alert(
+        _ id: Int64,
+        standardStation: String
+    ) async throws -> (vehicle: String, station: String, alert: Alert)? {
+        try await store.pool.read { database in
+            try Row.fetchOne(
+                database,
+                sql: """
+                    SELECT a.*, v.name AS vehicle_name, coalesce(v.station_code, ?2) AS station
+                    FROM alert a JOIN vehicle v ON v.id = a.vehicle_id WHERE a.id = ?1
+                    """,
+                arguments: [id, standardStation]
+            ).map { ($0["vehicle_name"], $0["station"], AlertRow.alert($0)) }
+        }
+    }
+
     /// Dead letters below a number, newest first; of one reason, if asked.
     package func deadLetters(
         reason: String? = nil,
