@@ -76,7 +76,8 @@ extension Gateway {
 
     /// What the customer says is wrong is looked into at the same visit.
     private func hear(_ symptoms: String, _ suggestion: inout Suggestion) {
-        guard !symptoms.isEmpty else { return }
+        // A call that is written down again, after its slot was taken, says nothing new.
+        guard !symptoms.isEmpty, !suggestion.symptoms.contains(symptoms) else { return }
         suggestion.symptoms =
             suggestion.symptoms.isEmpty ? symptoms : "\(suggestion.symptoms); \(symptoms)"
         var need = suggestion.need

@@ -52,6 +52,7 @@ extension Gateway {
             if let account = before.account { accounts[account]?.removeAll { $0 == vehicle } }
             join(vehicle, facts.account)
         }
+        if facts.isErased { forgetWords(of: vehicle) }
         if hasLeft { leave(vehicle, hasNewOwner: facts.account != nil) }
         if let station = facts.station {
             var profile = vehicles[Int(vehicle.index)].profile
@@ -111,6 +112,26 @@ extension Gateway {
         }
         for complaint in complaints where complaint.vehicle == vehicle {
             close(complaint, "vehicle left", by: .system)
+        }
+    }
+
+    /// The desk has erased what the owner said: what is still in memory is not to bring it back.
+    private mutating func forgetWords(of vehicle: VehicleID) {
+        for id in suggestions.keys.sorted() where suggestions[id]?.vehicle == vehicle {
+            suggestions[id]?.note = ""
+            suggestions[id]?.symptoms = ""
+            suggestions[id]?.need.lines = []
+        }
+        for id in appointments.keys.sorted() where appointments[id]?.vehicle == vehicle {
+            appointments[id]?.note = ""
+            appointments[id]?.symptoms = ""
+            appointments[id]?.need.lines = []
+            appointments[id]?.followUp?.expectation = ""
+            appointments[id]?.followUp?.issue = ""
+            appointments[id]?.followUp?.dueReminders = ""
+        }
+        for index in complaints.indices where complaints[index].vehicle == vehicle {
+            complaints[index].text = ""
         }
     }
 

@@ -1,3 +1,4 @@
+import Access
 import Customers
 import Foundation
 import GRDB
@@ -214,6 +215,55 @@ struct OutboxTests {
         )
         _ = try writer.commit(unit)
         return try #require(unit.appointments.last)
+    }
+
+    /// What an owner said is in no record of the core's that is written after the erasure.
+    @Test func erasedWordsAreNotWrittenAgain() async throws {
+        var gateway = assembly.makeGateway()
+        try await owner("C1", of: "v1")
+        try overdue("v1", &gateway, at: noon)
+        try await tell(&gateway, at: noon + .minutes(4))
+        let call = ContactAttempt(
+            channel: .phone,
+            outcome: .inconvenient,
+            callBackAt: noon + .hours(4),
+            symptoms: "rattle-4711"
+        )
+        let id = SuggestionID(rawValue: 1)
+        let version = try await store.pool.read {
+            try Int.fetchOne($0, sql: "SELECT version FROM suggestion WHERE id = 1") ?? 0
+        }
+        _ = try writer.commit(
+            gateway.step(
+                .command(.suggestion(id, version: version, .attempt(call), by: Actor("ann"))),
+                now: noon + .minutes(5)
+            )
+        )
+        func words() throws -> Int {
+            try store.pool.read {
+                try Int.fetchOne(
+                    $0,
+                    sql: """
+                        SELECT (SELECT count(*) FROM suggestion
+                                WHERE symptoms || lines LIKE '%rattle-4711%')
+                            + (SELECT count(*) FROM transition WHERE changes LIKE '%rattle-4711%')
+                        """
+                ) ?? 0
+            }
+        }
+        #expect(try words() > 0)
+        let ann = Caller(.user(1), name: "ann", capabilities: [.requestErasure])
+        let bob = Caller(.user(2), name: "bob", capabilities: [.privacy])
+        guard case .asked(let number, _) = try await desk.askErasure(of: "C1", by: ann, at: noon)
+        else { return #expect(Bool(false), "nothing was asked") }
+        _ = try await desk.confirmErasure(number, of: "C1", by: bob, at: noon)
+        #expect(try words() == 0)
+        try await tell(&gateway, at: noon + .minutes(6))
+        let state = try await store.pool.read {
+            try String.fetchOne($0, sql: "SELECT state FROM suggestion WHERE id = 1")
+        }
+        #expect(state == "withdrawn")
+        #expect(try words() == 0)
     }
 
     /// Agreed, the day before, and a quarter of an hour late: each said once.

@@ -17,13 +17,15 @@ extension Desk {
             return try rows.map { row in
                 let vehicle: String = row["vehicle"]
                 let owner = try Desk.owner(of: vehicle, database)
-                return (
-                    row["id"],
-                    VehicleNews(
-                        vehicle: vehicle,
-                        facts: owner.map { Desk.facts(of: vehicle, $0) } ?? VehicleFacts()
-                    )
-                )
+                var facts = owner.map { Desk.facts(of: vehicle, $0) } ?? VehicleFacts()
+                // An erasure leaves no binding behind, a sale leaves one that has ended.
+                facts.isErased =
+                    try Bool.fetchOne(
+                        database,
+                        sql: "SELECT NOT EXISTS (SELECT 1 FROM binding WHERE vehicle = ?)",
+                        arguments: [vehicle]
+                    ) ?? false
+                return (row["id"], VehicleNews(vehicle: vehicle, facts: facts))
             }
         }
     }
