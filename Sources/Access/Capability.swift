@@ -20,6 +20,8 @@ package enum Capability: String, CaseIterable, Sendable {
     case unmask
     /// Ask that a customer be erased.
     case requestErasure = "request_erasure"
+    /// Read who did what, when and why.
+    case audit
     /// Export one customer, and confirm an erasure somebody else has asked for.
     case privacy
 }
@@ -38,10 +40,13 @@ package enum Role: String, CaseIterable, Sendable {
         case .advisor: [.see, .decide, .mute, .editCustomers, .unmask]
         case .specialist: [.see, .decide, .mute, .editCustomers, .unmask, .requestErasure]
         case .manager:
-            [.see, .decide, .mute, .closeStation, .editCustomers, .unmask, .requestErasure]
+            [.see, .decide, .mute, .closeStation, .editCustomers, .unmask, .requestErasure, .audit]
         case .engineer: [.see, .changeRules, .mute, .feed, .mendFeed]
         case .admin:
-            [.see, .closeStation, .feed, .mendFeed, .editCustomers, .requestErasure, .privacy]
+            [
+                .see, .closeStation, .feed, .mendFeed, .editCustomers, .requestErasure, .privacy,
+                .audit,
+            ]
         case .readOnly: [.see, .feed]
         }
     }

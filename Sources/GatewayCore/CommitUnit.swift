@@ -170,6 +170,8 @@ package struct OccupancyRow: Sendable, Equatable {
     package enum Owner: Sendable, Equatable {
         case suggestion(SuggestionID)
         case appointment(AppointmentID)
+        /// Somebody at the desk, and since when.
+        case desk(holder: String, station: String, at: Timestamp)
     }
 }
 

@@ -47,30 +47,6 @@ extension Gateway {
         return visit.id
     }
 
-    mutating func walkIn(_ visit: WalkIn, by actor: Actor) throws(Problem) -> Answer {
-        guard let place = names.find(Array(visit.vehicle.utf8).span),
-            let station = stations.firstIndex(where: { $0.code == visit.station }),
-            visit.jobs.allSatisfy({ planner.job($0) != nil })
-        else { throw Problem(.unknownName) }
-        let vehicle = VehicleID(index: UInt32(place))
-        guard upcoming[vehicle] == nil else { throw Problem(.visitExists) }
-        let need = planner.need(ofJobs: visit.jobs, now: now)
-        let slot = try self.place(need, at: visit.start, station: station, except: nil)
-        let id = makeAppointment(
-            need,
-            slot,
-            vehicle: vehicle,
-            station: station,
-            suggestion: nil,
-            alerts: [],
-            note: visit.note,
-            symptoms: "",
-            by: actor
-        )
-        amendInstead(vehicle)
-        return .appointment(id)
-    }
-
     mutating func take(
         _ step: AppointmentStep,
         _ id: AppointmentID,
@@ -215,7 +191,7 @@ extension Gateway {
     }
 
     /// The vehicle has a visit: what is still suggested would add to it.
-    private mutating func amendInstead(_ vehicle: VehicleID) {
+    mutating func amendInstead(_ vehicle: VehicleID) {
         guard let id = vehicles[Int(vehicle.index)].suggestion, var live = suggestions[id],
             let visit = upcoming[vehicle], live.appointment != visit
         else { return }

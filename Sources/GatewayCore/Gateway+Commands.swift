@@ -13,6 +13,7 @@ extension Gateway {
             case .alert(let id, let step, let actor):
                 return .success(try take(step, id, by: actor))
             case .walkIn(let visit, let actor): return .success(try walkIn(visit, by: actor))
+            case .hold(let step, let actor): return .success(try take(step, by: actor))
             case .close(let station, let scope, let interval, let reason, let actor):
                 return .success(
                     try close(station, scope, interval, reason: reason, by: actor)
@@ -24,6 +25,11 @@ extension Gateway {
             case .discard(let ids):
                 unit.removedDeadLetters = ids
                 return .success(.deadLetters(removed: ids.count, accepted: 0, rejected: 0))
+            case .register(let row, let actor):
+                guard let vehicle = register(row) else { throw Problem(.unknownName) }
+                let number = Int64(vehicle.index)
+                record(.vehicle, number, from: "", "register", to: "", by: actor)
+                return .success(.noted)
             case .facts(let news):
                 learn(news)
                 return .success(.noted)
@@ -60,6 +66,8 @@ extension Gateway {
         case .lease: try lease(&suggestion, by: actor)
         case .release(let reason): try giveBack(&suggestion, reason: reason, by: actor)
         case .book(let choice): try book(&suggestion, choice, by: actor)
+        case .bookHold(let id, let reason):
+            try book(&suggestion, keptBy: id, reason: reason, by: actor)
         case .decline(let reason, let note):
             try requireFinal(reason, suggestion)
             try hold(&suggestion, by: actor)
@@ -98,16 +106,9 @@ extension Gateway {
             }
             return slot
         case .start(let start, let reason):
-            let need = suggestion.need
-            let window = need.earliestUseful...max(need.earliestUseful, need.latestBy)
-            guard window.contains(start) || !reason.isEmpty else {
-                throw Problem(.reasonMissing, currentVersion: suggestion.version)
-            }
-            guard start >= suggestion.createdAt + .days(Int64(need.partsLeadDays)) else {
-                throw Problem(.partsNotReady, currentVersion: suggestion.version)
-            }
+            try requireSense(of: start, reason, suggestion)
             return try place(
-                need,
+                suggestion.need,
                 at: start,
                 station: suggestion.station,
                 except: suggestion.occupancy?.id
@@ -115,12 +116,36 @@ extension Gateway {
         }
     }
 
+    /// Within the window, or with a reason, and not before the parts are there.
+    private func requireSense(
+        of start: Timestamp,
+        _ reason: String,
+        _ suggestion: Suggestion
+    ) throws(Problem) {
+        let need = suggestion.need
+        let window = need.earliestUseful...max(need.earliestUseful, need.latestBy)
+        guard window.contains(start) || !reason.isEmpty else {
+            throw Problem(.reasonMissing, currentVersion: suggestion.version)
+        }
+        guard start >= suggestion.createdAt + .days(Int64(need.partsLeadDays)) else {
+            throw Problem(.partsNotReady, currentVersion: suggestion.version)
+        }
+    }
+
+    func station(_ code: String) throws(Problem) -> Int {
+        guard let place = stations.firstIndex(where: { $0.code == code }) else {
+            throw Problem(.unknownName)
+        }
+        return place
+    }
+
     /// A bay and a technician for work that begins at `start`.
     func place(
         _ need: VisitNeed,
         at start: Timestamp,
         station: Int,
-        except: OccupancyID?
+        except: OccupancyID?,
+        on places: SlotFinder.Places = SlotFinder.Places()
     ) throws(Problem) -> Slot {
         let interval = OpenInterval(
             start: start,
@@ -138,7 +163,8 @@ extension Gateway {
             skills: need.skills,
             station: stations[station],
             calendar: calendars[station],
-            except: except
+            except: except,
+            on: places
         )
         guard let slot else { throw Problem(.slotTaken) }
         return slot
@@ -173,6 +199,59 @@ extension Gateway {
         var reason = ""
         if case .start(_, let given) = choice { reason = given }
         confirm(&suggestion, chosen, event: .accepted, reason: reason, by: actor)
+    }
+
+    /// Turns a slot kept at the desk into a confirmed visit; its own hold is given up.
+    private mutating func book(
+        _ suggestion: inout Suggestion,
+        keptBy id: OccupancyID,
+        reason: String,
+        by actor: Actor
+    ) throws(Problem) {
+        try requireLease(suggestion, by: actor)
+        guard !suggestion.isAmendment else {
+            throw Problem(.visitExists, currentVersion: suggestion.version)
+        }
+        let (slot, hold) = try slot(keptBy: id, for: suggestion.need, by: actor)
+        try requireSense(of: slot.interval.start, reason, suggestion)
+        try self.hold(&suggestion, by: actor)
+        drop(hold, "use_hold", by: actor)
+        release(&suggestion)
+        suggestion.station = hold.station
+        confirm(&suggestion, slot, event: .accepted, reason: reason, by: actor)
+    }
+
+    mutating func walkIn(_ visit: WalkIn, by actor: Actor) throws(Problem) -> Answer {
+        guard let place = names.find(Array(visit.vehicle.utf8).span),
+            visit.jobs.allSatisfy({ planner.job($0) != nil })
+        else { throw Problem(.unknownName) }
+        let vehicle = VehicleID(index: UInt32(place))
+        guard upcoming[vehicle] == nil else { throw Problem(.visitExists) }
+        let need = planner.need(ofJobs: visit.jobs, now: now)
+        let station: Int
+        let slot: Slot
+        switch visit.slot {
+        case .start(let start, let code):
+            station = try self.station(code)
+            slot = try self.place(need, at: start, station: station, except: nil)
+        case .kept(let id):
+            let (kept, hold) = try self.slot(keptBy: id, for: need, by: actor)
+            drop(hold, "use_hold", by: actor)
+            (station, slot) = (hold.station, kept)
+        }
+        let id = makeAppointment(
+            need,
+            slot,
+            vehicle: vehicle,
+            station: station,
+            suggestion: nil,
+            alerts: [],
+            note: visit.note,
+            symptoms: "",
+            by: actor
+        )
+        amendInstead(vehicle)
+        return .appointment(id)
     }
 
     mutating func chosenSlot(

@@ -4,7 +4,7 @@ import Workshop
 /// People at work on a suggestion: lease, waiting, escalation, decline and undo.
 extension Gateway {
     /// How long an advisor has a suggestion alone; each use of the lease lengthens it.
-    private static let leaseTime = Milliseconds.minutes(20)
+    static let leaseTime = Milliseconds.minutes(20)
     /// How long a decline can be taken back by whoever made it.
     private static let undoTime = Milliseconds.minutes(10)
     /// Attempts of the specialist's own before "not reached" is final.

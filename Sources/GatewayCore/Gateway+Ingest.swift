@@ -180,10 +180,13 @@ extension Gateway {
         return nextAt < receivedAt - .days(Int64(1))
     }
 
-    mutating func register(_ row: RegistryRow) {
+    /// - Returns: the vehicle, or nil where its name cannot be one.
+    @discardableResult
+    mutating func register(_ row: RegistryRow) -> VehicleID? {
         let name = Array(row.vehicle.utf8)
-        guard let vehicle = try? vehicle(named: name.span) else { return }
+        guard let vehicle = try? vehicle(named: name.span) else { return nil }
         update(vehicle, with: row.profile)
+        return vehicle
     }
 
     // MARK: Readings

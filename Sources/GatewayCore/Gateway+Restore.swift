@@ -16,6 +16,8 @@ package struct RestoredState: Sendable {
     package var suggestions: [Suggestion] = []
     /// Visits that are not over, ascending, with the occupancies some of them own.
     package var appointments: [Appointment] = []
+    /// Slots kept at the desk, ascending.
+    package var holds: [DeskHold] = []
     package var contacts: [ContactRow] = []
     package var work: [WorkRow] = []
     /// Open ones, ascending.
@@ -105,6 +107,7 @@ extension Gateway {
         }
         for suggestion in state.suggestions { restore(suggestion) }
         for visit in state.appointments { restore(visit) }
+        for hold in state.holds { restore(hold) }
         for row in state.contacts { contacts[row.vehicle] = row.history }
         for row in state.work {
             work[row.vehicle] = row.work

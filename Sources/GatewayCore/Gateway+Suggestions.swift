@@ -212,9 +212,28 @@ extension Gateway {
     }
 
     /// What could be offered for a live suggestion now.
-    package func offers(for id: SuggestionID) -> [Offer]? {
+    package func offers(for id: SuggestionID, at station: Int? = nil) -> [Offer]? {
         suggestions[id].flatMap { suggestion in
-            suggestion.state.isLive ? freshOffers(suggestion) : nil
+            suggestion.state.isLive
+                ? freshOffers(suggestion, at: station ?? suggestion.station) : nil
+        }
+    }
+
+    /// All slots that would do for a live suggestion, within a window, at any station.
+    package func freeSlots(
+        for id: SuggestionID,
+        at station: Int,
+        within window: OpenInterval
+    ) -> [(slot: Slot, terms: [CostTerm])]? {
+        suggestions[id].flatMap { suggestion in
+            guard suggestion.state.isLive else { return nil }
+            return SlotFinder.free(
+                request(for: suggestion, at: station),
+                within: window,
+                station: stations[station],
+                calendar: calendars[station],
+                limit: Limits.pageRowsMax
+            )
         }
     }
 
@@ -351,42 +370,6 @@ extension Gateway {
             alert.putOff = nil
             move(&alert, .planned, by: .planner)
             write(alert)
-        }
-    }
-
-    mutating func occupy(
-        _ slot: Slot,
-        _ kind: Occupancy.Kind,
-        at station: Int,
-        for owner: OccupancyRow.Owner,
-        until: Timestamp?
-    ) -> Occupancy {
-        let occupancy = Occupancy(
-            id: OccupancyID(rawValue: nextOccupancy),
-            slot: slot,
-            kind: kind
-        )
-        nextOccupancy += 1
-        calendars[station].insert(occupancy)
-        unit.occupancies.append(
-            OccupancyRow(
-                occupancy: occupancy,
-                bayCode: stations[station].bays[slot.bay].code,
-                technicianCode: slot.technician.map { stations[station].technicians[$0].code },
-                owner: owner,
-                expiresAt: until
-            )
-        )
-        return occupancy
-    }
-
-    mutating func free(_ id: OccupancyID, at station: Int) {
-        calendars[station].remove(id)
-        if let index = unit.occupancies.firstIndex(where: { $0.occupancy.id == id }) {
-            // Taken and given back within one step: the store need not know.
-            unit.occupancies.remove(at: index)
-        } else {
-            unit.releasedOccupancies.append(id)
         }
     }
 

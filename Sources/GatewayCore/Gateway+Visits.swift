@@ -141,9 +141,7 @@ extension Gateway {
         reason: String,
         by actor: Actor
     ) throws(Problem) -> Answer {
-        guard let station = stations.firstIndex(where: { $0.code == code }) else {
-            throw Problem(.unknownName)
-        }
+        let station = try station(code)
         guard interval.start < interval.end, interval.end > now else {
             throw Problem(.invalidTime)
         }

@@ -87,6 +87,8 @@ package struct Gateway: Sendable {
     var upcoming: [VehicleID: AppointmentID] = [:]
     /// The visit that a vehicle is being worked on for.
     var inService: [VehicleID: AppointmentID] = [:]
+    /// Slots kept at the desk.
+    var deskHolds: [OccupancyID: DeskHold] = [:]
     /// Of vehicles whose owner was ever contacted.
     var contacts: [VehicleID: ContactHistory] = [:]
     /// Of vehicles of whom the desk or the workshop said something.
@@ -258,6 +260,7 @@ package struct Gateway: Sendable {
         case .silence: fireSilence(VehicleID(index: UInt32(timer.record)))
         case .forecastsTold: tellForecasts()
         case .dueWork: fireWork(VehicleID(index: UInt32(timer.record)))
+        case .deskHoldEnd: endDeskHold(OccupancyID(rawValue: timer.record), due: timer.due)
         }
     }
 

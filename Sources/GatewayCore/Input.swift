@@ -73,6 +73,8 @@ package enum SuggestionStep: Sendable, Equatable {
     case lease
     case release(reason: String)
     case book(SlotChoice)
+    /// Books what a hold of the same person's keeps, perhaps at another station.
+    case bookHold(OccupancyID, reason: String)
     case decline(DeclineReason, note: String)
     case wait(Wait, note: String)
     case escalate(Queue, reason: String)
@@ -127,21 +129,66 @@ package enum AppointmentStep: Sendable, Equatable {
     case settle(ToDo.Kind)
 }
 
+/// When and where a visit that no suggestion asked for is to be.
+package enum WalkInSlot: Sendable, Equatable {
+    case start(Timestamp, station: String)
+    /// What a hold of the same person's keeps.
+    case kept(OccupancyID)
+}
+
 /// A visit that no suggestion asked for.
 package struct WalkIn: Sendable, Equatable {
     package var vehicle: String
-    package var station: String
     package var jobs: [String]
-    package var start: Timestamp
+    package var slot: WalkInSlot
     package var note: String
 
-    package init(vehicle: String, station: String, jobs: [String], start: Timestamp, note: String) {
+    package init(vehicle: String, jobs: [String], slot: WalkInSlot, note: String) {
         self.vehicle = vehicle
-        self.station = station
         self.jobs = jobs
-        self.start = start
+        self.slot = slot
         self.note = note
     }
+}
+
+/// A slot to be kept free for somebody who speaks with a customer.
+package struct HoldRequest: Sendable, Equatable {
+    package var station: String
+    package var start: Timestamp
+    /// As long as the work takes, when that is longer.
+    package var minutes: Int
+    /// What it is for, as far as that is known: it decides which bays and technicians will do.
+    package var jobs: [String]
+    package var suggestion: SuggestionID?
+    /// Codes of what it must be, where that matters.
+    package var bay: String?
+    package var technician: String?
+
+    package init(
+        station: String,
+        start: Timestamp,
+        minutes: Int,
+        jobs: [String] = [],
+        suggestion: SuggestionID? = nil,
+        bay: String? = nil,
+        technician: String? = nil
+    ) {
+        self.station = station
+        self.start = start
+        self.minutes = minutes
+        self.jobs = jobs
+        self.suggestion = suggestion
+        self.bay = bay
+        self.technician = technician
+    }
+}
+
+/// What a person does with a slot that is to be kept free for a while.
+package enum HoldStep: Sendable, Equatable {
+    case take(HoldRequest)
+    /// As long again, from now.
+    case lengthen(OccupancyID)
+    case giveUp(OccupancyID)
 }
 
 /// A decision of a person; `version` is the one that was seen.
@@ -150,6 +197,7 @@ package enum Command: Sendable, Equatable {
     case appointment(AppointmentID, version: Int, AppointmentStep, by: Actor)
     case alert(AlertID, AlertStep, by: Actor)
     case walkIn(WalkIn, by: Actor)
+    case hold(HoldStep, by: Actor)
     /// A station, a bay or a technician is not there for a while.
     case close(station: String, Closure.Scope, OpenInterval, reason: String, by: Actor)
     case reopen(ClosureID, by: Actor)
@@ -158,6 +206,8 @@ package enum Command: Sendable, Equatable {
     case reingest([StoredPacket])
     /// Forgets dead letters.
     case discard([Int64])
+    /// What another system says a vehicle is.
+    case register(RegistryRow, by: Actor)
     /// What the desk says of vehicles has changed.
     case facts([VehicleNews])
     /// Puts other rules and limits in force.
@@ -193,6 +243,7 @@ package enum Answer: Sendable, Equatable {
     case suggestion(SuggestionID)
     case alert(AlertID)
     case appointment(AppointmentID)
+    case hold(OccupancyID)
     /// Visits that cannot be kept as they stand.
     case closure(ClosureID, impossible: [AppointmentID])
     case complaint(ComplaintID)

@@ -14,6 +14,10 @@ package enum ProblemCode: String, CaseIterable, Sendable {
     case slotTaken = "slot_taken"
     /// No slot is held and none was chosen.
     case noSlot = "no_slot"
+    /// The hold is over, or was used. Remedy: take another.
+    case holdExpired = "hold_expired"
+    /// One person keeps as many slots free as one may. Remedy: give one up.
+    case tooManyHolds = "too_many_holds"
     /// A colleague has the lease. Remedy: ask them, or wait until it ends.
     case leasedByOther = "leased_by_other"
     /// The role may not do this.

@@ -32,6 +32,8 @@ enum TimerKind: UInt8, CaseIterable, Sendable {
     case forecastsTold
     /// A service comes near by its date, or a customer has had rest from one.
     case dueWork
+    /// A slot kept at the desk is free again.
+    case deskHoldEnd
 
     /// What people call the work.
     var name: String {
@@ -50,6 +52,7 @@ enum TimerKind: UInt8, CaseIterable, Sendable {
         case .silence: "silence"
         case .forecastsTold: "forecast_log"
         case .dueWork: "due_work"
+        case .deskHoldEnd: "desk_holds"
         }
     }
 }

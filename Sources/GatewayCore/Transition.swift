@@ -47,7 +47,7 @@ package struct FieldChange: Sendable, Equatable {
 
 /// One step of a state machine, as the audit keeps it.
 package struct Transition: Sendable, Equatable {
-    package enum Machine: String, Sendable {
+    package enum Machine: String, CaseIterable, Sendable {
         case alert
         case suggestion
         case appointment

@@ -53,6 +53,7 @@ enum Migrations {
         migrator.registerMigration("031-deliveries") { database in
             try database.execute(sql: deliveries)
         }
+        BookingSchema.registerHolds(&migrator)
         return migrator
     }
 

@@ -65,36 +65,38 @@ package enum Restorer {
     }
 
     private static func vehicles(_ database: Database) throws -> [VehicleRow] {
-        // Columns by place: looking a million vehicles' up by name takes seconds.
         let rows = try Row.fetchCursor(
             database,
-            sql: """
-                SELECT id, name, first_seen_ms, model, plate, powertrain, battery_type,
-                    station_code, placard_front_kpa, placard_rear_kpa
-                FROM vehicle ORDER BY id
-                """
+            sql: "SELECT \(vehicleColumns) FROM vehicle ORDER BY id"
         )
         var vehicles: [VehicleRow] = []
-        while let row = try rows.next() {
-            var profile = VehicleProfile()
-            profile.model = row[3]
-            profile.plate = row[4]
-            profile.powertrain = row[5]
-            profile.batteryType = row[6]
-            profile.station = row[7]
-            profile.placardFrontKilopascals = row[8]
-            profile.placardRearKilopascals = row[9]
-            vehicles.append(
-                VehicleRow(
-                    id: VehicleID(index: row[0]),
-                    name: row[1],
-                    profile: profile,
-                    firstSeenAt: Timestamp(milliseconds: row[2])
-                )
-            )
-        }
+        while let row = try rows.next() { vehicles.append(vehicle(row)) }
         return vehicles
     }
+
+    /// A row of `vehicleColumns`.
+    static func vehicle(_ row: Row) -> VehicleRow {
+        var profile = VehicleProfile()
+        profile.model = row[3]
+        profile.plate = row[4]
+        profile.powertrain = row[5]
+        profile.batteryType = row[6]
+        profile.station = row[7]
+        profile.placardFrontKilopascals = row[8]
+        profile.placardRearKilopascals = row[9]
+        return VehicleRow(
+            id: VehicleID(index: row[0]),
+            name: row[1],
+            profile: profile,
+            firstSeenAt: Timestamp(milliseconds: row[2])
+        )
+    }
+
+    /// Read by place: looking a million vehicles' up by name takes seconds.
+    static let vehicleColumns = """
+        id, name, first_seen_ms, model, plate, powertrain, battery_type, station_code,
+            placard_front_kpa, placard_rear_kpa
+        """
 }
 
 /// A comma-separated column → its parts.

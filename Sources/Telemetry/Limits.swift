@@ -86,6 +86,14 @@ package enum Limits {
     package static let ruleTestValuesMax = 105_120
     /// Commands of advisors that may wait for the core; one more is refused as overloaded.
     package static let waitingCommandsMax = 256
+    /// Slots one person keeps free at a time: a customer on the phone, and some left behind.
+    package static let deskHoldsMax = 5
+    /// Minutes of a slot that is kept without a word of what it is for: a working day.
+    package static let deskHoldMinutesMax = 600
+    /// Days of a calendar in one answer: a month, and the week it ends in.
+    package static let capacityDaysMax = 38
+    /// Visits in one calendar feed.
+    package static let feedVisitsMax = 2_000
     /// Open HTTP connections; more wait to be accepted.
     ///
     /// Twice the open pages of a large dealer.

@@ -4,7 +4,7 @@ package import Telemetry
 package enum OfferLabel: String, CaseIterable, Sendable {
     case best
     case earliest
-    /// Later on the same day, where the best is the earliest too.
+    /// Where the best is the earliest too: the next one that is another choice.
     case later
     /// The best at a time the customer prefers.
     case preferred
@@ -160,11 +160,9 @@ package enum SlotFinder {
         let able = technicians(for: request.skills, of: station)
         guard !suitable.isEmpty, able.map({ !$0.isEmpty }) ?? true else { return [] }
         let first = station.zone.civil(request.notBefore).date.daysSinceEpoch
-        var candidates: [Candidate] = []
+        var found: [Candidate] = []
         var daysWithCandidates = 0
         for day in first..<(first + Int64(Limits.slotSearchDaysMax)) {
-            let before = candidates.count
-            defer { daysWithCandidates += candidates.count > before ? 1 : 0 }
             let intervals = station.openIntervals(on: CivilDate(daysSinceEpoch: day))
             // Past the deadline only the first free days are of interest.
             if let opening = intervals.first?.start, opening > request.latestBy,
@@ -174,34 +172,101 @@ package enum SlotFinder {
             }
             let load = load(of: intervals, station: station, calendar: calendar, request)
             guard load.isBelowReserve || request.mayUseReserve else { continue }
-            for interval in intervals {
-                for start in starts(in: interval, station: station, request) {
-                    let end = start + .minutes(Int64(request.minutes))
-                    guard end <= interval.end else { break }
-                    guard
-                        let slot = place(
-                            OpenInterval(start: start, end: end),
-                            bays: suitable,
-                            technicians: able,
-                            buffer: .minutes(Int64(station.bufferMinutes)),
-                            calendar,
-                            except: request.ownHold
-                        )
-                    else { continue }
-                    let local = station.zone.civil(start)
-                    let terms = terms(start, local, day == first, load.before, request)
-                    candidates.append(
-                        Candidate(
-                            slot: slot,
-                            local: local,
-                            terms: terms,
-                            cost: terms.reduce(0) { $0 + $1.minutes }
-                        )
-                    )
-                }
+            let candidates = candidates(
+                within: intervals,
+                bays: suitable,
+                technicians: able,
+                load: load.before,
+                isFirstDay: day == first,
+                request,
+                station,
+                calendar
+            )
+            found += candidates
+            daysWithCandidates += candidates.isEmpty ? 0 : 1
+        }
+        return rank(found, request.preference)
+    }
+
+    /// Every start on the grid within some days of a window that would do, with what it costs.
+    ///
+    /// What is kept for walk-ins counts as free: a person chooses.
+    /// - Returns: at most `limit`, by start.
+    package static func free(
+        _ request: SlotRequest,
+        within window: OpenInterval,
+        station: Station,
+        calendar: StationCalendar,
+        limit: Int
+    ) -> [(slot: Slot, terms: [CostTerm])] {
+        let suitable = bays(for: request.kinds, of: station)
+        let able = technicians(for: request.skills, of: station)
+        let today = station.zone.civil(request.notBefore).date.daysSinceEpoch
+        let first = station.zone.civil(max(window.start, request.notBefore)).date.daysSinceEpoch
+        var found: [(slot: Slot, terms: [CostTerm])] = []
+        for day in first..<(first + Int64(Limits.slotSearchDaysMax)) {
+            let intervals = station.openIntervals(on: CivilDate(daysSinceEpoch: day))
+            if let opening = intervals.first?.start, opening >= window.end { break }
+            let load = load(of: intervals, station: station, calendar: calendar, request)
+            let candidates = candidates(
+                within: intervals,
+                bays: suitable,
+                technicians: able,
+                load: load.before,
+                isFirstDay: day == today,
+                request,
+                station,
+                calendar
+            )
+            for candidate in candidates {
+                let start = candidate.slot.interval.start
+                guard window.start <= start, start < window.end else { continue }
+                found.append((candidate.slot, candidate.terms))
+                if found.count == limit { return found }
             }
         }
-        return rank(candidates, request.preference)
+        return found
+    }
+
+    /// The starts of one day that would do, ascending.
+    private static func candidates(
+        within intervals: [OpenInterval],
+        bays: [Int],
+        technicians: [Int]?,
+        load: Double,
+        isFirstDay: Bool,
+        _ request: SlotRequest,
+        _ station: Station,
+        _ calendar: StationCalendar
+    ) -> [Candidate] {
+        var candidates: [Candidate] = []
+        for interval in intervals {
+            for start in starts(in: interval, station: station, request) {
+                let end = start + .minutes(Int64(request.minutes))
+                guard end <= interval.end else { break }
+                guard
+                    let slot = place(
+                        OpenInterval(start: start, end: end),
+                        bays: bays,
+                        technicians: technicians,
+                        buffer: .minutes(Int64(station.bufferMinutes)),
+                        calendar,
+                        except: request.ownHold
+                    )
+                else { continue }
+                let local = station.zone.civil(start)
+                let terms = terms(start, local, isFirstDay, load, request)
+                candidates.append(
+                    Candidate(
+                        slot: slot,
+                        local: local,
+                        terms: terms,
+                        cost: terms.reduce(0) { $0 + $1.minutes }
+                    )
+                )
+            }
+        }
+        return candidates
     }
 
     /// What a slot would cost now.
@@ -223,6 +288,17 @@ package enum SlotFinder {
             .reduce(0) { $0 + $1.minutes }
     }
 
+    /// What a slot must be on, where that matters: places in `Station.bays` and `.technicians`.
+    package struct Places: Sendable {
+        package var bay: Int?
+        package var technician: Int?
+
+        package init(bay: Int? = nil, technician: Int? = nil) {
+            self.bay = bay
+            self.technician = technician
+        }
+    }
+
     /// A bay and a technician for a time somebody chose, without regard to reserve and buffer.
     package static func place(
         _ interval: OpenInterval,
@@ -230,12 +306,14 @@ package enum SlotFinder {
         skills: Set<String>,
         station: Station,
         calendar: StationCalendar,
-        except: OccupancyID?
+        except: OccupancyID?,
+        on places: Places = Places()
     ) -> Slot? {
         place(
             interval,
-            bays: bays(for: kinds, of: station),
-            technicians: technicians(for: skills, of: station),
+            bays: bays(for: kinds, of: station).filter { places.bay ?? $0 == $0 },
+            technicians: technicians(for: skills, of: station)?
+                .filter { places.technician ?? $0 == $0 },
             buffer: Milliseconds(0),
             calendar,
             except: except
@@ -289,8 +367,7 @@ package enum SlotFinder {
         if let first = candidates.first, first.slot != best.slot {
             add(.earliest, first)
         } else if let later = candidates.first(where: {
-            $0.local.date == best.local.date
-                && $0.slot.interval.start >= best.slot.interval.start + laterStep
+            $0.slot.interval.start >= best.slot.interval.start + laterStep
         }) {
             add(.later, later)
         }

@@ -311,9 +311,8 @@ struct AppointmentTests {
         desk.wait(untilHour: 9)
         let walkIn = WalkIn(
             vehicle: "v1",
-            station: "su-zhou-1",
             jobs: ["battery_test"],
-            start: desk.gateway.now,
+            slot: .start(desk.gateway.now, station: "su-zhou-1"),
             note: ""
         )
         #expect(desk.give(.walkIn(walkIn, by: Desk.advisor)) == nil)

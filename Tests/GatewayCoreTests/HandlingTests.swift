@@ -316,9 +316,8 @@ struct HandlingTests {
         desk.wait(untilHour: 10)
         let walkIn = WalkIn(
             vehicle: "v1",
-            station: "su-zhou-1",
             jobs: ["oil_service"],
-            start: desk.gateway.now,
+            slot: .start(desk.gateway.now, station: "su-zhou-1"),
             note: ""
         )
         #expect(desk.give(.walkIn(walkIn, by: Desk.manager)) == nil)

@@ -254,13 +254,21 @@ struct StoreTests {
         var seen: [Int64] = []
         var cursor: (urgency: Int, latestBy: Int64, id: Int64)?
         while true {
-            let page = try await reads.suggestions(states: [.proposed], after: cursor, limit: 5)
+            let page = try await reads.suggestions(
+                SuggestionFilter(states: [.proposed]),
+                after: cursor,
+                limit: 5
+            )
             guard let last = page.last else { break }
             seen += page.map(\.id)
             cursor = (last.urgency.rawValue, last.latestBy.milliseconds, last.id)
         }
         #expect(seen.count == 12 && Set(seen).count == 12)
-        let all = try await reads.suggestions(states: [.proposed], after: nil, limit: 200)
+        let all = try await reads.suggestions(
+            SuggestionFilter(states: [.proposed]),
+            after: nil,
+            limit: 200
+        )
         #expect(all.map(\.id) == seen)
         let keys = all.map { ($0.urgency.rawValue, $0.latestBy.milliseconds) }
         #expect(zip(keys, keys.dropFirst()).allSatisfy { $0 <= $1 })

@@ -251,9 +251,11 @@ package struct WorkshopMonth {
             return .walkIn(
                 WalkIn(
                     vehicle: "s\(Int.random(in: 0..<vehicles, using: &random))",
-                    station: "su-zhou-1",
                     jobs: ["battery_test"],
-                    start: moment + .hours(Int64.random(in: 0...8, using: &random)),
+                    slot: .start(
+                        moment + .hours(Int64.random(in: 0...8, using: &random)),
+                        station: "su-zhou-1"
+                    ),
                     note: ""
                 ),
                 by: actor

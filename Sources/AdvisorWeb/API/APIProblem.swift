@@ -66,6 +66,9 @@ struct APIProblem: HTTPResponseError {
         case .illegalTransition: (.conflict, "Its state does not allow this.")
         case .slotTaken: (.conflict, "The slot was taken; slots has fresh offers.")
         case .noSlot: (.conflict, "No slot is held, and no offer was chosen.")
+        case .holdExpired: (.conflict, "The hold is over or was used; take another.")
+        case .tooManyHolds:
+            (.conflict, "You keep \(Limits.deskHoldsMax) slots free already; give one up.")
         case .leasedByOther: (.conflict, "A colleague works on it.")
         case .roleMissing: (.forbidden, "This role may not do that.")
         case .contactBlocked: (.conflict, "The customer must not be contacted now; see reason.")

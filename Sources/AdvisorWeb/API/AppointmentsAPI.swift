@@ -109,10 +109,20 @@ struct AppointmentsAPI {
 
     private struct WalkInBody: Decodable {
         var vehicle: String
-        var station: String
         var jobs: [String]
-        var start: String
+        /// Both, or the hold that keeps the slot.
+        var station: String?
+        var start: String?
+        var hold: Int64?
         var note: String?
+
+        func slot() throws -> WalkInSlot {
+            switch (hold, station, try time(start, "start")) {
+            case (let hold?, nil, nil): return .kept(OccupancyID(rawValue: hold))
+            case (nil, let station?, let start?): return .start(start, station: station)
+            default: throw invalid("body", "with station and start, or with hold")
+            }
+        }
     }
 
     private func walkIn(
@@ -120,12 +130,10 @@ struct AppointmentsAPI {
         _ context: WebContext
     ) async throws -> Response {
         let body = try await decode(WalkInBody.self, request, whenEmpty: nil)
-        guard let start = try time(body.start, "start") else { throw invalid("start", "a time") }
         let visit = WalkIn(
             vehicle: body.vehicle,
-            station: body.station,
             jobs: body.jobs,
-            start: start,
+            slot: try body.slot(),
             note: noteText(body.note)
         )
         switch await services.core.submit(.walkIn(visit, by: context.actor)) {

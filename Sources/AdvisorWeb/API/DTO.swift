@@ -38,14 +38,17 @@ struct SlotDTO: Encodable {
         if slot.label != nil { reasons = SlotDTO.reasons(slot.terms) }
     }
 
-    init(_ offer: Offer, _ station: Station) {
-        let slot = offer.slot
-        self.offer = offer.label.rawValue
+    init(_ slot: Slot, _ terms: [CostTerm], _ station: Station) {
         bay = station.bays[slot.bay].code
         technician = slot.technician.map { station.technicians[$0].code }
         start = "\(slot.interval.start)"
         end = "\(slot.interval.end)"
-        reasons = SlotDTO.reasons(offer.terms)
+        reasons = SlotDTO.reasons(terms)
+    }
+
+    init(_ offer: Offer, _ station: Station) {
+        self.init(offer.slot, offer.terms, station)
+        self.offer = offer.label.rawValue
     }
 
     private static func reasons(_ terms: [CostTerm]) -> [Term] {

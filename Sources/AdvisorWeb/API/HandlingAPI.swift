@@ -29,18 +29,41 @@ struct HandlingAPI {
 
     // MARK: Reading
 
-    /// What could be offered now, each with its reasons.
+    /// What could be offered now, each with its reasons: three ranked offers or, within a window,
+    /// every slot that would do.
     private func slots(_ request: Request, _ context: WebContext) async throws -> Response {
-        _ = try Query(request, known: [])
-        let id = try id(context)
-        let row = try await suggestions.row(id, context)
-        let answer = await services.core.ask { $0.offers(for: SuggestionID(rawValue: id)) }
-        guard let answer else { throw APIProblem(Problem(.overloaded)) }
-        guard let offers = answer else { throw APIProblem(Problem(.illegalTransition)) }
-        let station = services.station(row.stationCode)
-        return try jsonResponse(
-            ListDTO(items: offers.map { SlotDTO($0, station) }, nextCursor: nil)
-        )
+        let query = try Query(request, known: ["station", "from", "to"])
+        let row = try await suggestions.row(try id(context), context)
+        let code = query["station"] ?? row.stationCode
+        try context.require(station: code)
+        guard let place = services.stations.firstIndex(where: { $0.code == code }) else {
+            throw query.invalid("station", "the code of a station")
+        }
+        let id = SuggestionID(rawValue: row.id)
+        let from = try query.time("from")
+        let to = try query.time("to")
+        let station = services.stations[place]
+        let items: [SlotDTO]?
+        if from == nil, to == nil {
+            items = try await ask { $0.offers(for: id, at: place) }?
+                .map { SlotDTO($0, station) }
+        } else {
+            let start = from ?? services.clock()
+            let window = OpenInterval(start: start, end: to ?? start + .days(Int64(7)))
+            items = try await ask { $0.freeSlots(for: id, at: place, within: window) }?
+                .map { SlotDTO($0.slot, $0.terms, station) }
+        }
+        guard let items else { throw APIProblem(Problem(.illegalTransition)) }
+        return try jsonResponse(ListDTO(items: items, nextCursor: nil))
+    }
+
+    private func ask<Found: Sendable>(
+        _ question: @escaping @Sendable (borrowing Gateway) -> Found
+    ) async throws -> Found {
+        guard let found = await services.core.ask(question) else {
+            throw APIProblem(Problem(.overloaded))
+        }
+        return found
     }
 
     /// Whether the customer may be contacted now; asked before a call, so that no rule is broken.

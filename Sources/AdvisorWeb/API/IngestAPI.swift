@@ -8,16 +8,12 @@ import Store
 import Telemetry
 import Workshop
 
-/// `/api/v1`: the feed of readings: dead letters, and vehicles that are silent or have gaps.
+/// `/api/v1/dead_letters`: what was rejected.
 struct IngestAPI {
     let services: WebServices
 
     func addRoutes(to router: Router<WebContext>) {
         let group = router.group("/api/v1")
-        group.get("/vehicles") { request, context in try await vehicles(request, context) }
-        group.get("/vehicles/:vehicle/readings") { request, context in
-            try await readings(request, context)
-        }
         group.get("/dead_letters") { request, _ in try await list(request) }
         group.get("/dead_letters/:id") { request, context in
             try await show(request, context)
@@ -31,82 +27,6 @@ struct IngestAPI {
         group.post("/dead_letters/:id/discard") { request, context in
             _ = try Query(request, known: [])
             return try await submit(.discard([try await letter(context).id]))
-        }
-    }
-
-    // MARK: Vehicles
-
-    private func vehicles(_ request: Request, _ context: WebContext) async throws -> Response {
-        let query = try Query(request, known: ["troubled", "limit", "cursor"])
-        let troubledOnly: Bool
-        switch query["troubled"] {
-        case nil, "false": troubledOnly = false
-        case "true": troubledOnly = true
-        default: throw query.invalid("troubled", "true or false")
-        }
-        let limit = try query.limit()
-        let from = try query.cursor(numbers: 1)?[0] ?? 0
-        let stations = context.caller.stations
-        let rows = await services.core.ask {
-            $0.statuses(
-                from: Int(clamping: from),
-                troubledOnly: troubledOnly,
-                stations: stations,
-                limit: limit + 1
-            )
-        }
-        guard let rows else { throw APIProblem(Problem(.overloaded)) }
-        return try listResponse(
-            rows.prefix(limit).map(VehicleStatusDTO.init),
-            next: rows.count > limit ? rows.last.map { Cursor([Int64($0.number)]) } : nil,
-            request
-        )
-    }
-
-    /// One signal of one vehicle, as it came or by the hour or day.
-    private func readings(
-        _ request: Request,
-        _ context: WebContext
-    ) async throws -> Response {
-        let query = try Query(request, known: ["signal", "resolution", "from", "to"])
-        guard let path = query["signal"], services.catalogue.find(path: path) != nil else {
-            throw query.invalid("signal", "a path of the catalogue")
-        }
-        let to = try query.time("to") ?? services.clock()
-        let from = try query.time("from") ?? to - .days(Int64(30))
-        guard let name = context.parameters.get("vehicle"),
-            let (vehicle, station) = try await services.reads.vehicle(named: name),
-            context.caller.sees(station: station ?? services.stations[0].code)
-        else {
-            throw APIProblem(.notFound, code: "not_found", detail: "There is no such vehicle.")
-        }
-        switch query["resolution"] {
-        case nil, "raw":
-            let points = try await services.reads.readings(
-                of: vehicle,
-                path: path,
-                companion: nil,
-                from: from,
-                to: to,
-                limit: Limits.chartReadingsMax
-            )
-            return try listResponse(
-                points.map { ReadingDTO(at: "\($0.at)", value: $0.value) },
-                next: nil,
-                request
-            )
-        case let name?:
-            guard let resolution = Resolution(rawValue: name) else {
-                throw query.invalid("resolution", "one of: raw, hour, day")
-            }
-            let rows = try await services.reads.aggregates(
-                of: vehicle,
-                path: path,
-                resolution: resolution,
-                from: from,
-                to: to
-            )
-            return try listResponse(rows.map(AggregateDTO.init), next: nil, request)
         }
     }
 

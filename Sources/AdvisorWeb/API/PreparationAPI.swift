@@ -102,6 +102,12 @@ struct PreparationAPI {
         }
     }
 
+    /// How one speaks to the owner (张先生), which tells no more than the masked name does.
+    private func address(_ owner: CustomerRecord) -> String? {
+        guard let name = owner.profile.name, let first = name.first else { return nil }
+        return owner.profile.salutation.map { "\(first)\($0)" } ?? Masking.name(name)
+    }
+
     private func values(
         _ row: SuggestionRecord,
         _ owner: CustomerRecord?,
@@ -136,7 +142,7 @@ struct PreparationAPI {
             .latest: .day(row.latestBy),
         ]
         values[.slot] = row.slot.map { .slot($0.start, $0.end) }
-        values[.name] = owner?.profile.name.map(MessageValue.text)
+        values[.name] = owner.flatMap(address).map(MessageValue.text)
         return values
     }
 }

@@ -28,19 +28,16 @@ struct SuggestionsAPI {
     // MARK: Reading
 
     private func list(_ request: Request, _ context: WebContext) async throws -> Response {
-        let query = try Query(request, known: ["state", "limit", "cursor"])
-        let states: [SuggestionState]
-        switch query["state"] {
-        case nil: states = [.proposed]
-        case let name?:
-            guard let state = SuggestionState(rawValue: name) else {
-                throw query.invalid("state", "one of: \(names(SuggestionState.self))")
-            }
-            states = [state]
-        }
+        let query = try Query(
+            request,
+            known: [
+                "state", "class", "station", "owner", "queue", "flag", "due_before", "q", "limit",
+                "cursor",
+            ]
+        )
         let limit = try query.limit()
         let rows = try await services.reads.suggestions(
-            states: states,
+            try filter(query),
             after: try query.suggestionCursor(),
             limit: limit + 1,
             stations: context.caller.stations
@@ -51,6 +48,25 @@ struct SuggestionsAPI {
             next: rows.count > limit ? page.last.map(Cursor.init(after:)) : nil,
             request
         )
+    }
+
+    private func filter(_ query: Query) throws -> SuggestionFilter {
+        let state = try query.value("state", SuggestionState.self) ?? .proposed
+        var filter = SuggestionFilter(states: [state])
+        if let name = query["class"] {
+            filter.urgency = Urgency.allCases.first { $0.name == name }
+            guard filter.urgency != nil else {
+                let names = Urgency.allCases.map(\.name).joined(separator: ", ")
+                throw query.invalid("class", "one of: \(names)")
+            }
+        }
+        filter.station = query["station"]
+        filter.owner = query["owner"]
+        filter.queue = try query.value("queue", Queue.self)
+        filter.flag = try query.value("flag", SuggestionFilter.Flag.self)
+        filter.dueBefore = try query.time("due_before")
+        filter.text = query["q"]
+        return filter
     }
 
     private func show(_ request: Request, _ context: WebContext) async throws -> Response {
@@ -108,6 +124,7 @@ struct SuggestionsAPI {
     private struct BookBody: Decodable {
         var offer: String?
         var start: String?
+        var hold: Int64?
         var reason: String?
     }
 
@@ -118,6 +135,13 @@ struct SuggestionsAPI {
 
     private func book(_ request: Request, _ context: WebContext) async throws -> Response {
         let body = try await decode(BookBody.self, request, whenEmpty: BookBody())
+        if let hold = body.hold {
+            let step = SuggestionStep.bookHold(
+                OccupancyID(rawValue: hold),
+                reason: noteText(body.reason)
+            )
+            return try await take(step, request, context)
+        }
         let choice: SlotChoice
         if let start = try time(body.start, "start") {
             choice = .start(start, reason: noteText(body.reason))

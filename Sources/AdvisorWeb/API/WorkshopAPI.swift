@@ -72,33 +72,13 @@ struct WorkshopAPI {
 
     // MARK: Closures
 
-    private struct ClosureDTO: Encodable {
-        var id: Int64
-        var station: String
-        var scope: String
-        var place: String?
-        var start: String
-        var end: String
-        var reason: String
-    }
-
     private func closures(_ request: Request, _ context: WebContext) async throws -> Response {
         let query = try Query(request, known: ["limit"])
         let rows = try await services.reads.closures(limit: try query.limit())
             .filter { context.caller.sees(station: $0.stationCode) }
         return try jsonResponse(
             ListDTO(
-                items: rows.map {
-                    ClosureDTO(
-                        id: $0.id,
-                        station: $0.stationCode,
-                        scope: $0.scope,
-                        place: $0.placeCode,
-                        start: "\($0.start)",
-                        end: "\($0.end)",
-                        reason: $0.reason
-                    )
-                },
+                items: rows.map(ClosureDTO.init),
                 nextCursor: nil
             )
         )
@@ -264,5 +244,25 @@ struct WorkshopAPI {
                 by: context.actor
             )
         )
+    }
+}
+
+struct ClosureDTO: Encodable {
+    var id: Int64
+    var station: String
+    var scope: String
+    var place: String?
+    var start: String
+    var end: String
+    var reason: String
+
+    init(_ row: ClosureRecord) {
+        id = row.id
+        station = row.stationCode
+        scope = row.scope
+        place = row.placeCode
+        start = "\(row.start)"
+        end = "\(row.end)"
+        reason = row.reason
     }
 }

@@ -5,8 +5,9 @@ import HTTPTypes
 ///
 /// A route nobody thought of takes the right to see for reading and to decide for everything else.
 enum AccessRules {
-    /// Paths that need nobody's name: the way in, and what a supervisor asks.
-    private static let open = ["/login", "/healthz", "/readyz", "/assets/*"]
+    /// Paths that need nobody's name: the way in, what a supervisor asks, and what brings a token of
+    /// its own.
+    private static let open = ["/login", "/healthz", "/readyz", "/assets/*", "/ical/*"]
 
     /// The first path that matches counts; `*` stands for one segment or, at the end, for all that
     /// follow.
@@ -22,6 +23,8 @@ enum AccessRules {
         ("/api/v1/alerts/*", .see, .mute),
         ("/api/v1/rules/*", .see, .changeRules),
         ("/api/v1/closures/*", .see, .closeStation),
+        ("/api/v1/vehicles/*", .see, .editCustomers),
+        ("/api/v1/audit", .audit, .audit),
         ("/*", .see, .decide),
     ]
 

@@ -64,7 +64,7 @@ struct Pages: Sendable {
         let state = query["state"].flatMap(SuggestionState.init) ?? .proposed
         let limit = 50
         let rows = try await services.reads.suggestions(
-            states: [state],
+            SuggestionFilter(states: [state]),
             after: try query.suggestionCursor(),
             limit: limit + 1,
             stations: context.caller.stations

@@ -9,6 +9,7 @@ extension BookingRows {
     func restore(_ state: inout RestoredState) throws {
         state.suggestions = try suggestions()
         state.appointments = try appointments()
+        state.holds = try holds()
         state.orphans = try orphans(state)
         state.contacts = try contacts()
         state.work = try Row.fetchAll(
@@ -250,11 +251,35 @@ extension BookingRows {
     private func orphans(_ state: RestoredState) throws -> [OccupancyID] {
         let known = Set(state.suggestions.compactMap(\.occupancy?.id))
             .union(state.appointments.compactMap(\.occupancy))
+            .union(state.holds.map(\.occupancy.id))
         return try Int64.fetchAll(
             database,
             sql: "SELECT id FROM occupancy WHERE kind = 'hold' ORDER BY id"
         )
         .map(OccupancyID.init(rawValue:)).filter { !known.contains($0) }
+    }
+
+    /// Slots that people at the desk keep, where their bay is still configured.
+    private func holds() throws -> [DeskHold] {
+        try Row.fetchAll(
+            database,
+            sql: "SELECT * FROM occupancy WHERE holder IS NOT NULL ORDER BY id"
+        ).compactMap { row in
+            let station = place(ofStation: row["station_code"])
+            return slot(row, station).map {
+                DeskHold(
+                    occupancy: Occupancy(
+                        id: OccupancyID(rawValue: row["id"]),
+                        slot: $0,
+                        kind: .hold
+                    ),
+                    station: station,
+                    holder: row["holder"],
+                    takenAt: Timestamp(milliseconds: row["taken_ms"]),
+                    until: Timestamp(milliseconds: row["expires_ms"])
+                )
+            }
+        }
     }
 
     private func contacts() throws -> [ContactRow] {

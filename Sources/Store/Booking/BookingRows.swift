@@ -32,9 +32,11 @@ struct BookingRows {
     private func write(_ row: OccupancyRow) throws {
         var suggestion: Int64?
         var appointment: Int64?
+        var desk: (holder: String, station: String, at: Timestamp)?
         switch row.owner {
         case .suggestion(let id): suggestion = id.rawValue
         case .appointment(let id): appointment = id.rawValue
+        case .desk(let holder, let station, let at): desk = (holder, station, at)
         }
         try run(
             SQL.occupancy,
@@ -42,7 +44,8 @@ struct BookingRows {
                 row.occupancy.id.rawValue, row.bayCode, row.technicianCode,
                 row.occupancy.slot.interval.start.milliseconds,
                 row.occupancy.slot.interval.end.milliseconds, row.occupancy.kind.rawValue,
-                suggestion, appointment, row.expiresAt?.milliseconds,
+                suggestion, appointment, desk?.holder, desk?.station, desk?.at.milliseconds,
+                row.expiresAt?.milliseconds,
             ]
         )
     }
@@ -217,8 +220,8 @@ private enum SQL {
     static let release = "DELETE FROM occupancy WHERE id = ?"
     static let occupancy = """
         INSERT INTO occupancy (id, bay_code, technician_code, start_ms, end_ms, kind,
-            suggestion_id, appointment_id, expires_ms)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+            suggestion_id, appointment_id, holder, station_code, taken_ms, expires_ms)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
         """
     static let suggestion = """
         INSERT INTO suggestion (id, version, vehicle_id, station_code, state, urgency,

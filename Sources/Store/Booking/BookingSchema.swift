@@ -12,6 +12,7 @@ enum BookingSchema {
             try database.execute(sql: suggestions)
             try database.execute(sql: visits)
             try database.execute(sql: occupancies)
+            try database.execute(sql: occupancyGuards)
             try database.execute(sql: contacts)
         }
     }
@@ -21,6 +22,14 @@ enum BookingSchema {
     static func registerWork(_ migrator: inout DatabaseMigrator) {
         migrator.registerMigration("012-work") { database in
             try database.execute(sql: work)
+        }
+    }
+
+    /// Slots that people at the desk keep free.
+    static func registerHolds(_ migrator: inout DatabaseMigrator) {
+        migrator.registerMigration("013-desk-holds") { database in
+            try database.execute(sql: deskHolds)
+            try database.execute(sql: occupancyGuards)
         }
     }
 
@@ -248,6 +257,41 @@ enum BookingSchema {
             FROM occupancy;
         DROP TABLE occupancy;
         ALTER TABLE occupancy_new RENAME TO occupancy;
+        """
+
+    /// A hold is a suggestion's or a person's; what they keep, and since when, is for the desk.
+    private static let deskHolds = """
+        CREATE TABLE occupancy_new (
+            id INTEGER PRIMARY KEY,
+            bay_code TEXT NOT NULL,
+            technician_code TEXT,
+            start_ms INTEGER NOT NULL,
+            end_ms INTEGER NOT NULL,
+            kind TEXT NOT NULL CHECK (kind IN ('hold', 'appointment')),
+            suggestion_id INTEGER,
+            appointment_id INTEGER,
+            holder TEXT,
+            station_code TEXT,
+            taken_ms INTEGER,
+            expires_ms INTEGER,
+            CHECK (end_ms > start_ms),
+            CHECK ((kind = 'hold') = (expires_ms IS NOT NULL)),
+            CHECK ((kind = 'hold') = ((suggestion_id IS NULL) <> (holder IS NULL))),
+            CHECK ((kind = 'appointment') = (appointment_id IS NOT NULL)),
+            CHECK ((holder IS NULL) = (station_code IS NULL)),
+            CHECK ((holder IS NULL) = (taken_ms IS NULL))
+        ) STRICT;
+        INSERT INTO occupancy_new
+            SELECT id, bay_code, technician_code, start_ms, end_ms, kind, suggestion_id,
+                appointment_id, NULL, NULL, NULL, expires_ms
+            FROM occupancy;
+        DROP TABLE occupancy;
+        ALTER TABLE occupancy_new RENAME TO occupancy;
+        CREATE INDEX occupancy_held ON occupancy (id) WHERE holder IS NOT NULL;
+        """
+
+    /// No two occupancies overlap on a bay or a technician.
+    private static let occupancyGuards = """
         CREATE INDEX occupancy_by_bay ON occupancy (bay_code, start_ms);
         CREATE INDEX occupancy_by_technician ON occupancy (technician_code, start_ms)
             WHERE technician_code IS NOT NULL;

@@ -10,6 +10,7 @@ package struct AppointmentRecord: Sendable, Equatable {
     package var version: Int
     package var state: AppointmentState
     package var vehicle: String
+    package var plate: String?
     package var stationCode: String
     package var suggestion: Int64?
     package var alerts: [Int64]
@@ -96,7 +97,7 @@ extension ReadStore {
             try Row.fetchAll(
                 database,
                 sql: """
-                    SELECT a.*, v.name AS vehicle_name
+                    SELECT a.*, v.name AS vehicle_name, v.plate
                     FROM appointment a JOIN vehicle v ON v.id = a.vehicle_id
                     WHERE (a.start_ms, a.id) > (?, ?)
                         AND (? IS NULL OR a.state = ?)
@@ -123,7 +124,7 @@ extension ReadStore {
             try Row.fetchAll(
                 database,
                 sql: """
-                    SELECT a.*, v.name AS vehicle_name
+                    SELECT a.*, v.name AS vehicle_name, v.plate
                     FROM appointment a JOIN vehicle v ON v.id = a.vehicle_id
                     WHERE a.vehicle_id = ? ORDER BY a.start_ms DESC, a.id DESC LIMIT ?
                     """,
@@ -137,7 +138,7 @@ extension ReadStore {
             try Row.fetchOne(
                 database,
                 sql: """
-                    SELECT a.*, v.name AS vehicle_name
+                    SELECT a.*, v.name AS vehicle_name, v.plate
                     FROM appointment a JOIN vehicle v ON v.id = a.vehicle_id WHERE a.id = ?
                     """,
                 arguments: [id]
@@ -248,6 +249,7 @@ private enum AppointmentReads {
             version: row["version"],
             state: AppointmentState(rawValue: row["state"]) ?? .confirmed,
             vehicle: row["vehicle_name"],
+            plate: row["plate"],
             stationCode: row["station_code"],
             suggestion: row["suggestion_id"],
             alerts: try Int64.fetchAll(

@@ -172,5 +172,10 @@ private enum IndicatorSQL {
         FROM occupancy o JOIN suggestion s ON s.id = o.suggestion_id
         WHERE o.kind = 'hold' AND o.start_ms < ?2 AND o.end_ms > ?1
             AND (?3 IS NULL OR s.station_code IN (SELECT value FROM json_each(?3)))
+        UNION ALL
+        SELECT station_code, 0.0, (min(end_ms, ?2) - max(start_ms, ?1)) / 60000.0
+        FROM occupancy
+        WHERE holder IS NOT NULL AND start_ms < ?2 AND end_ms > ?1
+            AND (?3 IS NULL OR station_code IN (SELECT value FROM json_each(?3)))
         """
 }

@@ -123,16 +123,24 @@ extension ReadStore {
         )
     }
 
-    /// The vehicle of a name and the station it belongs to, where its profile says one; or nil.
-    package func vehicle(
-        named name: String
-    ) async throws -> (id: VehicleID, station: String?)? {
+    package func vehicle(named name: String) async throws -> VehicleRow? {
         try await store.pool.read { database in
             try Row.fetchOne(
                 database,
-                sql: "SELECT id, station_code FROM vehicle WHERE name = ?",
+                sql: "SELECT \(Restorer.vehicleColumns) FROM vehicle WHERE name = ?",
                 arguments: [name]
-            ).map { (VehicleID(index: $0["id"]), $0["station_code"]) }
+            ).map(Restorer.vehicle)
+        }
+    }
+
+    /// Live alerts of one vehicle, oldest first.
+    package func liveAlerts(ofVehicle vehicle: VehicleID) async throws -> [Alert] {
+        try await store.pool.read { database in
+            try Row.fetchAll(
+                database,
+                sql: "SELECT * FROM alert WHERE vehicle_id = ? AND state <> 'closed' ORDER BY id",
+                arguments: [Int64(vehicle.index)]
+            ).map(AlertRow.alert)
         }
     }
 

@@ -51,6 +51,52 @@ package struct SuggestionRecord: Sendable, Equatable {
     package var isOverdue: Bool { slot.map { $0.start > latestBy } ?? false }
 }
 
+/// Which suggestions are asked for; nil: any.
+package struct SuggestionFilter: Sendable {
+    /// What marks a row beside its state.
+    package enum Flag: String, CaseIterable, Sendable {
+        /// The held slot lies after the deadline.
+        case overdue
+        case noSlot = "no_slot"
+        /// Something changed while somebody worked on it.
+        case changed
+        /// Nobody tried in time.
+        case breached
+        case basisGone = "basis_gone"
+        /// It was declined before.
+        case reopened
+        /// It would add to a confirmed visit.
+        case amendment
+
+        fileprivate var sql: String {
+            switch self {
+            case .overdue: "o.start_ms > s.latest_by_ms"
+            case .noSlot: "s.occupancy_id IS NULL AND s.appointment_id IS NULL"
+            case .changed: "s.has_changed"
+            case .breached: "s.is_breached"
+            case .basisGone: "s.is_basis_gone"
+            case .reopened: "s.reopened_from IS NOT NULL"
+            case .amendment: "s.appointment_id IS NOT NULL AND s.state <> 'booked'"
+            }
+        }
+    }
+
+    package var states: [SuggestionState]
+    package var urgency: Urgency?
+    package var station: String?
+    package var owner: String?
+    package var queue: Queue?
+    package var flag: Flag?
+    /// Latest by, at most.
+    package var dueBefore: Timestamp?
+    /// A part of the vehicle's name or the end of its plate.
+    package var text: String?
+
+    package init(states: [SuggestionState]) {
+        self.states = states
+    }
+}
+
 /// A step in a record's history.
 package struct HistoryRecord: Sendable, Equatable {
     package var at: Timestamp
@@ -74,31 +120,39 @@ package struct ReadStore: Sendable {
     /// Suggestions in some states, most urgent first, after `cursor` when given; of some stations
     /// only, where they are named.
     package func suggestions(
-        states: [SuggestionState],
+        _ filter: SuggestionFilter,
         after cursor: (urgency: Int, latestBy: Int64, id: Int64)?,
         limit: Int,
         stations: Set<String>? = nil
     ) async throws -> [SuggestionRecord] {
         try await store.pool.read { database in
-            let marks = states.map { _ in "?" }.joined(separator: ", ")
-            var arguments = StatementArguments(states.map(\.rawValue))
-            var page = ""
-            if let stations {
-                page = "AND s.station_code IN (SELECT value FROM json_each(?)) "
-                arguments += [JSONList.text(stations)]
-            }
-            if let cursor {
-                page += "AND (s.urgency, s.latest_by_ms, s.id) > (?, ?, ?)"
-                arguments += [cursor.urgency, cursor.latestBy, cursor.id]
-            }
-            arguments += [limit]
+            let flag = filter.flag.map { "AND \($0.sql)" } ?? ""
             let rows = try Row.fetchAll(
                 database,
                 sql: SuggestionSQL.select + """
-                     WHERE s.state IN (\(marks)) \(page)
-                    ORDER BY s.urgency, s.latest_by_ms, s.id LIMIT ?
+                     WHERE s.state IN (SELECT value FROM json_each(:states))
+                        AND (:stations IS NULL
+                            OR s.station_code IN (SELECT value FROM json_each(:stations)))
+                        AND (:urgency IS NULL OR s.urgency = :urgency)
+                        AND (:station IS NULL OR s.station_code = :station)
+                        AND (:owner IS NULL OR s.owner = :owner)
+                        AND (:queue IS NULL OR s.queue = :queue)
+                        AND (:due IS NULL OR s.latest_by_ms <= :due)
+                        AND (:text IS NULL OR instr(v.name, :text) > 0
+                            OR substr(v.plate, -length(:text)) = :text)
+                        AND (s.urgency, s.latest_by_ms, s.id) > (:after, :afterDue, :afterID)
+                        \(flag)
+                    ORDER BY s.urgency, s.latest_by_ms, s.id LIMIT :limit
                     """,
-                arguments: arguments
+                arguments: [
+                    "states": JSONList.text(Set(filter.states.map(\.rawValue))),
+                    "stations": stations.map(JSONList.text), "urgency": filter.urgency?.rawValue,
+                    "station": filter.station, "owner": filter.owner,
+                    "queue": filter.queue?.rawValue, "due": filter.dueBefore?.milliseconds,
+                    "text": filter.text, "after": cursor?.urgency ?? -1,
+                    "afterDue": cursor?.latestBy ?? .min, "afterID": cursor?.id ?? .min,
+                    "limit": limit,
+                ]
             )
             return try rows.map { try SuggestionReads.record($0, database) }
         }

@@ -1,0 +1,92 @@
+import Foundation
+import GRDB
+package import GatewayCore
+package import Telemetry
+
+/// A row of the history, as it is shown.
+package struct AuditRecord: Sendable, Equatable {
+    package var id: Int64
+    package var at: Timestamp
+    package var machine: String
+    package var record: Int64
+    package var from: String
+    package var event: String
+    package var to: String
+    package var actor: String
+    package var role: String
+    package var request: String
+    package var reason: String
+    package var changes: String
+    package var hash: String
+
+    fileprivate init(_ row: Row) {
+        id = row["id"]
+        at = Timestamp(milliseconds: row["at_ms"])
+        machine = row["machine"]
+        record = row["record_id"]
+        from = row["from_state"]
+        event = row["event"]
+        to = row["to_state"]
+        actor = row["actor"]
+        role = row["role"]
+        request = row["request"]
+        reason = row["reason"]
+        changes = row["changes"]
+        hash = (row["hash"] as Data).map { byte in
+            String(byte >> 4, radix: 16) + String(byte & 15, radix: 16)
+        }.joined()
+    }
+}
+
+/// Which rows of the history are asked for; nil: any.
+package struct AuditFilter: Sendable {
+    package var machine: Transition.Machine?
+    package var record: Int64?
+    package var actor: String?
+    package var event: String?
+    package var from: Timestamp?
+    package var to: Timestamp?
+
+    package init() {}
+}
+
+extension ReadStore {
+    /// The history, newest first; of suggestions and visits of some stations only, where they are
+    /// named.
+    package func audit(
+        _ filter: AuditFilter,
+        before id: Int64,
+        limit: Int,
+        stations: Set<String>?
+    ) async throws -> [AuditRecord] {
+        try await store.pool.read { database in
+            try Row.fetchAll(
+                database,
+                sql: """
+                    SELECT * FROM transition
+                    WHERE id < :before
+                        AND (:machine IS NULL OR machine = :machine)
+                        AND (:record IS NULL OR record_id = :record)
+                        AND (:actor IS NULL OR actor = :actor)
+                        AND (:event IS NULL OR event = :event)
+                        AND (:from IS NULL OR at_ms >= :from)
+                        AND (:to IS NULL OR at_ms < :to)
+                        AND (:stations IS NULL
+                            OR (machine = 'suggestion' AND record_id IN (
+                                SELECT id FROM suggestion WHERE station_code IN (
+                                    SELECT value FROM json_each(:stations))))
+                            OR (machine = 'appointment' AND record_id IN (
+                                SELECT id FROM appointment WHERE station_code IN (
+                                    SELECT value FROM json_each(:stations)))))
+                    ORDER BY id DESC LIMIT :limit
+                    """,
+                arguments: [
+                    "before": id, "machine": filter.machine?.rawValue, "record": filter.record,
+                    "actor": filter.actor, "event": filter.event,
+                    "from": filter.from?.milliseconds, "to": filter.to?.milliseconds,
+                    "stations": stations.map(JSONList.text), "limit": limit,
+                ]
+            ).map(AuditRecord.init)
+        }
+    }
+}

@@ -1,0 +1,122 @@
+import GatewayCore
+import Support
+import Telemetry
+import Testing
+import Workshop
+
+/// Slots kept at the desk while somebody speaks with a customer.
+struct HoldsTests {
+    /// Friday 10:00 in Suzhou; the bays there are three.
+    private func desk() throws -> Desk {
+        var desk = try Desk()
+        desk.wait(untilHour: 10)
+        return desk
+    }
+
+    private func request(
+        _ desk: Desk,
+        hours: Int64 = 4,
+        bay: String? = nil,
+        suggestion: SuggestionID? = nil
+    ) -> HoldRequest {
+        HoldRequest(
+            station: "su-zhou-1",
+            start: desk.gateway.now + .hours(hours),
+            minutes: 30,
+            suggestion: suggestion,
+            bay: bay
+        )
+    }
+
+    private func take(
+        _ desk: inout Desk,
+        _ request: HoldRequest,
+        by actor: Actor = Desk.advisor
+    ) throws -> OccupancyID {
+        let unit = desk.gateway.step(
+            .command(.hold(.take(request), by: actor)),
+            now: desk.gateway.now
+        )
+        desk.add(unit)
+        guard case .success(.hold(let id)) = unit.answer else {
+            throw try #require(unit.answer.flatMap { $0.failure })
+        }
+        return id
+    }
+
+    @Test func aKeptSlotIsNobodyElsesAndBooksTheSuggestion() throws {
+        var desk = try desk()
+        let suggestion = try desk.suggestion
+        let bay = desk.gateway.stations[0].bays[0].code
+        let id = try take(&desk, request(desk, bay: bay, suggestion: suggestion.id))
+        let same = request(desk, bay: bay)
+        #expect(throws: Problem(.slotTaken)) { try take(&desk, same, by: Actor("bob")) }
+        #expect(
+            try desk.take(.bookHold(id, reason: "as agreed"), by: Actor("bob"))?.code
+                == .leasedByOther
+        )
+        #expect(try desk.take(.bookHold(id, reason: "as agreed")) == nil)
+        let visit = try desk.visit
+        #expect(visit.state == .confirmed && visit.slot.bay == 0)
+        #expect(visit.slot.interval.start == desk.gateway.now + .hours(4))
+        // Used once; and the suggestion's own hold is free again.
+        #expect(try desk.take(.bookHold(id, reason: ""))?.code != nil)
+        let taken = desk.gateway.calendars[0].bays.flatMap { $0 }
+        #expect(taken.map(\.kind) == [.appointment])
+    }
+
+    @Test func aHoldEndsByItselfAndCanBeLengthenedForTwoHours() throws {
+        var desk = try desk()
+        let id = try take(&desk, request(desk))
+        for _ in 0..<7 {
+            desk.wait(.minutes(15))
+            #expect(desk.give(.hold(.lengthen(id), by: Desk.advisor)) == nil)
+        }
+        desk.wait(.minutes(14))
+        #expect(desk.give(.hold(.lengthen(id), by: Desk.advisor)) == nil)
+        desk.wait(.minutes(2))
+        #expect(desk.give(.hold(.lengthen(id), by: Desk.advisor))?.code == .holdExpired)
+        #expect(desk.transitions.last { $0.event == "hold_expired" }?.actor.role == .system)
+        #expect(!desk.gateway.calendars[0].bays.joined().contains { $0.id == id })
+    }
+
+    @Test func oneGivesUpOnlyOnesOwnAndKeepsFewAtATime() throws {
+        var desk = try desk()
+        let id = try take(&desk, request(desk))
+        #expect(desk.give(.hold(.giveUp(id), by: Actor("bob")))?.code == .leasedByOther)
+        #expect(desk.give(.hold(.giveUp(id), by: Desk.advisor)) == nil)
+        #expect(desk.give(.hold(.giveUp(id), by: Desk.advisor))?.code == .holdExpired)
+        for hour in 0..<Int64(Limits.deskHoldsMax) {
+            _ = try take(&desk, request(desk, hours: 24 * (hour + 3)))
+        }
+        let oneMore = request(desk)
+        #expect(throws: Problem(.tooManyHolds)) { try take(&desk, oneMore) }
+        #expect(throws: Never.self) { try take(&desk, oneMore, by: Actor("bob")) }
+    }
+
+    @Test func aWalkInTakesAKeptSlot() throws {
+        var desk = try desk()
+        desk.feed([Desk.profile("v2")])
+        let id = try take(&desk, request(desk))
+        let walkIn = WalkIn(vehicle: "v2", jobs: ["battery_test"], slot: .kept(id), note: "")
+        #expect(desk.give(.walkIn(walkIn, by: Desk.advisor)) == nil)
+        #expect(try desk.visit.slot.interval.start == desk.gateway.now + .hours(4))
+        #expect(desk.give(.walkIn(walkIn, by: Desk.advisor)) != nil)
+    }
+
+    @Test func whatIsClosedOrUnknownCannotBeKept() throws {
+        var desk = try desk()
+        let night = request(desk, hours: 14)
+        #expect(throws: Problem(.outsideHours)) { try take(&desk, night) }
+        let past = request(desk, hours: -1)
+        #expect(throws: Problem(.invalidTime)) { try take(&desk, past) }
+        let strange = request(desk, bay: "nowhere")
+        #expect(throws: Problem(.unknownName)) { try take(&desk, strange) }
+    }
+}
+
+extension Result {
+    fileprivate var failure: Failure? {
+        if case .failure(let failure) = self { failure } else { nil }
+    }
+}
