@@ -54,6 +54,9 @@ enum Migrations {
             try database.execute(sql: deliveries)
         }
         BookingSchema.registerHolds(&migrator)
+        migrator.registerMigration("032-erased-news") { database in
+            try database.execute(sql: DeskSchema.erasedNews)
+        }
         return migrator
     }
 

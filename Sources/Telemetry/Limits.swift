@@ -90,6 +90,8 @@ package enum Limits {
     package static let deskHoldsMax = 5
     /// Minutes of a slot that is kept without a word of what it is for: a working day.
     package static let deskHoldMinutesMax = 600
+    /// Readings in one customer's export, the newest: some 20 MB, made in seconds.
+    package static let exportedReadingsMax = 200_000
     /// Days of a calendar in one answer: a month, and the week it ends in.
     package static let capacityDaysMax = 38
     /// Visits in one calendar feed.

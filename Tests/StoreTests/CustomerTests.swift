@@ -107,6 +107,76 @@ struct CustomerTests {
         #expect(new.vehicles == [OwnedVehicle(vehicle: "v1")])
     }
 
+    /// A sold car's story is told to each owner for their own time, and erased for it alone.
+    @Test func whatIsAnotherOwnersIsNeitherExportedNorErased() async throws {
+        let assembly = try Fixtures.assembly()
+        let writer = try Writer(
+            store: store,
+            catalogue: assembly.catalogue,
+            stations: assembly.stations
+        )
+        var gateway = assembly.makeGateway()
+        func feed(_ topic: String, _ payload: String, _ time: Timestamp) throws {
+            let batch = Fixtures.batch([(topic, payload, time)])
+            _ = try writer.commit(gateway.step(.packets(batch), now: time))
+        }
+        let sold = day + .days(Int64(10))
+        try feed("vehicles/v1/profile", "{\"v\":1,\"plate\":\"苏E·88888\"}", day)
+        for (time, level) in [(day, 61), (sold + .days(Int64(1)), 62)] {
+            try feed(
+                "vehicles/v1/telemetry",
+                "{\"v\":1,\"ts\":\"\(time)\",\"readings\":"
+                    + "{\"Vehicle.Service.DistanceToService\":\(level)000}}",
+                time
+            )
+        }
+        let first = draft(vehicles: ["v1"])
+        var second = CustomerDraft()
+        second.vehicles = [OwnedVehicle(vehicle: "v1", plate: "苏E·88888")]
+        // The desk hears of the first owner days after the car.
+        let heard = day + .days(Int64(2))
+        _ = try await desk.put(first, as: "old", version: nil, by: Actor("t"), at: heard)
+        _ = try await desk.put(second, as: "new", version: nil, by: Actor("t"), at: sold)
+        for (text, time) in [("brakes squeal", day), ("seat is torn", sold + .days(Int64(1)))] {
+            try await desk.write { database in
+                try database.execute(
+                    sql: """
+                        INSERT INTO complaint (vehicle_id, text, opened_ms, opened_by, resolution)
+                        VALUES (0, ?, ?, 'ann', '')
+                        """,
+                    arguments: [text, time.milliseconds]
+                )
+            }
+        }
+        func exported(_ customer: String) async throws -> String {
+            let rows = try #require(try await desk.export(customer, by: Actor("t"), at: sold))
+            let readings = try await ReadStore(store).readings(ofCustomer: customer, limit: 10)
+            let tables = rows + [readings]
+            return String(decoding: try JSONEncoder().encode(tables), as: UTF8.self)
+        }
+        let old = try await exported("old")
+        #expect(old.contains("brakes squeal") && old.contains("61000"))
+        #expect(!old.contains("seat is torn") && !old.contains("62000"))
+        #expect(!old.contains("88888"))
+        let new = try await exported("new")
+        #expect(new.contains("seat is torn") && new.contains("62000") && new.contains("88888"))
+        #expect(!new.contains("brakes squeal") && !new.contains("61000"))
+
+        let asker = Caller(.user(1), name: "a", capabilities: [.requestErasure])
+        let other = Caller(.user(2), name: "b", capabilities: [.privacy])
+        _ = try await desk.askErasure(of: "old", by: asker, at: sold)
+        _ = try await desk.confirmErasure(1, of: "old", by: other, at: sold + .days(Int64(2)))
+        #expect(try await rows(holding: "brakes squeal") == [])
+        #expect(try await rows(holding: "seat is torn") == ["complaint"])
+        #expect(try await rows(holding: "苏E·88888") == ["vehicle", "binding"])
+        // Nor does the core forget what the owner of today says.
+        #expect(try await desk.vehicleNews().allSatisfy { !$0.news.facts.isErased })
+        _ = try await desk.askErasure(of: "new", by: asker, at: sold)
+        _ = try await desk.confirmErasure(2, of: "new", by: other, at: sold + .days(Int64(3)))
+        #expect(try await desk.vehicleNews().map(\.news.facts.isErased) == [true])
+        #expect(try await rows(holding: "seat is torn") == [])
+    }
+
     /// What is personal, wherever it was written, is in no table and in no byte of the file.
     @Test func erasedMeansNowhere() async throws {
         let assembly = try Fixtures.assembly()

@@ -2,6 +2,8 @@ package import Store
 
 /// One customer's data, to take away: for a program as JSON, for a person as a page.
 package struct CustomerExport: Encodable {
+    private static let pageRowsMax = 2_000
+
     package var customer: String
     package var tables: [ExportedTable]
 
@@ -16,6 +18,12 @@ package struct CustomerExport: Encodable {
             "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
             + "<title>\(escaped(customer))</title></head>\n<body><h1>\(escaped(customer))</h1>\n"
         for table in tables where !table.rows.isEmpty {
+            // A hundred thousand numbers are for a program.
+            guard table.rows.count <= CustomerExport.pageRowsMax else {
+                html +=
+                    "<h2>\(escaped(table.name))</h2>\n<p>\(table.rows.count): see the JSON.</p>\n"
+                continue
+            }
             html += "<h2>\(escaped(table.name))</h2>\n"
             for row in table.rows {
                 html += "<dl>\n"

@@ -131,7 +131,11 @@ struct CustomersAPI {
                 at: services.wallClock()
             )
         else { throw CustomersAPI.unknown }
-        let export = CustomerExport(customer: known.externalID, tables: tables)
+        let readings = try await services.reads.readings(
+            ofCustomer: known.externalID,
+            limit: Limits.exportedReadingsMax
+        )
+        let export = CustomerExport(customer: known.externalID, tables: tables + [readings])
         guard request.headers[.accept]?.contains("text/html") == true else {
             return try jsonResponse(export, headers: [.cacheControl: "no-store"])
         }

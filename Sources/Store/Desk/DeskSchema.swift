@@ -243,6 +243,11 @@ extension DeskSchema {
 }
 
 extension DeskSchema {
+    /// That an owner was erased: what the core still remembers of their words goes too.
+    static let erasedNews = """
+        ALTER TABLE vehicle_news ADD COLUMN is_erased INTEGER NOT NULL DEFAULT 0
+        """
+
     /// Messages of more kinds: what a visit comes to, and dates that come near.
     static let moreMessages = """
         CREATE TABLE message_new (

@@ -44,11 +44,35 @@ package enum ErasureOutcome: Sendable, Equatable {
 /// Everything the store holds about one customer, table by table: what is exported is what is
 /// counted before an erasure, so that neither can forget a table the other knows.
 enum PersonalData {
-    /// The vehicles of the customer, by the number the core knows them by.
-    private static let vehicles = """
-        (SELECT v.id FROM vehicle v JOIN binding b ON b.vehicle = v.name
-            WHERE b.customer_id = ?1)
+    /// Whether a row about a vehicle fell into a time when it was the customer's (`?1`).
+    ///
+    /// What came before the first owner the desk knows of is that owner's: the car mostly speaks
+    /// before the desk has heard of it.
+    static func owns(_ table: String, at time: String) -> String {
         """
+        EXISTS (SELECT 1 FROM binding b JOIN vehicle v ON v.name = b.vehicle
+            WHERE b.customer_id = ?1 AND v.id = \(table).vehicle_id
+                AND (b.to_ms IS NULL OR \(time) <= b.to_ms)
+                AND NOT EXISTS (SELECT 1 FROM binding e WHERE e.vehicle = b.vehicle
+                    AND e.id <> b.id AND e.to_ms <= b.from_ms AND \(time) <= e.to_ms))
+        """
+    }
+
+    /// Whether a vehicle is the customer's (`?1`) now.
+    static func ownsNow(_ vehicle: String) -> String {
+        """
+        EXISTS (SELECT 1 FROM binding b JOIN vehicle v ON v.name = b.vehicle
+            WHERE b.customer_id = ?1 AND v.id = \(vehicle) AND b.to_ms IS NULL)
+        """
+    }
+
+    private static func rows(_ table: String, at time: String) -> (name: String, sql: String) {
+        (table, "SELECT * FROM \(table) WHERE \(owns(table, at: "\(table).\(time)"))")
+    }
+
+    private static func rowsNow(_ table: String, _ vehicle: String) -> (name: String, sql: String) {
+        (table, "SELECT * FROM \(table) WHERE \(ownsNow("\(table).\(vehicle)"))")
+    }
 
     static let tables: [(name: String, sql: String)] = [
         ("customer", "SELECT * FROM customer WHERE id = ?1"),
@@ -58,14 +82,14 @@ enum PersonalData {
         ("past_visit", "SELECT * FROM past_visit WHERE customer_id = ?1"),
         ("message", "SELECT * FROM message WHERE customer_id = ?1"),
         ("erasure", "SELECT * FROM erasure WHERE customer_id = ?1"),
-        ("vehicle", "SELECT * FROM vehicle WHERE id IN \(vehicles)"),
-        ("alert", "SELECT * FROM alert WHERE vehicle_id IN \(vehicles)"),
-        ("suggestion", "SELECT * FROM suggestion WHERE vehicle_id IN \(vehicles)"),
-        ("appointment", "SELECT * FROM appointment WHERE vehicle_id IN \(vehicles)"),
-        ("contact_attempt", "SELECT * FROM contact_attempt WHERE vehicle_id IN \(vehicles)"),
-        ("complaint", "SELECT * FROM complaint WHERE vehicle_id IN \(vehicles)"),
-        ("vehicle_contact", "SELECT * FROM vehicle_contact WHERE vehicle_id IN \(vehicles)"),
-        ("vehicle_work", "SELECT * FROM vehicle_work WHERE vehicle_id IN \(vehicles)"),
+        rowsNow("vehicle", "id"),
+        rows("alert", at: "raised_ms"),
+        rows("suggestion", at: "created_ms"),
+        rows("appointment", at: "created_ms"),
+        rows("contact_attempt", at: "at_ms"),
+        rows("complaint", at: "opened_ms"),
+        rowsNow("vehicle_contact", "vehicle_id"),
+        rowsNow("vehicle_work", "vehicle_id"),
         (
             "transition",
             "SELECT * FROM transition WHERE machine = 'customer' AND record_id = ?1"
@@ -104,6 +128,51 @@ enum PersonalData {
             }
         }
         return values
+    }
+}
+
+extension ReadStore {
+    /// What the customer's cars reported while they were theirs, the newest `limit` of it.
+    package func readings(
+        ofCustomer externalID: String,
+        limit: Int
+    ) async throws -> ExportedTable {
+        try await store.pool.read { database in
+            let bindings = try Row.fetchAll(
+                database,
+                sql: """
+                    SELECT v.id, v.name, b.to_ms, (SELECT max(e.to_ms) FROM binding e
+                        WHERE e.vehicle = b.vehicle AND e.id <> b.id AND e.to_ms <= b.from_ms)
+                        AS from_ms
+                    FROM binding b JOIN vehicle v ON v.name = b.vehicle
+                    JOIN customer c ON c.id = b.customer_id
+                    WHERE c.external_id = ? ORDER BY b.from_ms DESC
+                    """,
+                arguments: [externalID]
+            )
+            var paths: [UInt16: String] = [:]
+            for row in try Row.fetchAll(database, sql: "SELECT id, path FROM signal") {
+                paths[row["id"]] = row["path"]
+            }
+            var rows: [[String: ExportedValue]] = []
+            for binding in bindings {
+                let readings = try store.readings(
+                    database,
+                    of: VehicleID(index: binding["id"]),
+                    from: time(binding, "from_ms") ?? .distantPast,
+                    to: time(binding, "to_ms") ?? .distantFuture
+                )
+                for reading in readings.suffix(max(0, limit - rows.count)) {
+                    rows.append([
+                        "vehicle": .text(binding["name"]),
+                        "signal": .text(paths[reading.signal] ?? ""),
+                        "observed": .text("\(reading.observedAt)"),
+                        "value": reading.quality == .good ? .real(reading.value) : .none,
+                    ])
+                }
+            }
+            return ExportedTable(name: "reading", rows: rows)
+        }
     }
 }
 
@@ -235,11 +304,19 @@ extension Desk {
             sql: "SELECT id, vehicle FROM binding WHERE customer_id = ? AND to_ms IS NULL",
             arguments: [record.id]
         )
+        // While the last time is still open, whatever the clocks say.
+        for statement in Desk.saidOfOwner {
+            try database.execute(sql: statement, arguments: [record.id])
+        }
         for row in open {
             try end(binding: row["id"], row["vehicle"], of: record.id, by: actor, now, database)
         }
-        for owned in record.bindings.map(\.owned) {
-            try withhold(owned, database)
+        for owned in record.bindings.map(\.owned) { try withhold(owned, of: record, database) }
+        for row in open {
+            try database.execute(
+                sql: "UPDATE vehicle_news SET is_erased = 1 WHERE vehicle = ?",
+                arguments: [row["vehicle"] as String]
+            )
         }
         for table in ["binding", "consent", "due_item", "past_visit", "message"] {
             try database.execute(
@@ -265,43 +342,65 @@ extension Desk {
         try DeskAudit.add("erase", to: .customer, record.id, by: actor, at: now, database)
     }
 
-    /// Words that were said or written down about a vehicle's owner; what was done, and when, stays.
+    /// Words that were said or written down about the customer; what was done, and when, stays.
     private static let saidOfOwner = [
-        "UPDATE suggestion SET note = '', symptoms = '', lines = '[]' WHERE \(ofVehicle)",
+        """
+        UPDATE transition SET reason = '', changes = ''
+        WHERE (machine = 'suggestion' AND record_id IN (SELECT id FROM suggestion
+                WHERE \(PersonalData.owns("suggestion", at: "suggestion.created_ms"))))
+            OR (machine = 'appointment' AND record_id IN (SELECT id FROM appointment
+                WHERE \(PersonalData.owns("appointment", at: "appointment.created_ms"))))
+        """,
+        """
+        UPDATE suggestion SET note = '', symptoms = '', lines = '[]'
+        WHERE \(PersonalData.owns("suggestion", at: "suggestion.created_ms"))
+        """,
         """
         UPDATE appointment SET note = '', symptoms = '', lines = '[]', follow_up_expectation = '',
             follow_up_issue = '', follow_up_reminders = ''
-        WHERE \(ofVehicle)
+        WHERE \(PersonalData.owns("appointment", at: "appointment.created_ms"))
         """,
-        "UPDATE contact_attempt SET symptoms = '', note = '' WHERE \(ofVehicle)",
-        "UPDATE complaint SET text = '', resolution = '' WHERE \(ofVehicle)",
         """
-        UPDATE transition SET reason = '', changes = ''
-        WHERE (machine = 'suggestion'
-                AND record_id IN (SELECT id FROM suggestion WHERE \(ofVehicle)))
-            OR (machine = 'appointment'
-                AND record_id IN (SELECT id FROM appointment WHERE \(ofVehicle)))
+        UPDATE contact_attempt SET symptoms = '', note = ''
+        WHERE \(PersonalData.owns("contact_attempt", at: "contact_attempt.at_ms"))
+        """,
+        """
+        UPDATE complaint SET text = '', resolution = ''
+        WHERE \(PersonalData.owns("complaint", at: "complaint.opened_ms"))
         """,
     ]
 
-    private static let ofVehicle = "vehicle_id = (SELECT id FROM vehicle WHERE name = ?1)"
-
-    /// What a vehicle's other records say of its owner: the plate it reports, words of advisors,
-    /// and rejected packets that hold either.
-    private func withhold(_ owned: OwnedVehicle, _ database: Database) throws {
-        let reported = try String.fetchOne(
-            database,
-            sql: "SELECT plate FROM vehicle WHERE name = ?",
-            arguments: [owned.vehicle]
-        )
-        try database.execute(
-            sql: "UPDATE vehicle SET plate = NULL, is_plate_withheld = 1 WHERE name = ?",
-            arguments: [owned.vehicle]
-        )
-        for statement in Desk.saidOfOwner {
-            try database.execute(sql: statement, arguments: [owned.vehicle])
+    /// What a vehicle's other records say of its owner: the plate it reports, while nobody else
+    /// drives under it, and rejected packets that hold plate or number.
+    private func withhold(
+        _ owned: OwnedVehicle,
+        of record: CustomerRecord,
+        _ database: Database
+    ) throws {
+        var words = [owned.plate, owned.vin]
+        let hasNewOwner =
+            try Bool.fetchOne(
+                database,
+                sql: """
+                    SELECT EXISTS (SELECT 1 FROM binding
+                        WHERE vehicle = ? AND customer_id <> ? AND to_ms IS NULL)
+                    """,
+                arguments: [owned.vehicle, record.id]
+            ) ?? false
+        if !hasNewOwner {
+            words.append(
+                try String.fetchOne(
+                    database,
+                    sql: "SELECT plate FROM vehicle WHERE name = ?",
+                    arguments: [owned.vehicle]
+                )
+            )
+            try database.execute(
+                sql: "UPDATE vehicle SET plate = NULL, is_plate_withheld = 1 WHERE name = ?",
+                arguments: [owned.vehicle]
+            )
         }
-        for word in [reported, owned.plate, owned.vin] {
+        for word in words {
             guard let word, !word.isEmpty else { continue }
             try database.execute(
                 sql: "DELETE FROM dead_letter WHERE instr(payload, CAST(? AS BLOB)) > 0",

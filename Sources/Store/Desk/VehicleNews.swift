@@ -11,20 +11,14 @@ extension Desk {
         try await read { database in
             let rows = try Row.fetchAll(
                 database,
-                sql: "SELECT id, vehicle FROM vehicle_news ORDER BY id LIMIT ?",
+                sql: "SELECT id, vehicle, is_erased FROM vehicle_news ORDER BY id LIMIT ?",
                 arguments: [Limits.pageRowsMax]
             )
             return try rows.map { row in
                 let vehicle: String = row["vehicle"]
                 let owner = try Desk.owner(of: vehicle, database)
                 var facts = owner.map { Desk.facts(of: vehicle, $0) } ?? VehicleFacts()
-                // An erasure leaves no binding behind, a sale leaves one that has ended.
-                facts.isErased =
-                    try Bool.fetchOne(
-                        database,
-                        sql: "SELECT NOT EXISTS (SELECT 1 FROM binding WHERE vehicle = ?)",
-                        arguments: [vehicle]
-                    ) ?? false
+                facts.isErased = row["is_erased"]
                 return (row["id"], VehicleNews(vehicle: vehicle, facts: facts))
             }
         }
