@@ -14,6 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 PEERS = ROOT / "Tests/Benchmarks/peers"
 RELEASE = ROOT / ".build/release"
+DUCKDB = ROOT / ".build/duckdb/bin/python"  # made by ./run
 sys.path.insert(0, str(ROOT / "Tests/Faults"))
 
 from rig import Broker, Gateway, eventually  # noqa: E402
@@ -58,8 +59,8 @@ def output(command: list) -> str:
     ).stdout
 
 
-def peer(name: str, *arguments) -> dict:
-    return json.loads(output(["/usr/bin/python3", PEERS / name, *arguments]).splitlines()[-1])
+def peer(name: str, *arguments, python: Path = Path("/usr/bin/python3")) -> dict:
+    return json.loads(output([python, PEERS / name, *arguments]).splitlines()[-1])
 
 
 def cpu_seconds(pid: int) -> float:
@@ -110,6 +111,11 @@ def replay(table: Table, folder: Path, quick: bool) -> None:
         store = folder / f"{path.stem}.sqlite"
         python = peer("replay.py", path, "--store", store)["readings_per_second"]
         table.add(f"replay with rules and store, {name}", rate, "readings/s", "Python", python)
+    if not DUCKDB.exists():
+        print("skipped: DuckDB could not be had from PyPI", file=sys.stderr)
+        return
+    slopes = peer("windowed.py", lines, python=DUCKDB)["readings_per_second"]
+    table.add("replay, one reading a line", rate, "readings/s", "DuckDB", slopes)
 
 
 def live(table: Table, folder: Path, floor: Path, quick: bool) -> None:

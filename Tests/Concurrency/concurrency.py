@@ -29,6 +29,8 @@ PATIENCE_S = 240.0
 HTTP_TIMEOUT_S = 10.0
 # Starts on the half hour over so many days from tomorrow: what everybody wants.
 WANTED_DAYS = 12
+# How often a slot is kept first and booked after.
+KEPT_SHARE = 0.3
 
 
 def free_port() -> int:
@@ -83,7 +85,8 @@ class Gateway:
             text = None if body is None else json.dumps(body)
             connection.request(method, path, text, headers)
             answer = connection.getresponse()
-            return answer.status, json.loads(answer.read() or b"{}") if path != "/readyz" else {}
+            text = answer.read()
+            return answer.status, json.loads(text or b"{}") if path != "/readyz" else {}
         finally:
             connection.close()
 
@@ -135,13 +138,26 @@ class Run:
                 rows = []
                 time.sleep(0.05)
 
+    def keep(self, row: dict, start: str) -> int | None:
+        """A slot kept while the customer thinks; None where it cannot be had."""
+        status, body = self.gateway.call(
+            "POST", "/api/v1/holds", {"suggestion": row["id"], "start": start}
+        )
+        self.count("kept" if status == 201 else f"not kept: {body.get('code')}")
+        return body["id"] if status == 201 else None
+
     def book(self, row: dict, rows: list[dict], mine: list[int], chance) -> None:
+        start = chance.choice(self.wanted)
+        hold = self.keep(row, start) if chance.random() < KEPT_SHARE else None
+        wish = {"start": start} if hold is None else {"hold": hold}
         status, body = self.gateway.call(
             "POST",
             f"/api/v1/suggestions/{row['id']}/book",
-            {"start": chance.choice(self.wanted), "reason": "wish"},
+            wish | {"reason": "wish"},
             row["version"],
         )
+        if hold is not None and status != 200:
+            self.gateway.call("DELETE", f"/api/v1/holds/{hold}")
         if status == 200:
             self.count("booked")
             rows.remove(row)
