@@ -140,7 +140,7 @@ let package = Package(
         room(
             "GatewayApp",
             [
-                lifecycle, signals, logging, hummingbird, "Access", "AdvisorWeb", "CClock",
+                crypto, lifecycle, signals, logging, hummingbird, "Access", "AdvisorWeb", "CClock",
                 "ConfigFiles", "CoreLoop", "Customers", "Decoding", "GatewayCore", "MQTTSource",
                 "Messages",
                 "Recording",
@@ -229,7 +229,7 @@ let package = Package(
                 "Telemetry",
             ]
         ),
-        test("IntegrationTests", [grdb, yams, "Store", "Support"]),
+        test("IntegrationTests", [grdb, yams, crypto, hummingbird, "Store", "Support"]),
         test("TidyTests", ["Support"]),
     ]
 )

@@ -22,6 +22,8 @@ package enum Capability: String, CaseIterable, Sendable {
     case requestErasure = "request_erasure"
     /// Read who did what, when and why.
     case audit
+    /// Say which programs are told of what happens.
+    case webhooks
     /// Export one customer, and confirm an erasure somebody else has asked for.
     case privacy
 }
@@ -45,7 +47,7 @@ package enum Role: String, CaseIterable, Sendable {
         case .admin:
             [
                 .see, .closeStation, .feed, .mendFeed, .editCustomers, .requestErasure, .privacy,
-                .audit,
+                .audit, .webhooks,
             ]
         case .readOnly: [.see, .feed]
         }

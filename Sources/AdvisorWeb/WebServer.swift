@@ -158,6 +158,7 @@ package enum WebServer {
         VehiclesAPI(services: services).addRoutes(to: router)
         StationsAPI(services: services).addRoutes(to: router)
         AuditAPI(services: services).addRoutes(to: router)
+        WebhooksAPI(services: services).addRoutes(to: router)
         CalendarFeed(services: services).addRoutes(to: router)
         CustomersAPI(services: services).addRoutes(to: router)
         MessagesAPI(services: services).addRoutes(to: router)

@@ -58,6 +58,8 @@ package struct Transition: Sendable, Equatable {
         /// Who may ask: logins, and what is done to users and tokens.
         case user
         case token
+        /// Programs that are told of what happens.
+        case webhook
     }
 
     package var machine: Machine

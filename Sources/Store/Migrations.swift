@@ -57,6 +57,9 @@ enum Migrations {
         migrator.registerMigration("032-erased-news") { database in
             try database.execute(sql: DeskSchema.erasedNews)
         }
+        migrator.registerMigration("033-webhooks") { database in
+            try database.execute(sql: DeskSchema.webhooks)
+        }
         return migrator
     }
 

@@ -90,6 +90,12 @@ package enum Limits {
     package static let deskHoldsMax = 5
     /// Minutes of a slot that is kept without a word of what it is for: a working day.
     package static let deskHoldMinutesMax = 600
+    /// Programs that are told of what happens.
+    package static let webhooksMax = 20
+    /// Rows of the history a webhook looks through at a time.
+    package static let webhookRowsMax = 200
+    /// Seconds a program may take for an answer.
+    package static let webhookSeconds = 10.0
     /// Readings in one customer's export, the newest: some 20 MB, made in seconds.
     package static let exportedReadingsMax = 200_000
     /// Days of a calendar in one answer: a month, and the week it ends in.

@@ -16,6 +16,8 @@ package struct WorkshopMonth {
     package private(set) var events: [String: Int] = [:]
     package private(set) var refusals: [String: Int] = [:]
     private var occupancies: [OccupancyID: OccupancyRow] = [:]
+    /// Kept at the desk, the newest last; some have ended since.
+    private var holds: [OccupancyID] = []
     private var complaints: [ComplaintID: Complaint] = [:]
     private var contacts: [VehicleID: (at: Timestamp, suggestion: SuggestionID)] = [:]
     private var random: SeededGenerator
@@ -261,12 +263,43 @@ package struct WorkshopMonth {
                 by: actor
             )
         }
+        if Bool.random(using: &random) { return chooseHold(at: moment, by: actor) }
         let start = moment + .hours(Int64.random(in: 0...72, using: &random))
         return .close(
             station: "su-zhou-1",
             Bool.random(using: &random) ? .technician(0) : .bay(2),
             OpenInterval(start: start, end: start + .hours(10)),
             reason: "sick",
+            by: actor
+        )
+    }
+
+    /// A slot is kept; what was kept is lengthened, given up, or used for a car at the door.
+    private mutating func chooseHold(at moment: Timestamp, by actor: Actor) -> Command {
+        if let hold = holds.last {
+            switch Int.random(in: 0..<4, using: &random) {
+            case 0: return .hold(.lengthen(hold), by: actor)
+            case 1:
+                holds.removeLast()
+                return .hold(.giveUp(hold), by: actor)
+            case 2:
+                holds.removeLast()
+                let vehicle = "s\(Int.random(in: 0..<vehicles, using: &random))"
+                return .walkIn(
+                    WalkIn(vehicle: vehicle, jobs: ["battery_test"], slot: .kept(hold), note: ""),
+                    by: actor
+                )
+            default: break
+            }
+        }
+        return .hold(
+            .take(
+                HoldRequest(
+                    station: "su-zhou-1",
+                    start: moment + .hours(Int64.random(in: 0...48, using: &random)),
+                    minutes: 45
+                )
+            ),
             by: actor
         )
     }
@@ -278,6 +311,7 @@ package struct WorkshopMonth {
     }
 
     private mutating func check(_ unit: CommitUnit) {
+        if case .success(.hold(let id)) = unit.answer, !holds.contains(id) { holds.append(id) }
         for transition in unit.transitions { check(transition) }
         for row in unit.attempts { check(row) }
         // A new owner has not been spoken to.
@@ -314,7 +348,7 @@ package struct WorkshopMonth {
             case .alert: isStep(AlertState.self, from, transition.event, to)
             case .suggestion: isStep(SuggestionState.self, from, transition.event, to)
             case .appointment: isStep(AppointmentState.self, from, transition.event, to)
-            case .vehicle, .customer, .gateway, .user, .token: true
+            case .vehicle, .customer, .gateway, .user, .token, .webhook: true
             }
         if !isListed { fault("\(transition) is not in the table") }
     }

@@ -25,6 +25,7 @@ enum AccessRules {
         ("/api/v1/closures/*", .see, .closeStation),
         ("/api/v1/vehicles/*", .see, .editCustomers),
         ("/api/v1/audit", .audit, .audit),
+        ("/api/v1/webhooks/*", .webhooks, .webhooks),
         ("/*", .see, .decide),
     ]
 

@@ -248,6 +248,25 @@ extension DeskSchema {
         ALTER TABLE vehicle_news ADD COLUMN is_erased INTEGER NOT NULL DEFAULT 0
         """
 
+    /// Programs that are told; `delivered` is a row of `transition`.
+    static let webhooks = """
+        CREATE TABLE webhook (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            url TEXT NOT NULL,
+            secret BLOB NOT NULL,
+            events TEXT NOT NULL,
+            stations TEXT NOT NULL,
+            created_ms INTEGER NOT NULL,
+            created_by TEXT NOT NULL,
+            delivered INTEGER NOT NULL,
+            failures INTEGER NOT NULL DEFAULT 0,
+            failing_ms INTEGER,
+            next_ms INTEGER NOT NULL,
+            error TEXT,
+            is_parked INTEGER NOT NULL DEFAULT 0
+        ) STRICT;
+        """
+
     /// Messages of more kinds: what a visit comes to, and dates that come near.
     static let moreMessages = """
         CREATE TABLE message_new (

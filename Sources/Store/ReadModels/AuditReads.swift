@@ -71,13 +71,7 @@ extension ReadStore {
                         AND (:event IS NULL OR event = :event)
                         AND (:from IS NULL OR at_ms >= :from)
                         AND (:to IS NULL OR at_ms < :to)
-                        AND (:stations IS NULL
-                            OR (machine = 'suggestion' AND record_id IN (
-                                SELECT id FROM suggestion WHERE station_code IN (
-                                    SELECT value FROM json_each(:stations))))
-                            OR (machine = 'appointment' AND record_id IN (
-                                SELECT id FROM appointment WHERE station_code IN (
-                                    SELECT value FROM json_each(:stations)))))
+                        AND \(AuditSQL.inScope)
                     ORDER BY id DESC LIMIT :limit
                     """,
                 arguments: [
@@ -89,4 +83,37 @@ extension ReadStore {
             ).map(AuditRecord.init)
         }
     }
+
+    /// The history after a row, oldest first, of the same scope.
+    package func audit(
+        after id: Int64,
+        limit: Int,
+        stations: Set<String>?
+    ) async throws -> [AuditRecord] {
+        try await store.pool.read { database in
+            try Row.fetchAll(
+                database,
+                sql: """
+                    SELECT * FROM transition WHERE id > :after AND \(AuditSQL.inScope)
+                    ORDER BY id LIMIT :limit
+                    """,
+                arguments: [
+                    "after": id, "stations": stations.map(JSONList.text), "limit": limit,
+                ]
+            ).map(AuditRecord.init)
+        }
+    }
+}
+
+private enum AuditSQL {
+    /// Whoever is bound to stations learns of their suggestions and visits only.
+    static let inScope = """
+        (:stations IS NULL
+            OR (machine = 'suggestion' AND record_id IN (
+                SELECT id FROM suggestion WHERE station_code IN (
+                    SELECT value FROM json_each(:stations))))
+            OR (machine = 'appointment' AND record_id IN (
+                SELECT id FROM appointment WHERE station_code IN (
+                    SELECT value FROM json_each(:stations)))))
+        """
 }
