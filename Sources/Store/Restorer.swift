@@ -48,7 +48,11 @@ package enum Restorer {
                 try BookingRows(stations: stations, database: database).restore(&state)
                 state.nextAlert = try next("alert", database)
                 state.nextSuggestion = try next("suggestion", database)
-                state.nextOccupancy = try next("occupancy", database)
+                state.nextOccupancy =
+                    try Int64.fetchOne(
+                        database,
+                        sql: "SELECT seq + 1 FROM sqlite_sequence WHERE name = 'occupancy'"
+                    ) ?? 1
                 state.nextAppointment = try next("appointment", database)
                 state.nextComplaint = try next("complaint", database)
                 state.nextClosure = try next("closure", database)
@@ -60,7 +64,6 @@ package enum Restorer {
     }
 
     private static func next(_ table: String, _ database: Database) throws -> Int64 {
-        // The number of a released hold may be given out again: nothing refers to it any more.
         try Int64.fetchOne(database, sql: "SELECT coalesce(max(id), 0) + 1 FROM \(table)") ?? 1
     }
 

@@ -12,6 +12,7 @@ struct WorkshopMonthTests {
         let missed = [
             "suggestion accepted", "suggestion decline", "suggestion wait", "suggestion merge",
             "appointment arrive", "appointment finish", "appointment miss", "appointment cancel",
+            "gateway hold", "gateway hold_expired", "gateway use_hold",
         ].filter { month.events[$0] == nil }
         #expect(missed.isEmpty, "seed \(seed)")
         month.idle(days: 150)

@@ -17,7 +17,7 @@ package struct WorkshopMonth {
     package private(set) var refusals: [String: Int] = [:]
     private var occupancies: [OccupancyID: OccupancyRow] = [:]
     /// Kept at the desk, the newest last; some have ended since.
-    private var holds: [OccupancyID] = []
+    private var holds: [(id: OccupancyID, holder: String)] = []
     private var complaints: [ComplaintID: Complaint] = [:]
     private var contacts: [VehicleID: (at: Timestamp, suggestion: SuggestionID)] = [:]
     private var random: SeededGenerator
@@ -110,7 +110,7 @@ package struct WorkshopMonth {
 
     private mutating func chooseCommand(at moment: Timestamp) -> Command? {
         let actor = WorkshopMonth.people.randomElement(using: &random) ?? Actor("ann")
-        switch Int.random(in: 0..<10, using: &random) {
+        switch Int.random(in: 0..<11, using: &random) {
         case 0..<5:
             let live = suggestions.values.filter { $0.state.isLive || $0.state == .declined }
                 .sorted { $0.id < $1.id }
@@ -131,6 +131,7 @@ package struct WorkshopMonth {
                 by: actor
             )
         case 8: return chooseClosure(at: moment, by: actor)
+        case 9: return chooseHold(at: moment, by: actor)
         default:
             let open = complaints.values.filter { $0.handledAt == nil }.sorted { $0.id < $1.id }
             if let complaint = open.randomElement(using: &random) {
@@ -206,7 +207,7 @@ package struct WorkshopMonth {
         at moment: Timestamp
     ) -> AppointmentStep {
         let verdicts = Verdict.allCases
-        switch Int.random(in: 0..<12, using: &random) {
+        switch Int.random(in: 0..<11, using: &random) {
         case 0:
             return .move(
                 to: visit.slot.interval.start + .hours(Int64.random(in: -48...96, using: &random)),
@@ -263,7 +264,6 @@ package struct WorkshopMonth {
                 by: actor
             )
         }
-        if Bool.random(using: &random) { return chooseHold(at: moment, by: actor) }
         let start = moment + .hours(Int64.random(in: 0...72, using: &random))
         return .close(
             station: "su-zhou-1",
@@ -278,17 +278,20 @@ package struct WorkshopMonth {
     private mutating func chooseHold(at moment: Timestamp, by actor: Actor) -> Command {
         if let hold = holds.last {
             switch Int.random(in: 0..<4, using: &random) {
-            case 0: return .hold(.lengthen(hold), by: actor)
+            case 0: return .hold(.lengthen(hold.id), by: Actor(hold.holder))
             case 1:
                 holds.removeLast()
-                return .hold(.giveUp(hold), by: actor)
+                return .hold(.giveUp(hold.id), by: Actor(hold.holder))
             case 2:
                 holds.removeLast()
                 let vehicle = "s\(Int.random(in: 0..<vehicles, using: &random))"
-                return .walkIn(
-                    WalkIn(vehicle: vehicle, jobs: ["battery_test"], slot: .kept(hold), note: ""),
-                    by: actor
+                let walkIn = WalkIn(
+                    vehicle: vehicle,
+                    jobs: ["battery_test"],
+                    slot: .kept(hold.id),
+                    note: ""
                 )
+                return .walkIn(walkIn, by: Actor(hold.holder))
             default: break
             }
         }
@@ -311,7 +314,11 @@ package struct WorkshopMonth {
     }
 
     private mutating func check(_ unit: CommitUnit) {
-        if case .success(.hold(let id)) = unit.answer, !holds.contains(id) { holds.append(id) }
+        for row in unit.occupancies {
+            guard case .desk(let holder, _, _) = row.owner else { continue }
+            holds.removeAll { $0.id == row.occupancy.id }
+            holds.append((row.occupancy.id, holder))
+        }
         for transition in unit.transitions { check(transition) }
         for row in unit.attempts { check(row) }
         // A new owner has not been spoken to.
@@ -400,6 +407,13 @@ package struct WorkshopMonth {
                 fault("a visit that is \(visit.state) with occupancy \(visit.occupancy != nil)")
             }
             if let id = visit.occupancy { owned.insert(id) }
+        }
+        for row in occupancies.values {
+            guard case .desk = row.owner else { continue }
+            owned.insert(row.occupancy.id)
+            if (row.expiresAt ?? .distantFuture) < unit.now {
+                fault("a hold that outlives its end")
+            }
         }
         if owned != Set(occupancies.keys) { fault("occupancies nobody owns, or owned by nobody") }
         for alert in unit.alerts.compactMap({ alerts[$0.id] }) where alert.state == .planned {

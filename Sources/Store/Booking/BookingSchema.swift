@@ -260,9 +260,11 @@ enum BookingSchema {
         """
 
     /// A hold is a suggestion's or a person's; what they keep, and since when, is for the desk.
+    ///
+    /// People name holds by their numbers, so no number is given out twice.
     private static let deskHolds = """
         CREATE TABLE occupancy_new (
-            id INTEGER PRIMARY KEY,
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
             bay_code TEXT NOT NULL,
             technician_code TEXT,
             start_ms INTEGER NOT NULL,
