@@ -57,13 +57,10 @@ struct CalendarFeed {
 
     private func visits(of station: Station) async throws -> [AppointmentRecord] {
         let now = services.clock()
-        let filter = AppointmentFilter(
-            state: nil,
-            station: station.code,
-            from: now - CalendarFeed.past,
-            to: now + CalendarFeed.ahead,
-            toDo: nil
-        )
+        var filter = AppointmentFilter()
+        filter.station = station.code
+        filter.from = now - CalendarFeed.past
+        filter.to = now + CalendarFeed.ahead
         return try await services.reads.appointments(
             filter,
             after: nil,

@@ -55,12 +55,6 @@ extension Gateway {
         complaints.first { $0.id == complaint }.map { station(of: $0.vehicle).code }
     }
 
-    /// The same of a vehicle.
-    package func stationCode(ofVehicle name: String) -> String? {
-        let bytes = Array(name.utf8)
-        return names.find(bytes.span).map { station(of: VehicleID(index: UInt32($0))).code }
-    }
-
     /// A packet of the vehicle has come.
     mutating func hear(_ vehicle: VehicleID) {
         let index = Int(vehicle.index)

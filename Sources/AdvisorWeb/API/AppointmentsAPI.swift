@@ -49,21 +49,21 @@ struct AppointmentsAPI {
             known: ["state", "station", "from", "to", "to_do", "limit", "cursor"]
         )
         let limit = try query.limit()
-        let filter = AppointmentFilter(
-            state: try query.value("state", AppointmentState.self),
-            station: query["station"],
-            from: try query.time("from"),
-            to: try query.time("to"),
-            toDo: try query.value("to_do", ToDo.Kind.self)
-        )
+        var filter = AppointmentFilter()
+        filter.state = try query.value("state", AppointmentState.self)
+        filter.station = query["station"]
+        filter.from = try query.time("from")
+        filter.to = try query.time("to")
+        filter.toDo = try query.value("to_do", ToDo.Kind.self)
         let rows = try await services.reads.appointments(
             filter,
             after: try query.cursor(numbers: 2).map { (start: $0[0], id: $0[1]) },
-            limit: limit + 1
+            limit: limit + 1,
+            stations: context.caller.stations
         )
         let page = rows.prefix(limit)
         return try listResponse(
-            page.filter { context.caller.sees(station: $0.stationCode) }.map(AppointmentDTO.init),
+            page.map(AppointmentDTO.init),
             next: rows.count > limit
                 ? page.last.map { Cursor([$0.slot.start.milliseconds, $0.id]) } : nil,
             request

@@ -53,8 +53,11 @@ struct StationsAPI {
             ofBays: Set(station.bays.map(\.code)),
             within: whole
         )
-        let closures = try await services.reads.closures(limit: Limits.pageRowsMax)
-            .filter { $0.stationCode == code }
+        let closures = try await services.reads.closures(
+            stations: [code],
+            within: whole,
+            limit: Limits.pageRowsMax
+        )
         return try jsonResponse(
             ListDTO(
                 items: dates.map { date in

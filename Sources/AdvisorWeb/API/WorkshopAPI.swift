@@ -19,8 +19,7 @@ struct WorkshopAPI {
         group.delete("/closures/:id") { request, context in
             _ = try Query(request, known: [])
             let id = ClosureID(rawValue: try id(context))
-            let row = try await services.reads.closures(limit: Limits.pageRowsMax)
-                .first { $0.id == id.rawValue }
+            let row = try await services.reads.closure(id.rawValue)
             try context.require(station: row?.stationCode)
             return try await submit(.reopen(id, by: context.actor))
         }
@@ -74,8 +73,10 @@ struct WorkshopAPI {
 
     private func closures(_ request: Request, _ context: WebContext) async throws -> Response {
         let query = try Query(request, known: ["limit"])
-        let rows = try await services.reads.closures(limit: try query.limit())
-            .filter { context.caller.sees(station: $0.stationCode) }
+        let rows = try await services.reads.closures(
+            stations: context.caller.stations,
+            limit: try query.limit()
+        )
         return try jsonResponse(
             ListDTO(
                 items: rows.map(ClosureDTO.init),
@@ -154,12 +155,11 @@ struct WorkshopAPI {
 
     private func complaints(_ request: Request, _ context: WebContext) async throws -> Response {
         let query = try Query(request, known: ["limit"])
-        let all = try await services.reads.complaints(limit: try query.limit())
-        let stations = await services.core.ask { core in
-            all.map { core.stationCode(ofVehicle: $0.vehicle) }
-        }
-        guard let stations else { throw APIProblem(Problem(.overloaded)) }
-        let rows = zip(all, stations).filter { context.caller.sees(station: $1 ?? "") }.map(\.0)
+        let rows = try await services.reads.complaints(
+            limit: try query.limit(),
+            stations: context.caller.stations,
+            standardStation: services.stations[0].code
+        )
         return try jsonResponse(
             ListDTO(
                 items: rows.map { row in

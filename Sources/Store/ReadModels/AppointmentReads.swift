@@ -54,6 +54,16 @@ package struct ClosureRecord: Sendable, Equatable {
     package var start: Timestamp
     package var end: Timestamp
     package var reason: String
+
+    fileprivate init(_ row: Row) {
+        id = row["id"]
+        stationCode = row["station_code"]
+        scope = row["scope"]
+        placeCode = row["place_code"]
+        start = Timestamp(milliseconds: row["start_ms"])
+        end = Timestamp(milliseconds: row["end_ms"])
+        reason = row["reason"]
+    }
 }
 
 /// How a rule's alerts were judged.
@@ -71,27 +81,16 @@ package struct AppointmentFilter: Sendable {
     /// With such a to-do open.
     package var toDo: ToDo.Kind?
 
-    package init(
-        state: AppointmentState?,
-        station: String?,
-        from: Timestamp?,
-        to: Timestamp?,
-        toDo: ToDo.Kind?
-    ) {
-        self.state = state
-        self.station = station
-        self.from = from
-        self.to = to
-        self.toDo = toDo
-    }
+    package init() {}
 }
 
 extension ReadStore {
-    /// Visits by start, after `cursor` when given.
+    /// Visits by start, after `cursor` when given; of some stations only, where they are named.
     package func appointments(
         _ filter: AppointmentFilter,
         after cursor: (start: Int64, id: Int64)?,
-        limit: Int
+        limit: Int,
+        stations: Set<String>? = nil
     ) async throws -> [AppointmentRecord] {
         try await store.pool.read { database in
             try Row.fetchAll(
@@ -99,20 +98,24 @@ extension ReadStore {
                 sql: """
                     SELECT a.*, v.name AS vehicle_name, v.plate
                     FROM appointment a JOIN vehicle v ON v.id = a.vehicle_id
-                    WHERE (a.start_ms, a.id) > (?, ?)
-                        AND (? IS NULL OR a.state = ?)
-                        AND (? IS NULL OR a.station_code = ?)
-                        AND a.start_ms >= ? AND a.start_ms < ?
-                        AND (? IS NULL OR EXISTS (SELECT 1 FROM to_do t
-                            WHERE t.appointment_id = a.id AND t.kind = ? AND t.done_ms IS NULL))
-                    ORDER BY a.start_ms, a.id LIMIT ?
+                    WHERE (a.start_ms, a.id) > (:after, :afterID)
+                        AND (:state IS NULL OR a.state = :state)
+                        AND (:station IS NULL OR a.station_code = :station)
+                        AND (:stations IS NULL
+                            OR a.station_code IN (SELECT value FROM json_each(:stations)))
+                        AND a.start_ms >= :from AND a.start_ms < :to
+                        AND (:toDo IS NULL OR EXISTS (SELECT 1 FROM to_do t
+                            WHERE t.appointment_id = a.id AND t.kind = :toDo
+                                AND t.done_ms IS NULL))
+                    ORDER BY a.start_ms, a.id LIMIT :limit
                     """,
                 arguments: [
-                    cursor?.start ?? Int64.min, cursor?.id ?? Int64.min, filter.state?.rawValue,
-                    filter.state?.rawValue, filter.station, filter.station,
-                    (filter.from ?? .distantPast).milliseconds,
-                    (filter.to ?? .distantFuture).milliseconds, filter.toDo?.rawValue,
-                    filter.toDo?.rawValue, limit,
+                    "after": cursor?.start ?? .min, "afterID": cursor?.id ?? .min,
+                    "state": filter.state?.rawValue, "station": filter.station,
+                    "stations": stations.map(JSONList.text),
+                    "from": (filter.from ?? .distantPast).milliseconds,
+                    "to": (filter.to ?? .distantFuture).milliseconds,
+                    "toDo": filter.toDo?.rawValue, "limit": limit,
                 ]
             ).map { try AppointmentReads.record($0, database) }
         }
@@ -175,9 +178,12 @@ extension ReadStore {
         }
     }
 
-    /// Complaints with the name of their vehicle, open ones first, then newest first.
+    /// Complaints with the name of their vehicle, open ones first, then newest first; of some
+    /// stations only, where they are named.
     package func complaints(
-        limit: Int
+        limit: Int,
+        stations: Set<String>?,
+        standardStation: String
     ) async throws -> [(complaint: Complaint, vehicle: String)] {
         try await store.pool.read { database in
             try Row.fetchAll(
@@ -185,30 +191,46 @@ extension ReadStore {
                 sql: """
                     SELECT c.*, v.name AS vehicle_name
                     FROM complaint c JOIN vehicle v ON v.id = c.vehicle_id
-                    ORDER BY c.handled_ms IS NOT NULL, c.id DESC LIMIT ?
+                    WHERE ?1 IS NULL OR coalesce(v.station_code, ?2)
+                        IN (SELECT value FROM json_each(?1))
+                    ORDER BY c.handled_ms IS NOT NULL, c.id DESC LIMIT ?3
                     """,
-                arguments: [limit]
+                arguments: [stations.map(JSONList.text), standardStation, limit]
             ).map { (BookingRows.complaint($0), $0["vehicle_name"]) }
         }
     }
 
-    package func closures(limit: Int) async throws -> [ClosureRecord] {
+    /// Closures, the newest start first; of some stations, and within an interval, where those are
+    /// named.
+    package func closures(
+        stations: Set<String>?,
+        within interval: OpenInterval? = nil,
+        limit: Int
+    ) async throws -> [ClosureRecord] {
         try await store.pool.read { database in
             try Row.fetchAll(
                 database,
-                sql: "SELECT * FROM closure ORDER BY start_ms DESC, id LIMIT ?",
-                arguments: [limit]
-            ).map { row in
-                ClosureRecord(
-                    id: row["id"],
-                    stationCode: row["station_code"],
-                    scope: row["scope"],
-                    placeCode: row["place_code"],
-                    start: Timestamp(milliseconds: row["start_ms"]),
-                    end: Timestamp(milliseconds: row["end_ms"]),
-                    reason: row["reason"]
-                )
-            }
+                sql: """
+                    SELECT * FROM closure
+                    WHERE (?1 IS NULL OR station_code IN (SELECT value FROM json_each(?1)))
+                        AND (?2 IS NULL OR (start_ms < ?3 AND end_ms > ?2))
+                    ORDER BY start_ms DESC, id LIMIT ?4
+                    """,
+                arguments: [
+                    stations.map(JSONList.text), interval?.start.milliseconds,
+                    interval?.end.milliseconds, limit,
+                ]
+            ).map(ClosureRecord.init)
+        }
+    }
+
+    package func closure(_ id: Int64) async throws -> ClosureRecord? {
+        try await store.pool.read { database in
+            try Row.fetchOne(
+                database,
+                sql: "SELECT * FROM closure WHERE id = ?",
+                arguments: [id]
+            ).map(ClosureRecord.init)
         }
     }
 
