@@ -193,7 +193,7 @@ package struct CustomerDraft: Sendable, Equatable {
 
     private static let textRule =
         "a text of at most \(Limits.customerTextBytesMax) bytes without line breaks"
-    private static let nameRule =
+    package static let nameRule =
         "letters, digits, dots, hyphens and underscores, \(Limits.vehicleNameBytesMax) at most"
 
     private static func isTooLong(_ text: String) -> Bool {

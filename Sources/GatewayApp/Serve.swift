@@ -239,12 +239,7 @@ package enum Serve {
             services: [
                 .init(service: web), .init(service: ReloadOnSignal(reload: reload)),
                 .init(service: DeskService(services: services, post: post)),
-                .init(
-                    service: WebhookService(
-                        services: services,
-                        courier: WebhookCourier(services: services, logger: logger)
-                    )
-                ),
+                .init(service: WebhookService(services: services, logger: logger)),
                 .init(service: StopIntake(core: core, source: source, line: line)),
             ],
             gracefulShutdownSignals: [.sigterm, .sigint],

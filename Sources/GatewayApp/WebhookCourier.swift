@@ -6,6 +6,7 @@ import FoundationNetworking
 import Logging
 import ServiceLifecycle
 import Store
+import Synchronization
 import Telemetry
 
 /// Tells programs what has happened, each at its own pace, in the order of the history.
@@ -16,6 +17,7 @@ import Telemetry
 struct WebhookCourier: Sendable {
     let services: WebServices
     let logger: Logger
+    private let answers = AnswerStatus()
     private let session: URLSession
 
     init(services: WebServices, logger: Logger) {
@@ -23,42 +25,38 @@ struct WebhookCourier: Sendable {
         self.logger = logger
         let configuration = URLSessionConfiguration.ephemeral
         configuration.timeoutIntervalForRequest = Limits.webhookSeconds
+        configuration.timeoutIntervalForResource = Limits.webhookSeconds
         configuration.httpCookieStorage = nil
-        session = URLSession(
-            configuration: configuration,
-            delegate: NoRedirects(),
-            delegateQueue: nil
-        )
+        session = URLSession(configuration: configuration, delegate: answers, delegateQueue: nil)
     }
 
-    /// Tells every webhook whose time has come what is new to it.
-    func deliverDue() async {
+    /// Webhooks whose time has come.
+    func due() async -> [WebhookRecord] {
         do {
             let now = services.wallClock()
-            let due = try await services.desk.webhooks()
+            return try await services.desk.webhooks()
                 .filter { !$0.isParked && $0.nextTryAt <= now }
-            await withTaskGroup(of: Void.self) { group in
-                for webhook in due {
-                    group.addTask { await deliver(to: webhook) }
-                }
-            }
         } catch {
             logger.warning("webhooks wait", metadata: ["error": "\(error)"])
+            return []
         }
     }
 
-    private func deliver(to webhook: WebhookRecord) async {
+    /// Tells one webhook what is new to it, until there is no more or it refuses.
+    func deliver(to webhook: WebhookRecord) async {
         do {
-            let rows = try await services.reads.audit(
+            let (rows, upTo) = try await services.reads.audit(
                 after: webhook.delivered,
                 limit: Limits.webhookRowsMax,
                 stations: webhook.stations.isEmpty ? nil : webhook.stations
             )
-            guard let last = rows.last else { return }
             for row in rows where webhook.wants(row) {
-                if let refusal = await send(Event(row), to: webhook) {
+                let refusal = await send(Event(row), to: webhook)
+                // A stop is nobody's failure: the next start goes on here.
+                guard !Task.isCancelled else { return }
+                if let refusal {
                     return try await services.desk.noteFailed(
-                        webhook,
+                        webhook: webhook.id,
                         error: refusal.reason,
                         isFinal: refusal.isFinal,
                         at: services.wallClock()
@@ -66,7 +64,8 @@ struct WebhookCourier: Sendable {
                 }
                 try await services.desk.noteDelivered(webhook: webhook.id, upTo: row.id)
             }
-            try await services.desk.noteDelivered(webhook: webhook.id, upTo: last.id)
+            guard upTo > webhook.delivered else { return }
+            try await services.desk.noteDelivered(webhook: webhook.id, upTo: upTo)
         } catch {
             logger.warning(
                 "a webhook waits",
@@ -116,8 +115,7 @@ struct WebhookCourier: Sendable {
             )
             for (name, value) in headers { request.setValue(value, forHTTPHeaderField: name) }
             request.setValue("application/json", forHTTPHeaderField: "Content-Type")
-            let (_, response) = try await session.data(for: request)
-            let status = (response as? HTTPURLResponse)?.statusCode ?? 0
+            let status = try await answers.status(of: request, in: session)
             // Gone means gone (RFC 9110 §15.5.11); everything else may mend.
             return (200..<300).contains(status)
                 ? nil : Refusal(reason: "HTTP \(status)", isFinal: status == 410)
@@ -145,8 +143,36 @@ enum WebhookSignature {
     }
 }
 
-/// A program that moved says so to whoever registered it, not to us.
-private final class NoRedirects: NSObject, URLSessionTaskDelegate {
+/// The status of an answer, whose body nobody needs and whose redirects nobody follows.
+private final class AnswerStatus: NSObject, URLSessionDataDelegate {
+    private let waiting = Mutex<[Int: CheckedContinuation<Int, any Error>]>([:])
+
+    func status(of request: URLRequest, in session: URLSession) async throws -> Int {
+        let task = session.dataTask(with: request)
+        return try await withTaskCancellationHandler {
+            try await withCheckedThrowingContinuation { continuation in
+                waiting.withLock { $0[task.taskIdentifier] = continuation }
+                task.resume()
+            }
+        } onCancel: {
+            task.cancel()
+        }
+    }
+
+    private func answer(_ task: URLSessionTask, _ result: Result<Int, any Error>) {
+        waiting.withLock { $0.removeValue(forKey: task.taskIdentifier) }?.resume(with: result)
+    }
+
+    func urlSession(
+        _ session: URLSession,
+        dataTask: URLSessionDataTask,
+        didReceive response: URLResponse,
+        completionHandler: @escaping @Sendable (URLSession.ResponseDisposition) -> Void
+    ) {
+        answer(dataTask, .success((response as? HTTPURLResponse)?.statusCode ?? 0))
+        completionHandler(.cancel)
+    }
+
     func urlSession(
         _ session: URLSession,
         task: URLSessionTask,
@@ -154,17 +180,50 @@ private final class NoRedirects: NSObject, URLSessionTaskDelegate {
         newRequest request: URLRequest,
         completionHandler: @escaping @Sendable (URLRequest?) -> Void
     ) {
+        answer(task, .success(response.statusCode))
         completionHandler(nil)
+    }
+
+    func urlSession(
+        _ session: URLSession,
+        task: URLSessionTask,
+        didCompleteWithError error: (any Error)?
+    ) {
+        answer(task, .failure(error ?? URLError(.badServerResponse)))
     }
 }
 
-/// Webhooks are looked after with every beat of the core; a slow one holds up nothing else.
+/// Webhooks are looked after with every beat of the core, each by itself: a slow one holds up
+/// nothing else.
 struct WebhookService: Service {
-    let services: WebServices
-    let courier: WebhookCourier
+    private let courier: WebhookCourier
+    private let busy = BusyWebhooks()
+
+    init(services: WebServices, logger: Logger) {
+        courier = WebhookCourier(services: services, logger: logger)
+    }
 
     func run() async throws {
-        guard let beats = services.core.changes.subscribe() else { return }
-        for await _ in beats.cancelOnGracefulShutdown() { await courier.deliverDue() }
+        guard let beats = courier.services.core.changes.subscribe() else { return }
+        await withDiscardingTaskGroup { group in
+            for await _ in beats.cancelOnGracefulShutdown() {
+                for webhook in await courier.due() where busy.begin(webhook.id) {
+                    group.addTask {
+                        await courier.deliver(to: webhook)
+                        busy.end(webhook.id)
+                    }
+                }
+            }
+            group.cancelAll()
+        }
     }
+}
+
+/// Webhooks that are being told right now.
+private final class BusyWebhooks: Sendable {
+    private let ids = Mutex<Set<Int64>>([])
+
+    func begin(_ id: Int64) -> Bool { ids.withLock { $0.insert(id).inserted } }
+
+    func end(_ id: Int64) { ids.withLock { _ = $0.remove(id) } }
 }

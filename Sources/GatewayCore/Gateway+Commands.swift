@@ -3,6 +3,9 @@ import Workshop
 
 /// Decisions of people → the same machines.
 extension Gateway {
+    /// Nobody agrees on a visit farther ahead.
+    private static let bookingHorizon = Milliseconds.days(Int64(366))
+
     mutating func decide(_ command: Command) -> Result<Answer, Problem> {
         do throws(Problem) {
             switch command {
@@ -151,7 +154,9 @@ extension Gateway {
             start: start,
             end: start + .minutes(Int64(max(need.minutes, stations[station].gridMinutes)))
         )
-        guard start >= now else { throw Problem(.invalidTime) }
+        guard start >= now, start <= now + Gateway.bookingHorizon else {
+            throw Problem(.invalidTime)
+        }
         let date = stations[station].zone.civil(start).date
         let isOpen = stations[station].openIntervals(on: date).contains {
             $0.start <= interval.start && interval.end <= $0.end
@@ -212,12 +217,24 @@ extension Gateway {
         guard !suggestion.isAmendment else {
             throw Problem(.visitExists, currentVersion: suggestion.version)
         }
-        let (slot, hold) = try slot(keptBy: id, for: suggestion.need, by: actor)
+        let kept: (slot: Slot, hold: DeskHold)
+        do throws(Problem) {
+            kept = try slot(keptBy: id, for: suggestion.need, by: actor)
+        } catch {
+            if error.code == .slotTaken { refreshOffers(&suggestion) }
+            throw Problem(error.code, currentVersion: suggestion.version)
+        }
+        let (slot, hold) = kept
         try requireSense(of: slot.interval.start, reason, suggestion)
         try self.hold(&suggestion, by: actor)
         drop(hold, "use_hold", by: actor)
         release(&suggestion)
-        suggestion.station = hold.station
+        if hold.station != suggestion.station {
+            suggestion.station = hold.station
+            suggestion.stationReason = .chosen
+            // They were the other station's.
+            suggestion.offers = []
+        }
         confirm(&suggestion, slot, event: .accepted, reason: reason, by: actor)
     }
 

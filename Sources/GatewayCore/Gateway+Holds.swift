@@ -120,6 +120,16 @@ extension Gateway {
         return id
     }
 
+    /// What a closure forbids is not kept for anybody.
+    mutating func dropDeskHolds(at station: Int, outOf closure: Closure) {
+        for id in deskHolds.keys.sorted() {
+            guard let hold = deskHolds[id], hold.station == station,
+                closure.forbids(hold.occupancy.slot)
+            else { continue }
+            drop(hold, "close_hold", by: .system)
+        }
+    }
+
     mutating func endDeskHold(_ id: OccupancyID, due: Timestamp) {
         guard let hold = deskHolds[id], hold.until == due else { return }
         drop(hold, "hold_expired", by: .clock)
@@ -153,17 +163,23 @@ extension Gateway {
         by actor: Actor
     ) throws(Problem) -> (slot: Slot, hold: DeskHold) {
         let hold = try deskHold(id, of: actor)
-        let slot = try place(
-            need,
-            at: hold.occupancy.slot.interval.start,
-            station: hold.station,
-            except: id,
-            on: SlotFinder.Places(
-                bay: hold.occupancy.slot.bay,
-                technician: hold.occupancy.slot.technician
+        let kept = hold.occupancy.slot
+        var need = need
+        need.minutes = max(need.minutes, Int((kept.interval.end - kept.interval.start).minutes))
+        // Where the kept bay or technician cannot do the work, others may at the same time.
+        for places in [
+            SlotFinder.Places(bay: kept.bay, technician: kept.technician), SlotFinder.Places(),
+        ] {
+            let slot = try? place(
+                need,
+                at: kept.interval.start,
+                station: hold.station,
+                except: id,
+                on: places
             )
-        )
-        return (slot, hold)
+            if let slot { return (slot, hold) }
+        }
+        throw Problem(.slotTaken)
     }
 
     // MARK: Occupancies

@@ -231,8 +231,7 @@ extension Gateway {
                 request(for: suggestion, at: station),
                 within: window,
                 station: stations[station],
-                calendar: calendars[station],
-                limit: Limits.pageRowsMax
+                calendar: calendars[station]
             )
         }
     }

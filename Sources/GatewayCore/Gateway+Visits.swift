@@ -155,6 +155,7 @@ extension Gateway {
         calendars[station].insert(closure)
         unit.closures.append(ClosureRow(station: station, closure: closure))
         record(.gateway, closure.id.rawValue, from: "", "close", to: "", by: actor, reason: reason)
+        dropDeskHolds(at: station, outOf: closure)
         moveHolds(at: station, outOf: closure)
         return .closure(closure.id, impossible: handOver(at: station, closure, by: actor))
     }

@@ -98,6 +98,8 @@ package enum Limits {
     package static let webhookSeconds = 10.0
     /// Readings in one customer's export, the newest: some 20 MB, made in seconds.
     package static let exportedReadingsMax = 200_000
+    /// Days for which every free slot is listed: two weeks of a calendar.
+    package static let freeSlotDaysMax = 14
     /// Days of a calendar in one answer: a month, and the week it ends in.
     package static let capacityDaysMax = 38
     /// Visits in one calendar feed.

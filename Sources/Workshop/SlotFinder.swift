@@ -191,13 +191,12 @@ package enum SlotFinder {
     /// Every start on the grid within some days of a window that would do, with what it costs.
     ///
     /// What is kept for walk-ins counts as free: a person chooses.
-    /// - Returns: at most `limit`, by start.
+    /// - Returns: by start.
     package static func free(
         _ request: SlotRequest,
         within window: OpenInterval,
         station: Station,
-        calendar: StationCalendar,
-        limit: Int
+        calendar: StationCalendar
     ) -> [(slot: Slot, terms: [CostTerm])] {
         let suitable = bays(for: request.kinds, of: station)
         let able = technicians(for: request.skills, of: station)
@@ -222,7 +221,6 @@ package enum SlotFinder {
                 let start = candidate.slot.interval.start
                 guard window.start <= start, start < window.end else { continue }
                 found.append((candidate.slot, candidate.terms))
-                if found.count == limit { return found }
             }
         }
         return found

@@ -97,6 +97,8 @@ package enum StationReason: String, CaseIterable, Sendable {
     case nearest
     /// No station lies within its radius: this is the nearest.
     case outOfRadius = "out_of_radius"
+    /// Somebody booked there by hand.
+    case chosen
 }
 
 extension VehicleWork {

@@ -104,12 +104,62 @@ struct HoldsTests {
         #expect(desk.give(.walkIn(walkIn, by: Desk.advisor)) != nil)
     }
 
+    /// As long as it was kept; and where the kept bay cannot do the work, another one does it.
+    @Test func aKeptSlotStaysAsLongAsItWasAndGoesWhereTheWorkCanBeDone() throws {
+        var desk = try desk()
+        desk.feed([Desk.profile("v2"), Desk.profile("v3")])
+        var long = request(desk, bay: desk.gateway.stations[0].bays[0].code)
+        long.minutes = 90
+        let id = try take(&desk, long)
+        let walkIn = WalkIn(vehicle: "v2", jobs: ["battery_test"], slot: .kept(id), note: "")
+        #expect(desk.give(.walkIn(walkIn, by: Desk.advisor)) == nil)
+        let slot = try desk.visit.slot
+        #expect(slot.interval.end - slot.interval.start == .minutes(90) && slot.bay == 0)
+        let next = try take(&desk, request(desk, hours: 76, bay: long.bay))
+        let hard = WalkIn(vehicle: "v3", jobs: ["diagnosis"], slot: .kept(next), note: "")
+        #expect(desk.give(.walkIn(hard, by: Desk.advisor)) == nil)
+        let kinds = try desk.gateway.stations[0].bays[desk.visit.slot.bay].kinds
+        #expect(kinds.contains(.diagnostic))
+    }
+
+    /// Booked at another station: nothing of the first one's is left on the suggestion.
+    @Test func aHoldElsewhereTakesTheSuggestionThere() throws {
+        var desk = try Desk(assembly: Desk.twoStationsInSuzhou())
+        desk.wait(untilHour: 10)
+        let suggestion = try desk.suggestion
+        let other = try #require(desk.gateway.stations.last)
+        var wish = request(desk, suggestion: suggestion.id)
+        wish.station = other.code
+        let id = try take(&desk, wish)
+        #expect(try desk.take(.bookHold(id, reason: "nearer to work")) == nil)
+        #expect(try desk.suggestion.offers.isEmpty && desk.suggestion.stationReason == .chosen)
+        #expect(try desk.gateway.stations[desk.visit.station].code == other.code)
+        #expect(desk.gateway.calendars[0].bays.joined().isEmpty)
+    }
+
+    @Test func aClosureEndsWhatIsKeptThere() throws {
+        var desk = try desk()
+        let id = try take(&desk, request(desk))
+        let day = OpenInterval(start: desk.gateway.now, end: desk.gateway.now + .hours(8))
+        let close = Command.close(
+            station: "su-zhou-1",
+            .station,
+            day,
+            reason: "no power",
+            by: Desk.manager
+        )
+        #expect(desk.give(close) == nil)
+        #expect(desk.give(.hold(.lengthen(id), by: Desk.advisor))?.code == .holdExpired)
+    }
+
     @Test func whatIsClosedOrUnknownCannotBeKept() throws {
         var desk = try desk()
         let night = request(desk, hours: 14)
         #expect(throws: Problem(.outsideHours)) { try take(&desk, night) }
         let past = request(desk, hours: -1)
         #expect(throws: Problem(.invalidTime)) { try take(&desk, past) }
+        let far = request(desk, hours: 24 * 400)
+        #expect(throws: Problem(.invalidTime)) { try take(&desk, far) }
         let strange = request(desk, bay: "nowhere")
         #expect(throws: Problem(.unknownName)) { try take(&desk, strange) }
     }

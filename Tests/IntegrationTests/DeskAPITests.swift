@@ -17,6 +17,10 @@ struct DeskAPITests {
         var start: String
     }
 
+    private struct Visit: Decodable {
+        var vehicle: String
+    }
+
     private struct Hold: Decodable {
         var id: Int
         var bay: String
@@ -46,6 +50,8 @@ struct DeskAPITests {
     private let gateway: GatewayProcess
     private let ann: String
     private let bob: String
+    /// Bound to another station.
+    private let far: String
 
     /// `v1` and `v2` are due for a service; a minute passes in a second.
     init() async throws {
@@ -59,11 +65,16 @@ struct DeskAPITests {
             "GATEWAY_BROKER_PORT": "\(broker)",
             "GATEWAY_BROKER_EMBEDDED_DATA": folder.path("mosquitto"),
         ]
-        func token(_ name: String, _ scopes: [String]) async throws -> String {
+        func token(
+            _ name: String,
+            _ scopes: [String],
+            station: String? = nil
+        ) async throws -> String {
             let process = try RunningProcess(
                 Repository.product("gateway").path,
                 ["tokens", "add", name, "--config", Repository.config]
-                    + scopes.flatMap { ["--scope", $0] },
+                    + scopes.flatMap { ["--scope", $0] }
+                    + (station.map { ["--station", $0] } ?? []),
                 environment: environment,
                 folder: folder
             )
@@ -72,6 +83,7 @@ struct DeskAPITests {
         }
         ann = try await token("ann", ["see", "decide", "edit_customers", "audit"])
         bob = try await token("bob", ["see", "decide"])
+        far = try await token("far", ["see", "decide", "webhooks"], station: "wien-1")
         let process = try RunningProcess(
             Repository.product("gateway").path,
             ["serve", "--config", Repository.config, "--catch-up", "\(begin),\(wall),60"],
@@ -194,8 +206,43 @@ struct DeskAPITests {
         }
         #expect(try await read(Page<Hold>.self, "/holds").items.isEmpty)
 
+        try await outOfScopeIsNotThere(first, at: start)
         try await seenInTheCalendar(of: first, at: start)
         try await gateway.stop()
+    }
+
+    /// Another dealer's program books nothing here, sees nothing, and is told of nothing.
+    private func outOfScopeIsNotThere(_ booked: Suggestion, at start: String) async throws {
+        let walkIn = try await ask(
+            "POST",
+            "/appointments",
+            as: far,
+            body: """
+                {"vehicle":"v2","jobs":["battery_test"],"station":"\(booked.station)",
+                "start":"\(start)"}
+                """
+        )
+        #expect(walkIn.status == 404)
+        let visits = try await read(Page<Visit>.self, "/appointments").items
+        #expect(visits.map(\.vehicle) == [booked.vehicle])
+        for path in ["/vehicles/\(booked.vehicle)", "/capacity?station=\(booked.station)"] {
+            #expect(try await ask("GET", path, as: far).status == 404, "\(path)")
+        }
+        let webhook = try await ask(
+            "POST",
+            "/webhooks",
+            as: far,
+            body:
+                "{\"url\":\"https://far.example/told\",\"events\":[\"suggestion.*\"],\"stations\":[]}"
+        )
+        #expect(webhook.status == 201 && webhook.body.contains("\"stations\":[\"wien-1\"]"))
+        let all = try await ask(
+            "POST",
+            "/webhooks",
+            as: far,
+            body: "{\"url\":\"https://far.example/told\",\"events\":[\"customer.erase\"]}"
+        )
+        #expect(all.status == 422)
     }
 
     /// The visit shows in the day's plan, in a calendar program, on the vehicle and in the history.

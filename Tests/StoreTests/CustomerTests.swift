@@ -169,6 +169,9 @@ struct CustomerTests {
         #expect(try await rows(holding: "brakes squeal") == [])
         #expect(try await rows(holding: "seat is torn") == ["complaint"])
         #expect(try await rows(holding: "苏E·88888") == ["vehicle", "binding"])
+        // The next owner does not inherit what went before.
+        let after = try await exported("new")
+        #expect(!after.contains("61000") && after.contains("62000"))
         // Nor does the core forget what the owner of today says.
         #expect(try await desk.vehicleNews().allSatisfy { !$0.news.facts.isErased })
         _ = try await desk.askErasure(of: "new", by: asker, at: sold)

@@ -130,10 +130,12 @@ struct AppointmentsAPI {
         _ context: WebContext
     ) async throws -> Response {
         let body = try await decode(WalkInBody.self, request, whenEmpty: nil)
+        let slot = try body.slot()
+        try await requireScope(of: slot, body.vehicle, context)
         let visit = WalkIn(
             vehicle: body.vehicle,
             jobs: body.jobs,
-            slot: try body.slot(),
+            slot: slot,
             note: noteText(body.note)
         )
         switch await services.core.submit(.walkIn(visit, by: context.actor)) {
@@ -141,6 +143,23 @@ struct AppointmentsAPI {
             return try await answer(id.rawValue, context, status: .created)
         case .success: throw APIProblem(Problem(.notFound))
         case .failure(let problem): throw APIProblem(problem)
+        }
+    }
+
+    /// What lies out of the caller's scope is not there: the station, its holds, its cars.
+    private func requireScope(
+        of slot: WalkInSlot,
+        _ vehicle: String,
+        _ context: WebContext
+    ) async throws {
+        switch slot {
+        case .start(_, let station): try context.require(station: station)
+        case .kept(let id):
+            let row = try await services.reads.holds(stations: nil).first { $0.id == id.rawValue }
+            if let row { try context.require(station: row.stationCode) }
+        }
+        if let row = try await services.reads.vehicle(named: vehicle) {
+            try context.require(station: row.profile.station ?? services.stations[0].code)
         }
     }
 

@@ -49,7 +49,15 @@ struct HandlingAPI {
                 .map { SlotDTO($0, station) }
         } else {
             let start = from ?? services.clock()
-            let window = OpenInterval(start: start, end: to ?? start + .days(Int64(7)))
+            let end = to ?? max(start, services.clock()) + .days(Int64(7))
+            let longest = Milliseconds.days(Int64(Limits.freeSlotDaysMax))
+            guard start < end, end - start <= longest, end <= Limits.observedAtEnd else {
+                throw query.invalid(
+                    "to",
+                    "after 'from', by at most \(Limits.freeSlotDaysMax) days"
+                )
+            }
+            let window = OpenInterval(start: start, end: end)
             items = try await ask { $0.freeSlots(for: id, at: place, within: window) }?
                 .map { SlotDTO($0.slot, $0.terms, station) }
         }

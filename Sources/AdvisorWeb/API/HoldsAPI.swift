@@ -77,9 +77,9 @@ struct HoldsAPI {
         } catch var problem as APIProblem {
             if problem.code == ProblemCode.slotTaken.rawValue, let suggestion = body.suggestion {
                 let id = SuggestionID(rawValue: suggestion)
-                let offers = await services.core.ask { $0.offers(for: id) } ?? nil
-                let station = services.station(station)
-                problem.slots = offers?.map { SlotDTO($0, station) }
+                let place = services.stations.firstIndex { $0.code == station } ?? 0
+                let offers = await services.core.ask { $0.offers(for: id, at: place) } ?? nil
+                problem.slots = offers?.map { SlotDTO($0, services.stations[place]) }
             }
             throw problem
         }

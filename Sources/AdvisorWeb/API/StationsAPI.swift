@@ -208,6 +208,8 @@ struct CapacityDTO: Encodable {
     /// Bay minutes: those in which the station is open, and what takes them.
     struct MinutesDTO: Encodable {
         var open: Int
+        /// Of the open ones, those that closures take.
+        var closed: Int
         var booked: Int
         var held: Int
     }
@@ -239,11 +241,36 @@ struct CapacityDTO: Encodable {
                 sum + Int((min(row.end, day.end) - max(row.start, day.start)).minutes)
             }
         }
+        let shut = closures.filter { $0.scope != "technician" }
+        let closed = station.bays.reduce(0) { sum, bay in
+            let own = shut.filter { $0.placeCode == nil || $0.placeCode == bay.code }
+            return sum + CapacityDTO.minutes(of: own, within: intervals)
+        }
         self.minutes = MinutesDTO(
             open: intervals.reduce(0) { $0 + Int(($1.end - $1.start).minutes) }
                 * station.bays.count,
+            closed: closed,
             booked: minutes(.appointment),
             held: minutes(.hold)
         )
+    }
+
+    /// Minutes that closures of one bay take of the opening hours; overlapping ones count once.
+    private static func minutes(
+        of closures: [ClosureRecord],
+        within intervals: [OpenInterval]
+    ) -> Int {
+        var minutes = 0.0
+        for interval in intervals {
+            var reached = interval.start
+            for closure in closures.sorted(by: { $0.start < $1.start }) {
+                let start = max(closure.start, reached)
+                let end = min(closure.end, interval.end)
+                guard start < end else { continue }
+                minutes += (end - start).minutes
+                reached = end
+            }
+        }
+        return Int(minutes)
     }
 }

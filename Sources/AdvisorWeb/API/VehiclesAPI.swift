@@ -2,6 +2,7 @@ import Access
 import CoreLoop
 import Customers
 import Decoding
+import Foundation
 import GatewayCore
 import HTTPTypes
 import Hummingbird
@@ -18,7 +19,7 @@ struct VehiclesAPI {
         group.get("") { request, context in try await list(request, context) }
         group.get("/:vehicle") { request, context in
             _ = try Query(request, known: [])
-            return try await answer(try await row(context))
+            return try await answer(try await row(context), context)
         }
         group.put("/:vehicle") { request, context in try await register(request, context) }
         group.get("/:vehicle/readings") { request, context in
@@ -99,7 +100,7 @@ struct VehiclesAPI {
 
     /// The vehicle a path names, where the caller may know of it.
     private func row(_ context: WebContext) async throws -> VehicleRow {
-        guard let name = context.parameters.get("vehicle"),
+        guard let name = VehiclesAPI.name(context),
             let row = try await services.reads.vehicle(named: name),
             context.caller.sees(station: row.profile.station ?? services.stations[0].code)
         else {
@@ -108,19 +109,30 @@ struct VehiclesAPI {
         return row
     }
 
-    private func answer(_ row: VehicleRow) async throws -> Response {
+    /// A topic may hold what a path writes as `%20`.
+    private static func name(_ context: WebContext) -> String? {
+        context.parameters.get("vehicle")?.removingPercentEncoding
+    }
+
+    private func answer(_ row: VehicleRow, _ context: WebContext) async throws -> Response {
         let status = await services.core.ask {
             $0.statuses(from: Int(row.id.index), troubledOnly: false, limit: 1).first
         }
         let live = try await services.reads.liveSuggestion(ofVehicle: row.name)
         let alerts = try await services.reads.liveAlerts(ofVehicle: row.id)
+        // The car may have been at another dealer's, whose words are not for this one.
         let visits = try await services.reads.appointments(ofVehicle: row.id)
+            .filter { context.caller.sees(station: $0.stationCode) }
+        var suggestion: SuggestionRecord?
+        if let live { suggestion = try await services.reads.suggestion(live.id) }
         return try jsonResponse(
             VehicleDTO(
                 row,
                 station: services.station(row.profile.station ?? "").code,
                 status: status ?? nil,
-                suggestion: live?.id,
+                suggestion: suggestion.flatMap {
+                    context.caller.sees(station: $0.stationCode) ? $0.id : nil
+                },
                 alerts: alerts,
                 visits: visits
             )
@@ -132,11 +144,12 @@ struct VehiclesAPI {
     /// Enters or changes a vehicle; what the body leaves out stays as it is.
     private func register(_ request: Request, _ context: WebContext) async throws -> Response {
         _ = try Query(request, known: [])
-        let name = context.parameters.get("vehicle") ?? ""
-        if let known = try await services.reads.vehicle(named: name) {
-            let station = known.profile.station ?? services.stations[0].code
-            try context.require(station: station)
+        guard let name = VehiclesAPI.name(context), CustomerDraft.isName(name) else {
+            throw invalid("vehicle", CustomerDraft.nameRule)
         }
+        let known = try await services.reads.vehicle(named: name)
+        let before = known?.profile.station ?? services.stations[0].code
+        if known != nil { try context.require(station: before) }
         var request = request
         let bytes = [UInt8](Array(buffer: try await request.boundedBody()))
         let profile: VehicleProfile
@@ -148,7 +161,7 @@ struct VehiclesAPI {
                 "a vehicle's profile; byte \(error.byteOffset): \(error.reason.rawValue)"
             )
         }
-        let station = profile.station ?? services.stations[0].code
+        let station = profile.station ?? before
         guard services.stations.contains(where: { $0.code == station }) else {
             throw APIProblem(Problem(.unknownName))
         }
@@ -160,7 +173,7 @@ struct VehiclesAPI {
         if case .failure(let problem) = await services.core.submit(command) {
             throw APIProblem(problem)
         }
-        return try await answer(try await row(context))
+        return try await answer(try await row(context), context)
     }
 }
 

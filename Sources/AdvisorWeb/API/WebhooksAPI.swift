@@ -66,12 +66,19 @@ struct WebhooksAPI {
         guard !body.events.isEmpty, body.events.allSatisfy(WebhooksAPI.isEvent) else {
             throw invalid("events", "a list such as [\"suggestion.*\", \"appointment.book\"]")
         }
-        let stations = Set(body.stations ?? context.caller.stations.map(Array.init) ?? [])
+        var stations = Set(body.stations ?? [])
+        if stations.isEmpty { stations = context.caller.stations ?? [] }
         for station in stations {
             try context.require(station: station)
             guard services.stations.contains(where: { $0.code == station }) else {
                 throw APIProblem(Problem(.unknownName))
             }
+        }
+        let isOfRecords = body.events.allSatisfy {
+            $0.hasPrefix("suggestion.") || $0.hasPrefix("appointment.")
+        }
+        guard stations.isEmpty || isOfRecords else {
+            throw invalid("events", "of suggestions and appointments, which are a station's")
         }
         let secret = Data(Secret.make().utf8)
         let id = try await services.desk.addWebhook(
@@ -86,7 +93,7 @@ struct WebhooksAPI {
             throw APIProblem(
                 .conflict,
                 code: "too_many_webhooks",
-                detail: "There are \(Limits.webhooksMax) already; remove one."
+                detail: "This one is there already, or \(Limits.webhooksMax) others; remove one."
             )
         }
         let row = try await services.desk.webhooks().first { $0.id == id }
@@ -99,9 +106,10 @@ struct WebhooksAPI {
     }
 
     private static func isAllowed(_ text: String) -> Bool {
-        guard let url = URL(string: text), let host = url.host, url.user == nil else {
-            return false
-        }
+        guard let url = URL(string: text), let host = url.host?.lowercased(), url.user == nil,
+            // Addresses of the machine's own link answer with the secrets of its cloud.
+            !host.hasPrefix("169.254."), !host.hasPrefix("fe80:"), !host.hasPrefix("[fe80:")
+        else { return false }
         return url.scheme == "https" || (url.scheme == "http" && WebServer.isLoopback(host))
     }
 

@@ -243,9 +243,22 @@ extension DeskSchema {
 }
 
 extension DeskSchema {
-    /// That an owner was erased: what the core still remembers of their words goes too.
+    /// That an owner was erased: what the core still remembers of their words goes too. And when a
+    /// vehicle's owners ended, which stays when who they were is erased: the next owner is not to
+    /// inherit their time.
     static let erasedNews = """
-        ALTER TABLE vehicle_news ADD COLUMN is_erased INTEGER NOT NULL DEFAULT 0
+        ALTER TABLE vehicle_news ADD COLUMN is_erased INTEGER NOT NULL DEFAULT 0;
+
+        CREATE TABLE former_owner (
+            vehicle TEXT NOT NULL,
+            to_ms INTEGER NOT NULL,
+            PRIMARY KEY (vehicle, to_ms)
+        ) STRICT, WITHOUT ROWID;
+        INSERT OR IGNORE INTO former_owner
+            SELECT vehicle, to_ms FROM binding WHERE to_ms IS NOT NULL;
+        CREATE TRIGGER former_owner_of_binding AFTER UPDATE OF to_ms ON binding
+        WHEN NEW.to_ms IS NOT NULL
+        BEGIN INSERT OR IGNORE INTO former_owner VALUES (NEW.vehicle, NEW.to_ms); END;
         """
 
     /// Programs that are told; `delivered` is a row of `transition`.

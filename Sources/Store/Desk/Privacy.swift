@@ -53,8 +53,8 @@ enum PersonalData {
         EXISTS (SELECT 1 FROM binding b JOIN vehicle v ON v.name = b.vehicle
             WHERE b.customer_id = ?1 AND v.id = \(table).vehicle_id
                 AND (b.to_ms IS NULL OR \(time) <= b.to_ms)
-                AND NOT EXISTS (SELECT 1 FROM binding e WHERE e.vehicle = b.vehicle
-                    AND e.id <> b.id AND e.to_ms <= b.from_ms AND \(time) <= e.to_ms))
+                AND NOT EXISTS (SELECT 1 FROM former_owner e WHERE e.vehicle = b.vehicle
+                    AND e.to_ms <= b.from_ms AND \(time) <= e.to_ms))
         """
     }
 
@@ -141,9 +141,8 @@ extension ReadStore {
             let bindings = try Row.fetchAll(
                 database,
                 sql: """
-                    SELECT v.id, v.name, b.to_ms, (SELECT max(e.to_ms) FROM binding e
-                        WHERE e.vehicle = b.vehicle AND e.id <> b.id AND e.to_ms <= b.from_ms)
-                        AS from_ms
+                    SELECT v.id, v.name, b.to_ms, (SELECT max(e.to_ms) FROM former_owner e
+                        WHERE e.vehicle = b.vehicle AND e.to_ms <= b.from_ms) AS from_ms
                     FROM binding b JOIN vehicle v ON v.name = b.vehicle
                     JOIN customer c ON c.id = b.customer_id
                     WHERE c.external_id = ? ORDER BY b.from_ms DESC

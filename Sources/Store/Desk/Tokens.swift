@@ -32,7 +32,7 @@ extension Desk {
     private static let useStep = Milliseconds.hours(1)
 
     /// Keeps a token's digest under a name.
-    /// - Returns: false when the name is taken.
+    /// - Returns: false when the name is taken, by a user too: leases and holds go by names.
     package func addToken(
         _ secret: String,
         name: String,
@@ -44,7 +44,8 @@ extension Desk {
             try database.execute(
                 sql: """
                     INSERT OR IGNORE INTO token (name, digest, scopes, stations, created_ms)
-                    VALUES (?, ?, ?, ?, ?)
+                    SELECT ?1, ?2, ?3, ?4, ?5
+                    WHERE NOT EXISTS (SELECT 1 FROM user WHERE name = ?1)
                     """,
                 arguments: [
                     name, Secret.digest(secret), Codes.text(scopes.map(\.rawValue)),

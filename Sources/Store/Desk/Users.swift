@@ -61,7 +61,8 @@ extension Desk {
             try database.execute(
                 sql: """
                     INSERT OR IGNORE INTO user (name, role, stations, password, created_ms)
-                    VALUES (?, ?, ?, ?, ?)
+                    SELECT ?1, ?2, ?3, ?4, ?5
+                    WHERE NOT EXISTS (SELECT 1 FROM token WHERE name = ?1)
                     """,
                 arguments: [
                     name, role.rawValue, Codes.text(stations), password.text, now.milliseconds,

@@ -19,10 +19,9 @@ package struct WebhookRecord: Sendable, Equatable {
     package var delivered: Int64
     /// Tries in a row that failed.
     package var failures: Int
-    package var failingSince: Timestamp?
     package var nextTryAt: Timestamp
     package var lastError: String?
-    /// Given up: nothing is sent until a test succeeds.
+    /// Given up: nothing is sent until somebody says to go on.
     package var isParked: Bool
 
     fileprivate init(_ row: Row) {
@@ -35,7 +34,6 @@ package struct WebhookRecord: Sendable, Equatable {
         createdBy = row["created_by"]
         delivered = row["delivered"]
         failures = row["failures"]
-        failingSince = row.optionalTime("failing_ms")
         nextTryAt = row.time("next_ms")
         lastError = row["error"]
         isParked = row["is_parked"]
@@ -57,7 +55,8 @@ extension Desk {
     private static let pauseDoublingsMax = 10
 
     /// Registers a webhook from this moment on.
-    /// - Returns: its number; nil when there are `Limits.webhooksMax` already.
+    /// - Returns: its number; nil when it is there already, so that a repeated request does not
+    ///   double what is sent, or when there are `Limits.webhooksMax` others.
     package func addWebhook(
         url: String,
         secret: Data,
@@ -68,7 +67,15 @@ extension Desk {
     ) async throws -> Int64? {
         try await write { database in
             let count = try Int.fetchOne(database, sql: "SELECT count(*) FROM webhook") ?? 0
-            guard count < Limits.webhooksMax else { return nil }
+            let isThere = try Bool.fetchOne(
+                database,
+                sql: """
+                    SELECT EXISTS (SELECT 1 FROM webhook
+                        WHERE url = ? AND events = ? AND stations = ?)
+                    """,
+                arguments: [url, Codes.text(events), Codes.text(stations)]
+            )
+            guard count < Limits.webhooksMax, isThere == false else { return nil }
             try database.execute(
                 sql: """
                     INSERT INTO webhook (url, secret, events, stations, created_ms, created_by,
@@ -122,24 +129,24 @@ extension Desk {
 
     /// The program did not take it: tried again later, and later still, and at last no more.
     package func noteFailed(
-        _ webhook: WebhookRecord,
+        webhook id: Int64,
         error: String,
         isFinal: Bool,
         at now: Timestamp
     ) async throws {
-        let since = webhook.failingSince ?? now
-        let doublings = min(webhook.failures, Desk.pauseDoublingsMax)
-        let pause = Milliseconds(Desk.firstPause.rawValue << Int64(doublings))
         try await write { database in
             try database.execute(
                 sql: """
-                    UPDATE webhook SET failures = failures + 1, failing_ms = ?, next_ms = ?,
-                        error = ?, is_parked = ?
-                    WHERE id = ?
+                    UPDATE webhook SET failures = failures + 1, error = :error,
+                        failing_ms = coalesce(failing_ms, :now),
+                        next_ms = :now + (:pause << min(failures, :doublings)),
+                        is_parked = :final OR :now - coalesce(failing_ms, :now) >= :patience
+                    WHERE id = :id
                     """,
                 arguments: [
-                    since.milliseconds, (now + pause).milliseconds, error,
-                    isFinal || now - since >= Desk.patience, webhook.id,
+                    "error": error, "now": now.milliseconds, "pause": Desk.firstPause.rawValue,
+                    "doublings": Desk.pauseDoublingsMax, "final": isFinal,
+                    "patience": Desk.patience.rawValue, "id": id,
                 ]
             )
         }

@@ -84,14 +84,14 @@ extension ReadStore {
         }
     }
 
-    /// The history after a row, oldest first, of the same scope.
+    /// The history after a row, oldest first, of the same scope, and how far that looked.
     package func audit(
         after id: Int64,
         limit: Int,
         stations: Set<String>?
-    ) async throws -> [AuditRecord] {
+    ) async throws -> (rows: [AuditRecord], upTo: Int64) {
         try await store.pool.read { database in
-            try Row.fetchAll(
+            let rows = try Row.fetchAll(
                 database,
                 sql: """
                     SELECT * FROM transition WHERE id > :after AND \(AuditSQL.inScope)
@@ -101,6 +101,9 @@ extension ReadStore {
                     "after": id, "stations": stations.map(JSONList.text), "limit": limit,
                 ]
             ).map(AuditRecord.init)
+            if let last = rows.last, rows.count == limit { return (rows, last.id) }
+            let newest = try Int64.fetchOne(database, sql: "SELECT max(id) FROM transition")
+            return (rows, newest ?? id)
         }
     }
 }

@@ -89,7 +89,7 @@ package struct SuggestionFilter: Sendable {
     package var flag: Flag?
     /// Latest by, at most.
     package var dueBefore: Timestamp?
-    /// A part of the vehicle's name or the end of its plate.
+    /// A part of the vehicle's name, or its whole plate: parts would let one guess what is masked.
     package var text: String?
 
     package init(states: [SuggestionState]) {
@@ -138,8 +138,7 @@ package struct ReadStore: Sendable {
                         AND (:owner IS NULL OR s.owner = :owner)
                         AND (:queue IS NULL OR s.queue = :queue)
                         AND (:due IS NULL OR s.latest_by_ms <= :due)
-                        AND (:text IS NULL OR instr(v.name, :text) > 0
-                            OR substr(v.plate, -length(:text)) = :text)
+                        AND (:text IS NULL OR instr(v.name, :text) > 0 OR v.plate = :text)
                         AND (s.urgency, s.latest_by_ms, s.id) > (:after, :afterDue, :afterID)
                         \(flag)
                     ORDER BY s.urgency, s.latest_by_ms, s.id LIMIT :limit
