@@ -243,9 +243,10 @@ extension DeskSchema {
 }
 
 extension DeskSchema {
-    /// That an owner was erased: what the core still remembers of their words goes too. And when a
-    /// vehicle's owners ended, which stays when who they were is erased: the next owner is not to
-    /// inherit their time.
+    /// That an owner was erased: what the core still remembers of their words goes too.
+    ///
+    /// And when a vehicle's owners ended, which stays when who they were is erased: the next owner
+    /// is not to inherit their time.
     static let erasedNews = """
         ALTER TABLE vehicle_news ADD COLUMN is_erased INTEGER NOT NULL DEFAULT 0;
 
