@@ -1,135 +1,136 @@
 /// Every bound of the gateway, in one place: unit in the name, reason beside it.
-package enum Limits {
+public enum Limits {
     /// Largest payload taken; the broker's `max_packet_size` allows no more either.
-    package static let payloadBytesMax = 65_536
+    public static let payloadBytesMax = 65_536
     /// Readings in one packet: a day of ten signals every 15 minutes.
-    package static let readingsPerPacketMax = 1_024
+    public static let readingsPerPacketMax = 1_024
     /// Depth of nested values inside a field we skip: real payloads have three or four.
-    package static let nestingDepthMax = 32
+    public static let nestingDepthMax = 32
     /// Bytes of a vehicle's name in topic or line: a VIN has 17, a UUID 36.
-    package static let vehicleNameBytesMax = 64
+    public static let vehicleNameBytesMax = 64
     /// Bytes of a boot name: a UUID has 36.
-    package static let bootNameBytesMax = 64
+    public static let bootNameBytesMax = 64
     /// Bytes of a VSS path: the longest of v6.0 has 137.
-    package static let signalPathBytesMax = 256
+    public static let signalPathBytesMax = 256
     /// Bytes of a free-text field in a profile.
-    package static let profileTextBytesMax = 128
+    public static let profileTextBytesMax = 128
     /// Bytes of one line of a recording; longer ones are rejected, not buffered.
-    package static let recordingLineBytesMax = 65_536
+    public static let recordingLineBytesMax = 65_536
 
     /// How far one line of a recording may move the clock by its own time without a second that
     /// agrees: longer than a holiday, shorter than the year 2036 of a broken clock.
-    package static let recordingJumpMax = Milliseconds.days(Int64(60))
+    public static let recordingJumpMax = Milliseconds.days(Int64(60))
     /// Lines per commit of a replay: nobody waits for an acknowledgement, so few, large commits.
-    package static let recordingBatchLinesMax = 20_000
+    public static let recordingBatchLinesMax = 20_000
     /// Packets per commit: past a thousand a commit gets no cheaper per packet (`ingest.md` §7).
-    package static let batchPacketsMax = 1_000
+    public static let batchPacketsMax = 1_000
     /// Bytes per commit, so that a batch of large packets stays far below the keepalive.
-    package static let batchBytesMax = 4 * 1_024 * 1_024
+    public static let batchBytesMax = 4 * 1_024 * 1_024
 
     /// How long a vehicle's readings wait to be sorted by their own time (`prediction.md` §1).
-    package static let holdMilliseconds = Milliseconds.seconds(120)
+    public static let holdMilliseconds = Milliseconds.seconds(120)
     /// Readings that may wait per vehicle; at the limit they are used at once.
-    package static let heldReadingsMax = 4_096
+    public static let heldReadingsMax = 4_096
     /// How far a reading may lie ahead of its arrival: covers a clock wrong by a zone step of 3 h.
-    package static let futureMillisecondsMax = Milliseconds.hours(3)
+    public static let futureMillisecondsMax = Milliseconds.hours(3)
     /// The oldest reading time taken: 2000-01-01, before the first connected vehicle.
-    package static let observedAtMin = Timestamp(milliseconds: 946_684_800_000)
+    public static let observedAtMin = Timestamp(milliseconds: 946_684_800_000)
     /// The latest reading time a store can number: 2069, by the 41 bits of a chunk's id.
-    package static let observedAtEnd = observedAtMin + Milliseconds.days(Int64(25_450))
+    public static let observedAtEnd = observedAtMin + Milliseconds.days(Int64(25_450))
     /// Older than this behind its arrival, a reading is counted as late.
-    package static let lateMilliseconds = Milliseconds.minutes(10)
+    public static let lateMilliseconds = Milliseconds.minutes(10)
 
     /// Readings at which a vehicle's open readings become a chunk: 120 packets of eight signals, past
     /// which a reading takes no fewer bytes (`performance.md` §4).
-    package static let chunkReadings = 960
+    public static let chunkReadings = 960
     /// Days between the first and the last reading of a chunk: how far a search looks back.
-    package static let chunkSpanDaysMax = 62
+    public static let chunkSpanDaysMax = 62
     /// Vehicles sealed in one commit, so that a commit stays short.
-    package static let sealsPerCommitMax = 128
-    /// Bytes and commits the journal may hold: what a restart takes in again, in about a second.
-    package static let journalBytesMax = 64 * 1_024 * 1_024
-    package static let journalRowsMax = 200_000
+    public static let sealsPerCommitMax = 128
+    /// Bytes the journal may hold: what a restart takes in again, in about a second.
+    public static let journalBytesMax = 64 * 1_024 * 1_024
+    /// Commits the journal may hold.
+    public static let journalRowsMax = 200_000
     /// Damaged rows that wait to be set aside: what is left out is met again.
-    package static let damagedRowsNotedMax = 1_000
+    public static let damagedRowsNotedMax = 1_000
 
     /// Boots of one vehicle whose sequence numbers are followed.
-    package static let bootsPerVehicleMax = 4
+    public static let bootsPerVehicleMax = 4
     /// Separate runs of sequence numbers followed beyond the contiguous one; a run that does not
     /// fit is stored but not confirmed, so the vehicle sends it again.
-    package static let sequenceRunsMax = 64
+    public static let sequenceRunsMax = 64
 
     /// Packets without a number that are remembered per vehicle, against repeats: what a broker
     /// delivers again after a crash is one batch, shared by the whole fleet.
-    package static let recentPacketsMax = 32
+    public static let recentPacketsMax = 32
 
     /// Messages remembered whose values are as old as their arrival: more than any broker was seen to
     /// have unacknowledged (3,782, `ingest.md` §5.1).
-    package static let deliveriesMax = 4_096
+    public static let deliveriesMax = 4_096
     /// Days of stored readings from which trends are learnt again when a checkpoint does not read:
     /// the longest warm-up of a rule, twice.
-    package static let relearningDaysMax = 30
+    public static let relearningDaysMax = 30
     /// Readings that a start takes for that, over all vehicles: some ten seconds.
-    package static let relearningReadingsMax = 20_000_000
+    public static let relearningReadingsMax = 20_000_000
 
     /// Vehicles known: the dense index and its state must fit the machine.
-    package static let vehiclesMax = 4_000_000
+    public static let vehiclesMax = 4_000_000
     /// Dead letters kept; the oldest leave first.
-    package static let deadLettersMax = 100_000
+    public static let deadLettersMax = 100_000
     /// Bytes of topics and payloads of dead letters kept: a broken fleet must not fill the disk.
-    package static let deadLetterBytesMax = 256 * 1_024 * 1_024
+    public static let deadLetterBytesMax = 256 * 1_024 * 1_024
     /// Days a dead letter is kept: a month to mend a catalogue.
-    package static let deadLetterDaysMax = 30
+    public static let deadLetterDaysMax = 30
     /// Dead letters taken in again by one call: one commit, so about as many as a batch.
-    package static let reingestLettersMax = 500
+    public static let reingestLettersMax = 500
     /// Values of one series of a rule test: a year, every five minutes.
-    package static let ruleTestValuesMax = 105_120
+    public static let ruleTestValuesMax = 105_120
     /// Commands of advisors that may wait for the core; one more is refused as overloaded.
-    package static let waitingCommandsMax = 256
+    public static let waitingCommandsMax = 256
     /// Slots one person keeps free at a time: a customer on the phone, and some left behind.
-    package static let deskHoldsMax = 5
+    public static let deskHoldsMax = 5
     /// Minutes of a slot that is kept without a word of what it is for: a working day.
-    package static let deskHoldMinutesMax = 600
+    public static let deskHoldMinutesMax = 600
     /// Programs that are told of what happens.
-    package static let webhooksMax = 20
+    public static let webhooksMax = 20
     /// Rows of the history a webhook looks through at a time.
-    package static let webhookRowsMax = 200
+    public static let webhookRowsMax = 200
     /// Seconds a program may take for an answer.
-    package static let webhookSeconds = 10.0
+    public static let webhookSeconds = 10.0
     /// Readings in one customer's export, the newest: some 20 MB, made in seconds.
-    package static let exportedReadingsMax = 200_000
+    public static let exportedReadingsMax = 200_000
     /// Days for which every free slot is listed: two weeks of a calendar.
-    package static let freeSlotDaysMax = 14
+    public static let freeSlotDaysMax = 14
     /// Days of a calendar in one answer: a month, and the week it ends in.
-    package static let capacityDaysMax = 38
+    public static let capacityDaysMax = 38
     /// Visits in one calendar feed.
-    package static let feedVisitsMax = 2_000
+    public static let feedVisitsMax = 2_000
     /// Open HTTP connections; more wait to be accepted.
     ///
     /// Twice the open pages of a large dealer.
-    package static let connectionsMax = 512
+    public static let connectionsMax = 512
     /// Open pages that receive live changes.
-    package static let changeSubscribersMax = 256
+    public static let changeSubscribersMax = 256
     /// Rows of one page or one API answer.
-    package static let pageRowsMax = 200
+    public static let pageRowsMax = 200
     /// Bytes of an HTTP request body: a form or a small JSON object.
-    package static let requestBodyBytesMax = 16_384
+    public static let requestBodyBytesMax = 16_384
     /// Bytes of an Idempotency-Key: a UUID has 36.
-    package static let idempotencyKeyBytesMax = 255
+    public static let idempotencyKeyBytesMax = 255
     /// Bytes of one text about a customer: a name, a phone number, a note.
-    package static let customerTextBytesMax = 200
+    public static let customerTextBytesMax = 200
     /// Vehicles, due items or visits of one customer in one request: a body's worth.
-    package static let customerRowsMax = 100
+    public static let customerRowsMax = 100
     /// Names and addresses whose failed logins are counted.
-    package static let loginFailuresMax = 10_000
+    public static let loginFailuresMax = 10_000
     /// Passwords checked at once: each takes 32 MiB and a core for tenths of a second.
-    package static let passwordChecksMax = 2
+    public static let passwordChecksMax = 2
     /// Kilometres an odometer may say: three times the longest-lived car.
-    package static let odometerKilometresMax = 5_000_000
+    public static let odometerKilometresMax = 5_000_000
     /// How far ahead a slot is looked for.
-    package static let slotSearchDaysMax = 60
+    public static let slotSearchDaysMax = 60
     /// Other stations asked for a slot in time when the home dealer has none.
-    package static let stationsTriedMax = 5
+    public static let stationsTriedMax = 5
     /// Readings drawn in one chart; more are thinned evenly.
-    package static let chartReadingsMax = 2_000
+    public static let chartReadingsMax = 2_000
 }

@@ -1,5 +1,5 @@
 /// Whether a reading may be believed.
-package enum Quality: UInt8, Sendable {
+public enum Quality: UInt8, Sendable {
     /// A measured value within the catalogue's range.
     case good = 0
     /// A value by which the sender says "I have none", such as 0 kPa or all bits set.
@@ -10,15 +10,22 @@ package enum Quality: UInt8, Sendable {
 /// One value of one signal of one vehicle at one instant, in the catalogue's unit.
 ///
 /// Trivial and 32 bytes, so that batches of readings are plain memory.
-package struct Reading: Sendable, Equatable {
-    package var observedAt: Timestamp
-    package var receivedAt: Timestamp
-    package var value: Double
-    package var vehicle: VehicleID
-    package var signal: SignalID
-    package var quality: Quality
+public struct Reading: Sendable, Equatable {
+    /// When the vehicle measured it.
+    public var observedAt: Timestamp
+    /// When it arrived.
+    public var receivedAt: Timestamp
+    /// In the catalogue's unit.
+    public var value: Double
+    /// Whose it is.
+    public var vehicle: VehicleID
+    /// What was measured.
+    public var signal: SignalID
+    /// Whether it may be believed.
+    public var quality: Quality
 
-    package init(
+    /// A reading as it arrived.
+    public init(
         vehicle: VehicleID,
         signal: SignalID,
         observedAt: Timestamp,

@@ -1,26 +1,40 @@
 /// A span of time in milliseconds; negative spans point into the past.
-package struct Milliseconds: Hashable, Comparable, Sendable {
-    package var rawValue: Int64
+///
+/// Public, as `Timestamp`, `Reading` and the numbers of things are: every room computes with them,
+/// and the compiler inlines and specialises across modules only what is public. Of a `package`
+/// type even `==` is a call through a witness table.
+public struct Milliseconds: Hashable, Comparable, Sendable {
+    /// The number of milliseconds.
+    public var rawValue: Int64
 
-    package init(_ rawValue: Int64) {
+    /// A span of so many milliseconds.
+    public init(_ rawValue: Int64) {
         self.rawValue = rawValue
     }
 
-    package static func seconds(_ count: Int64) -> Milliseconds { Milliseconds(count * 1_000) }
-    package static func minutes(_ count: Int64) -> Milliseconds { Milliseconds(count * 60_000) }
-    package static func hours(_ count: Int64) -> Milliseconds { Milliseconds(count * 3_600_000) }
-    package static func days(_ count: Int64) -> Milliseconds { Milliseconds(count * 86_400_000) }
+    /// A span of whole seconds.
+    public static func seconds(_ count: Int64) -> Milliseconds { Milliseconds(count * 1_000) }
+    /// A span of whole minutes.
+    public static func minutes(_ count: Int64) -> Milliseconds { Milliseconds(count * 60_000) }
+    /// A span of whole hours.
+    public static func hours(_ count: Int64) -> Milliseconds { Milliseconds(count * 3_600_000) }
+    /// A span of whole days.
+    public static func days(_ count: Int64) -> Milliseconds { Milliseconds(count * 86_400_000) }
 
     /// A span given in days with a fraction, clamped to ±1,000 years so that it always fits.
-    package static func days(_ count: Double) -> Milliseconds {
+    public static func days(_ count: Double) -> Milliseconds {
         Milliseconds(Int64((min(max(count, -365_250), 365_250) * 86_400_000).rounded()))
     }
 
-    package var days: Double { Double(rawValue) / 86_400_000 }
-    package var hours: Double { Double(rawValue) / 3_600_000 }
-    package var minutes: Double { Double(rawValue) / 60_000 }
+    /// The span in days, with a fraction.
+    public var days: Double { Double(rawValue) / 86_400_000 }
+    /// The span in hours, with a fraction.
+    public var hours: Double { Double(rawValue) / 3_600_000 }
+    /// The span in minutes, with a fraction.
+    public var minutes: Double { Double(rawValue) / 60_000 }
 
-    package static func < (left: Milliseconds, right: Milliseconds) -> Bool {
+    /// Whether the left span is the shorter one, or further into the past.
+    public static func < (left: Milliseconds, right: Milliseconds) -> Bool {
         left.rawValue < right.rawValue
     }
 }
@@ -28,45 +42,52 @@ package struct Milliseconds: Hashable, Comparable, Sendable {
 /// An instant: milliseconds since 1970-01-01T00:00:00Z, without leap seconds.
 ///
 /// Everything that decides takes one as an argument; no room of the pure ring reads a clock.
-package struct Timestamp: Hashable, Comparable, Sendable, Codable {
-    package var milliseconds: Int64
+public struct Timestamp: Hashable, Comparable, Sendable, Codable {
+    /// Milliseconds since 1970.
+    public var milliseconds: Int64
 
-    package init(milliseconds: Int64) {
+    /// The instant so many milliseconds after the beginning of 1970.
+    public init(milliseconds: Int64) {
         self.milliseconds = milliseconds
     }
 
     /// Before every reading: the value of "never yet".
-    package static let distantPast = Timestamp(milliseconds: Int64.min / 4)
+    public static var distantPast: Timestamp { Timestamp(milliseconds: Int64.min / 4) }
     /// After every reading: the value of "not foreseen".
-    package static let distantFuture = Timestamp(milliseconds: Int64.max / 4)
+    public static var distantFuture: Timestamp { Timestamp(milliseconds: Int64.max / 4) }
 
     /// Days since the epoch with a fraction, the estimator's unit of time.
-    package var days: Double { Double(milliseconds) / 86_400_000 }
+    public var days: Double { Double(milliseconds) / 86_400_000 }
 
-    package init(days: Double) {
+    /// The instant so many days after the beginning of 1970.
+    public init(days: Double) {
         self.milliseconds = Int64((days * 86_400_000).rounded())
     }
 
-    package static func < (left: Timestamp, right: Timestamp) -> Bool {
+    /// Whether the left instant comes first.
+    public static func < (left: Timestamp, right: Timestamp) -> Bool {
         left.milliseconds < right.milliseconds
     }
 
-    package static func - (left: Timestamp, right: Timestamp) -> Milliseconds {
+    /// The span from the right instant to the left one.
+    public static func - (left: Timestamp, right: Timestamp) -> Milliseconds {
         Milliseconds(left.milliseconds - right.milliseconds)
     }
 
-    package static func + (left: Timestamp, right: Milliseconds) -> Timestamp {
+    /// The instant a span later.
+    public static func + (left: Timestamp, right: Milliseconds) -> Timestamp {
         Timestamp(milliseconds: left.milliseconds + right.rawValue)
     }
 
-    package static func - (left: Timestamp, right: Milliseconds) -> Timestamp {
+    /// The instant a span earlier.
+    public static func - (left: Timestamp, right: Milliseconds) -> Timestamp {
         Timestamp(milliseconds: left.milliseconds - right.rawValue)
     }
 }
 
 extension Timestamp: CustomStringConvertible {
     /// RFC 3339 in UTC; milliseconds are written only when there are any.
-    package var description: String {
+    public var description: String {
         let day = milliseconds.dividedFloor(by: 86_400_000)
         let rest = milliseconds - day * 86_400_000
         let clock =
@@ -79,14 +100,14 @@ extension Timestamp: CustomStringConvertible {
 
 extension Int64 {
     /// Division that rounds towards negative infinity, so that days before 1970 come out right.
-    package func dividedFloor(by divisor: Int64) -> Int64 {
+    public func dividedFloor(by divisor: Int64) -> Int64 {
         let quotient = self / divisor
         return self % divisor < 0 ? quotient - 1 : quotient
     }
 }
 
 /// A number in decimal with leading zeros.
-package func padded(_ value: Int64, width: Int = 2) -> String {
+public func padded(_ value: Int64, width: Int = 2) -> String {
     let digits = String(value)
     return String(repeating: "0", count: max(0, width - digits.count)) + digits
 }
