@@ -1,24 +1,50 @@
 package import Decoding
 package import Rules
-package import Telemetry
+public import Telemetry
 package import Workshop
 
 /// Packets as received, back to back in one arena: nothing is allocated per packet.
-package struct PacketBatch: Sendable {
-    package struct Packet: Sendable {
-        package var topic: Range<Int>
-        package var payload: Range<Int>
-        package var receivedAt: Timestamp
+///
+/// Public and open, so that `append` is compiled for the bytes that each of its callers has.
+public struct PacketBatch: Sendable {
+    /// One packet: where its bytes stand in the arena, and how it came.
+    public struct Packet: Sendable {
+        /// Where the topic stands in the arena; empty for a line of a recording.
+        public var topic: Range<Int>
+        /// Where the payload stands in the arena.
+        public var payload: Range<Int>
+        /// When it arrived.
+        public var receivedAt: Timestamp
         /// Whether the broker had kept it for new subscribers, and nobody knows since when.
-        package var isRetained = false
+        public var isRetained: Bool
         /// The broker's number for it until it is acknowledged; 0 for none.
-        package var identifier: UInt16 = 0
+        public var identifier: UInt16
         /// Whether the broker says that it delivers it again.
-        package var isRedelivered = false
+        public var isRedelivered: Bool
+
+        /// A packet whose bytes stand in the arena.
+        @inlinable
+        public init(
+            topic: Range<Int>,
+            payload: Range<Int>,
+            receivedAt: Timestamp,
+            isRetained: Bool,
+            identifier: UInt16,
+            isRedelivered: Bool
+        ) {
+            self.topic = topic
+            self.payload = payload
+            self.receivedAt = receivedAt
+            self.isRetained = isRetained
+            self.identifier = identifier
+            self.isRedelivered = isRedelivered
+        }
     }
 
-    package private(set) var arena: [UInt8] = []
-    package private(set) var packets: [Packet] = []
+    /// The bytes of all packets.
+    public var arena: [UInt8] = []
+    /// The packets, in the order in which they came.
+    public var packets: [Packet] = []
 
     package init() {}
 
@@ -28,7 +54,9 @@ package struct PacketBatch: Sendable {
         packets.count >= packetsMax || arena.count >= Limits.batchBytesMax
     }
 
-    package mutating func append(
+    /// Copies a packet into the batch.
+    @inlinable
+    public mutating func append(
         topic: some Sequence<UInt8>,
         payload: some Sequence<UInt8>,
         receivedAt: Timestamp,

@@ -76,9 +76,8 @@ package struct RecordingError: Error, CustomStringConvertible {
     private func nextLine() throws(RecordingError) -> ArraySlice<UInt8>? {
         var carried: [UInt8] = []
         while true {
-            let rest = chunk[used..<filled]
-            let end = rest.firstIndex(of: UInt8(ascii: "\n"))
-            let part = rest[..<(end ?? rest.endIndex)]
+            let end = lineEnd
+            let part = chunk[used..<(end ?? filled)]
             used = end.map { $0 + 1 } ?? filled
             if end != nil, carried.isEmpty { return trimmed(part) }
             let room = Limits.recordingLineBytesMax + 1 - carried.count
@@ -86,6 +85,17 @@ package struct RecordingError: Error, CustomStringConvertible {
             if end != nil || (isAtEnd && !carried.isEmpty) { return trimmed(carried[...]) }
             if isAtEnd { return nil }
             try read()
+        }
+    }
+
+    /// Where the line that begins at `used` ends within the chunk.
+    private var lineEnd: Int? {
+        let (used, filled) = (used, filled)
+        return unsafe chunk.withUnsafeBytes { bytes in
+            guard let start = unsafe bytes.baseAddress?.advanced(by: used),
+                let end = unsafe memchr(start, Int32(UInt8(ascii: "\n")), filled - used)
+            else { return nil }
+            return unsafe used + (end - UnsafeMutableRawPointer(mutating: start))
         }
     }
 
