@@ -19,7 +19,11 @@ extension PayloadDecoder {
                 throw Rejection(.payloadTooLarge, at: Limits.recordingLineBytesMax)
             }
             if let receivedAt = plainLine(bytes, clock: clock) { return receivedAt }
-            if let receivedAt = try anyLine(bytes, clock: clock) { return receivedAt }
+            if !decoder.isPlainPacket(bytes),
+                let receivedAt = try anyLine(bytes, clock: clock)
+            {
+                return receivedAt
+            }
             return try packetLine(bytes, clock: clock)
         } catch {
             readings.removeAll(keepingCapacity: true)

@@ -98,6 +98,34 @@ extension ReadingDecoder {
         )
     }
 
+    /// Whether a line is a packet whose fields before its `readings` are of the usual form.
+    @inline(never)
+    mutating func isPlainPacket(_ bytes: Span<UInt8>) -> Bool {
+        var scanner = JSONScanner()
+        guard bytes.byte(at: scanner.position) == UInt8(ascii: "{") else { return false }
+        var seen = 0
+        repeat {
+            scanner.position &+= 1
+            scanner.skipSpace(bytes)
+            guard let field = scanner.usualField(bytes), case let bit = 1 &<< field.rawValue,
+                seen & bit == 0
+            else { return false }
+            seen |= bit
+            scanner.skipSpace(bytes)
+            switch field {
+            case .readings: return true
+            case .vehicle, .boot: guard scanner.plainText(bytes) != nil else { return false }
+            case .version, .sequence:
+                guard scanner.shortNumber(bytes) != nil else { return false }
+            case .time, .arrival:
+                guard times.takeUsual(&scanner, bytes) != nil else { return false }
+            default: return false
+            }
+            scanner.skipSpace(bytes)
+        } while bytes.byte(at: scanner.position) == UInt8(ascii: ",")
+        return false
+    }
+
     /// The record's reading, when its value needs no closer look.
     @inline(__always)
     mutating func reading(of record: PlainRecord, _ bytes: Span<UInt8>) -> DecodedReading? {
