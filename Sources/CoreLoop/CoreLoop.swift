@@ -141,7 +141,7 @@ package final class CoreLoop: Sendable {
             case .batch(let batch, let reply):
                 let arrival = batch.packets.first?.receivedAt
                 let unit = step(.packets(batch), &gateway, writer, &wanted, arrival)
-                reply.send(unit?.confirmations)
+                reply.send(unit?.confirmations.map { gateway.confirmation($0) })
             case .command(let command, let continuation):
                 let unit = step(.command(command), &gateway, writer, &wanted)
                 continuation.resume(

@@ -59,11 +59,13 @@ package struct Confirmation: Sendable, Equatable {
         self.boot = boot
         self.sequence = sequence
     }
+}
 
-    /// Of the same boot of the same vehicle, byte by byte: Unicode's equivalence is not identity.
-    func isSame(as other: Confirmation) -> Bool {
-        vehicle.utf8.elementsEqual(other.vehicle.utf8) && boot.utf8.elementsEqual(other.boot.utf8)
-    }
+/// A confirmation by numbers and bytes: its texts are made where somebody is told.
+package struct Contiguity: Sendable, Equatable {
+    package var vehicle: VehicleID
+    package var boot: [UInt8]
+    package var sequence: UInt64
 }
 
 /// How the readings of a step fared.
@@ -135,7 +137,7 @@ package struct CommitUnit: Sendable {
     /// The core's time after the step: where a restart takes up again.
     package var now = Timestamp.distantPast
     /// Published after the commit, never before.
-    package var confirmations: [Confirmation] = []
+    package var confirmations: [Contiguity] = []
     package var alertLog: [AlertLogEntry] = []
     /// Of every component and midnight, where asked for.
     package var forecastLog: [ForecastLogEntry] = []

@@ -60,12 +60,12 @@ extension Gateway {
         hear(vehicle)
         // What is taken in again from the dead letters was numbered when it came first.
         let isRepeat = !isReingesting && isRepeat(header, payload, of: vehicle)
-        for var reading in decoder.readings {
-            if !conversions.isEmpty, let conversion = conversions[reading.signal] {
-                reading.value = reading.value * conversion.factor + conversion.offset
-            }
-            accept(reading, from: vehicle, packet.receivedAt, isRepeat: isRepeat)
+        var readings = decoder.readings
+        for index in readings.indices where !conversions.isEmpty {
+            guard let conversion = conversions[readings[index].signal] else { continue }
+            readings[index].value = readings[index].value * conversion.factor + conversion.offset
         }
+        accept(readings, from: vehicle, packet.receivedAt, isRepeat: isRepeat)
         reject(decoder.rejections, packet, of: batch)
     }
 
@@ -110,14 +110,12 @@ extension Gateway {
             let name = sourceDecoder.vehicle
             let vehicle = try vehicle(named: name.span)
             hear(vehicle)
-            for reading in sourceDecoder.readings {
-                accept(
-                    reading,
-                    from: vehicle,
-                    packet.receivedAt,
-                    isRepeat: packet.isRedelivered
-                )
-            }
+            accept(
+                sourceDecoder.readings,
+                from: vehicle,
+                packet.receivedAt,
+                isRepeat: packet.isRedelivered
+            )
             remember(packet, topic, payload)
         }
         reject(sourceDecoder.rejections, packet, of: batch)
@@ -155,9 +153,7 @@ extension Gateway {
             let vehicle = try vehicle(named: name.span)
             hear(vehicle)
             let isRepeat = !isReingesting && !noteSequence(decoder.header, of: vehicle)
-            for reading in decoder.readings {
-                accept(reading, from: vehicle, receivedAt, isRepeat: isRepeat)
-            }
+            accept(decoder.readings, from: vehicle, receivedAt, isRepeat: isRepeat)
             reject(decoder.rejections, packet, of: batch)
         } catch {
             reject([error], packet, of: batch)
@@ -191,47 +187,67 @@ extension Gateway {
 
     // MARK: Readings
 
+    /// Takes in the readings of one packet or line.
     private mutating func accept(
-        _ decoded: DecodedReading,
+        _ decoded: [DecodedReading],
         from vehicle: VehicleID,
         _ receivedAt: Timestamp,
         isRepeat: Bool
     ) {
-        let reading = Reading(
-            vehicle: vehicle,
-            signal: decoded.signal,
-            observedAt: decoded.observedAt,
-            receivedAt: now,
-            value: decoded.value,
-            quality: decoded.quality
-        )
-        unit.counts.received += 1
-        unit.counts.accepted += 1
-        if receivedAt - decoded.observedAt > Limits.lateMilliseconds { unit.counts.late += 1 }
-        unit.readings.append(reading)
-        guard decoded.quality == .good else {
-            unit.counts.noReading += 1
-            return
+        let first = unit.readings.count
+        unit.counts.received += decoded.count
+        unit.counts.accepted += decoded.count
+        for decoded in decoded {
+            if receivedAt - decoded.observedAt > Limits.lateMilliseconds { unit.counts.late += 1 }
+            unit.readings.append(
+                Reading(
+                    vehicle: vehicle,
+                    signal: decoded.signal,
+                    observedAt: decoded.observedAt,
+                    receivedAt: now,
+                    value: decoded.value,
+                    quality: decoded.quality
+                )
+            )
+            if decoded.quality == .good {
+                noteReference(decoded, of: vehicle)
+            } else {
+                unit.counts.noReading += 1
+            }
         }
-        if let axle = placardSignals.firstIndex(of: reading.signal) {
-            var profile = VehicleProfile()
-            if axle == 0 { profile.placardFrontKilopascals = reading.value }
-            if axle == 1 { profile.placardRearKilopascals = reading.value }
-            update(vehicle, with: profile)
-        }
+        // A repeated packet goes to the store, which knows best what it has, but not to the rules.
+        if !isRepeat { hold(from: first, of: vehicle) }
+    }
+
+    /// Some signals tell of the vehicle itself.
+    private mutating func noteReference(_ reading: DecodedReading, of vehicle: VehicleID) {
         if reading.signal == odometerSignal, !work.isEmpty {
             noteOdometer(reading.value, of: vehicle)
         }
-        // A repeated packet goes to the store, which knows best what it has, but not to the rules.
-        guard !isRepeat else { return }
+        let isFront = reading.signal == placardFrontSignal
+        guard isFront || reading.signal == placardRearSignal else { return }
+        var profile = VehicleProfile()
+        if isFront { profile.placardFrontKilopascals = reading.value }
+        if !isFront { profile.placardRearKilopascals = reading.value }
+        update(vehicle, with: profile)
+    }
+
+    /// Lets the unit's readings of a vehicle from a place on wait for their neighbours.
+    private mutating func hold(from first: Int, of vehicle: VehicleID) {
         let index = Int(vehicle.index)
-        switch engine.hold(reading, now: now, &vehicles[index].rules) {
-        case .further: break
-        case .full: flush(vehicle)
-        case .until(let due):
-            timers.insert(
-                TimerQueue.Entry(due: due, kind: .flush, record: Int64(vehicle.index))
+        let readings = unit.readings
+        var next = first
+        while next < readings.count {
+            let waiting = engine.hold(
+                readings.span.extracting(next..<readings.count),
+                now: now,
+                &vehicles[index].rules
             )
+            next += waiting.taken
+            if let due = waiting.due {
+                timers.insert(TimerQueue.Entry(due: due, kind: .flush, record: Int64(index)))
+            }
+            if waiting.isFull { flush(vehicle) }
         }
     }
 
@@ -342,16 +358,16 @@ extension Gateway {
         // Nothing to forget yet; and a boot heard again after it was forgotten must not be told less
         // than it was told before.
         guard window.contiguous > 0 else { return }
-        let confirmation = Confirmation(
-            vehicle: name(of: vehicle),
-            boot: String(decoding: window.boot, as: UTF8.self),
-            sequence: window.contiguous
-        )
         // One vehicle's packets mostly come in a row: the last word replaces the one before.
-        if let last = unit.confirmations.last, last.isSame(as: confirmation) {
-            unit.confirmations[unit.confirmations.count - 1] = confirmation
+        let last = unit.confirmations.count - 1
+        if last >= 0, unit.confirmations[last].vehicle == vehicle,
+            unit.confirmations[last].boot == window.boot
+        {
+            unit.confirmations[last].sequence = window.contiguous
         } else {
-            unit.confirmations.append(confirmation)
+            unit.confirmations.append(
+                Contiguity(vehicle: vehicle, boot: window.boot, sequence: window.contiguous)
+            )
         }
     }
 

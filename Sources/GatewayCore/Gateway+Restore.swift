@@ -129,21 +129,47 @@ extension Gateway {
     /// same order, so the same state.
     package mutating func recall(_ unit: JournalUnit) {
         for mark in unit.marks where isBeyond(unit.row, mark.vehicle) { _ = note(mark) }
-        for reading in unit.readings
-        where reading.quality == .good && isBeyond(unit.row, reading.vehicle) {
-            guard relearning.isEmpty || !relearning.contains(reading.vehicle) else { continue }
-            recall(reading)
+        Gateway.eachPacket(of: unit.readings.span) { packet in
+            let vehicle = packet[0].vehicle
+            guard isBeyond(unit.row, vehicle),
+                relearning.isEmpty || !relearning.contains(vehicle)
+            else { return }
+            recall(packet)
         }
     }
 
-    private mutating func recall(_ reading: Reading) {
-        let index = Int(reading.vehicle.index)
-        let now = reading.receivedAt
+    /// Calls `body` with the readings of each packet, which came from one vehicle at one time.
+    private static func eachPacket(of readings: Span<Reading>, _ body: (Span<Reading>) -> Void) {
+        var start = 0
+        while start < readings.count {
+            var end = start + 1
+            while end < readings.count, readings[end].vehicle == readings[start].vehicle,
+                readings[end].receivedAt == readings[start].receivedAt
+            {
+                end += 1
+            }
+            body(readings.extracting(start..<end))
+            start = end
+        }
+    }
+
+    private mutating func recall(_ packet: Span<Reading>) {
+        guard packet.indices.contains(where: { packet[$0].quality == .good }) else { return }
+        let vehicle = packet[0].vehicle
+        let index = Int(vehicle.index)
+        let now = packet[0].receivedAt
         vehicles[index].lastHeardAt = max(vehicles[index].lastHeardAt, now)
         let due = vehicles[index].rules.flushDue
-        if due <= now { recallFlush(reading.vehicle, now: due) }
-        if engine.hold(reading, now: now, &vehicles[index].rules) == .full {
-            recallFlush(reading.vehicle, now: now)
+        if due <= now { recallFlush(vehicle, now: due) }
+        var next = 0
+        while next < packet.count {
+            let waiting = engine.hold(
+                packet.extracting(next..<packet.count),
+                now: now,
+                &vehicles[index].rules
+            )
+            next += waiting.taken
+            if waiting.isFull { recallFlush(vehicle, now: now) }
         }
     }
 
@@ -153,7 +179,7 @@ extension Gateway {
     /// with the next readings.
     package mutating func relearn(_ vehicle: VehicleID, from readings: [Reading]) {
         let recalled = recalledEvents.count
-        for reading in readings where reading.quality == .good { recall(reading) }
+        Gateway.eachPacket(of: readings.span) { recall($0) }
         recalledEvents.removeLast(recalledEvents.count - recalled)
         let index = Int(vehicle.index)
         let live = Set(
@@ -246,12 +272,23 @@ extension Gateway {
     package var confirmations: [Confirmation] {
         vehicles.indices.flatMap { index in
             vehicles[index].windows.filter { $0.contiguous > 0 }.map {
-                Confirmation(
-                    vehicle: names.name(index),
-                    boot: String(decoding: $0.boot, as: UTF8.self),
-                    sequence: $0.contiguous
+                confirmation(
+                    Contiguity(
+                        vehicle: VehicleID(index: UInt32(index)),
+                        boot: $0.boot,
+                        sequence: $0.contiguous
+                    )
                 )
             }
         }
+    }
+
+    /// What a vehicle is told.
+    package func confirmation(_ contiguity: Contiguity) -> Confirmation {
+        Confirmation(
+            vehicle: name(of: contiguity.vehicle),
+            boot: String(decoding: contiguity.boot, as: UTF8.self),
+            sequence: contiguity.sequence
+        )
     }
 }

@@ -37,6 +37,8 @@ package struct Gateway: Sendable {
     /// Forecasts come true on this grid: nothing against a lead of days, and a forecast that moves
     /// with every reading seldom needs another timer.
     private static let forecastGrid = Milliseconds.minutes(30)
+    /// What a reading takes in a packet with full paths, about: a unit's readings find room at once.
+    private static let readingBytes = 64
 
     package internal(set) var engine: RuleEngine {
         didSet {
@@ -57,8 +59,9 @@ package struct Gateway: Sendable {
     let silentAfter: Milliseconds?
     /// Whether every component's forecast goes into the unit at midnight (UTC).
     let tellsForecasts: Bool
-    /// Signals that tell a vehicle's own reference values: placard pressures, front and rear.
-    let placardSignals: [SignalID?]
+    /// Signals that tell a vehicle's own reference values.
+    let placardFrontSignal: SignalID?
+    let placardRearSignal: SignalID?
     /// Metres driven.
     let odometerSignal: SignalID?
     var decoder: PayloadDecoder
@@ -129,9 +132,12 @@ package struct Gateway: Sendable {
         self.silentAfter = silentAfter
         self.limits = limits
         self.tellsForecasts = tellsForecasts
-        placardSignals = ["Row1", "Row2"].map {
-            catalogue.find(path: "Private.Chassis.Axle.\($0).Tire.PlacardPressure")
-        }
+        placardFrontSignal = catalogue.find(
+            path: "Private.Chassis.Axle.Row1.Tire.PlacardPressure"
+        )
+        placardRearSignal = catalogue.find(
+            path: "Private.Chassis.Axle.Row2.Tire.PlacardPressure"
+        )
         odometerSignal = catalogue.find(path: "Vehicle.TraveledDistance")
         engine = RuleEngine(rules: rules, catalogue: catalogue)
         addOnRules = Gateway.addOns(of: engine)
@@ -192,8 +198,10 @@ package struct Gateway: Sendable {
         for vehicle in checkpointing { touch(vehicle) }
         switch input {
         case .packets(let batch):
+            unit.readings.reserveCapacity(batch.arena.count / Gateway.readingBytes)
             for packet in batch.packets { take(packet, of: batch) }
         case .lines(let batch):
+            unit.readings.reserveCapacity(batch.arena.count / Gateway.readingBytes)
             for index in batch.packets.indices { takeLine(index, of: batch) }
         case .registry(let rows):
             advance(to: now)
@@ -276,7 +284,7 @@ package struct Gateway: Sendable {
     /// Plans the next moment at which a forecast of the vehicle's may come true by itself.
     mutating func scheduleForecasts(_ vehicle: VehicleID) {
         let index = Int(vehicle.index)
-        guard let exact = engine.nextTimer(of: vehicles[index].rules) else { return }
+        guard let exact = engine.nextTimer(of: &vehicles[index].rules) else { return }
         let grid = Gateway.forecastGrid.rawValue
         let steps = (exact.milliseconds - 1).dividedFloor(by: grid) + 1
         let due = Timestamp(milliseconds: steps * grid)

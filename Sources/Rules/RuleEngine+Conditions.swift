@@ -5,19 +5,50 @@ extension RuleEngine {
     /// What judging a composite rule takes, without its texts: every flush asks.
     struct Composite: Sendable {
         var slot: Int
-        var condition: Condition
+        /// Place in `steps` where the condition begins.
+        var firstStep: Int
         var holdHours: Double
         var clearHours: Double
         /// The shortest silence that the condition asks for.
         var silentHours: Double?
 
-        init?(_ rule: Rule, slot: Int) {
+        init?(_ rule: Rule, slot: Int, _ steps: inout [Step]) {
             guard let condition = rule.condition else { return nil }
             self.slot = slot
-            self.condition = condition
+            firstStep = steps.count
             holdHours = rule.holdHours
             clearHours = rule.clear.hours
             silentHours = condition.facts.filter { $0.quantity == .silentHours }.map(\.bound).min()
+            Step.append(condition, to: &steps)
+        }
+    }
+
+    /// One part of a condition; the parts it joins follow it.
+    ///
+    /// Plain numbers in one array: an indirect enum would be counted up and down at every look.
+    struct Step: Sendable {
+        enum Kind: Sendable {
+            case fact(Condition.Fact)
+            case all
+            case any
+        }
+
+        var kind: Kind
+        /// Behind the last of the parts it joins.
+        var end = 0
+
+        static func append(_ condition: Condition, to steps: inout [Step]) {
+            let place = steps.count
+            switch condition {
+            case .fact(let fact): steps.append(Step(kind: .fact(fact)))
+            case .all(let parts):
+                steps.append(Step(kind: .all))
+                for part in parts { append(part, to: &steps) }
+            case .any(let parts):
+                steps.append(Step(kind: .any))
+                for part in parts { append(part, to: &steps) }
+            }
+            steps[place].end = steps.count
         }
     }
 
@@ -29,7 +60,7 @@ extension RuleEngine {
     ) {
         for place in composites.indices {
             let slot = composites[place].slot
-            let reason = reason(composites[place].condition, now: now, vehicle)
+            let reason = reason(at: composites[place].firstStep, now: now, vehicle)
             guard reason != nil || !vehicle.attentions.isEmpty else { continue }
             var attention = vehicle.attentions[slot]
             guard (reason != nil) != attention.isRaised else {
@@ -61,34 +92,36 @@ extension RuleEngine {
 
     /// The fact an explanation tells: the first that holds, or nil when the condition does not.
     private func reason(
-        _ condition: Condition,
+        at place: Int,
         now: Timestamp,
-        _ vehicle: VehicleState
+        _ vehicle: borrowing VehicleState
     ) -> (fact: Condition.Fact, value: Double)? {
-        switch condition {
+        var first: (fact: Condition.Fact, value: Double)?
+        var part = place + 1
+        switch steps[place].kind {
         case .fact(let fact):
             guard let number = value(of: fact.quantity, now: now, vehicle), fact.holds(number)
             else { return nil }
             return (fact, number)
-        case .all(let parts):
-            var first: (fact: Condition.Fact, value: Double)?
-            for part in parts {
-                guard let reason = reason(part, now: now, vehicle) else { return nil }
+        case .all:
+            while part < steps[place].end {
+                guard let reason = reason(at: part, now: now, vehicle) else { return nil }
                 first = first ?? reason
+                part = steps[part].end
             }
-            return first
-        case .any(let parts):
-            for part in parts {
-                if let reason = reason(part, now: now, vehicle) { return reason }
+        case .any:
+            while part < steps[place].end, first == nil {
+                first = reason(at: part, now: now, vehicle)
+                part = steps[part].end
             }
-            return nil
         }
+        return first
     }
 
     private func value(
         of quantity: Condition.Fact.Quantity,
         now: Timestamp,
-        _ vehicle: VehicleState
+        _ vehicle: borrowing VehicleState
     ) -> Double? {
         switch quantity {
         case .value(let signal):

@@ -38,7 +38,7 @@ extension RuleEngine {
 
     /// Who has the alert of each family.
     func leaders(_ attentions: AttentionList) -> [Int?] {
-        families.map { attentions.isEmpty ? nil : $0.leader(attentions) }
+        attentions.hasRaised ? families.map { $0.leader(attentions) } : noLeaders
     }
 
     /// What the axes of a family tell each for itself becomes what their one alert tells.
@@ -48,6 +48,7 @@ extension RuleEngine {
         now: Timestamp,
         _ vehicle: VehicleState
     ) {
+        guard !events.isEmpty else { return }
         for (family, before) in zip(families, before) {
             let own = events.filter { family.slots.contains($0.slot) }
             guard !own.isEmpty else { continue }

@@ -2,47 +2,72 @@ package import Telemetry
 
 /// Readings that wait, sorted by their own times, and then used.
 extension RuleEngine {
-    /// What to do after a reading was told to wait.
-    package enum Waiting: Sendable, Equatable {
-        /// It is the first to wait: flush the vehicle then.
-        case until(Timestamp)
-        /// Others wait already.
-        case further
-        /// No more can wait: flush the vehicle now.
-        case full
+    /// What to do after readings were told to wait.
+    package struct Waiting: Sendable, Equatable {
+        /// How many of the readings have been dealt with: all, unless no more can wait.
+        package var taken = 0
+        /// When to flush the vehicle, where they are the first to wait.
+        package var due: Timestamp?
+        /// Whether no more can wait: flush the vehicle now.
+        package var isFull = false
     }
 
-    /// Lets a reading wait for its neighbours.
+    /// Lets a vehicle's readings, as they came together, wait for their neighbours; what is no
+    /// reading is passed over.
     package func hold(
-        _ reading: Reading,
+        _ readings: Span<Reading>,
         now: Timestamp,
         _ vehicle: inout VehicleState
     ) -> Waiting {
-        vehicle.held.append(
-            HeldReading(
-                observedAt: reading.observedAt,
-                value: Float(reading.value),
-                order: order[Int(reading.signal.index)]
+        var waiting = Waiting()
+        if vehicle.held.isEmpty { vehicle.held.reserveCapacity(readings.count) }
+        for index in readings.indices where readings[index].quality == .good {
+            guard vehicle.held.count < Limits.heldReadingsMax else {
+                waiting.taken = index
+                waiting.isFull = true
+                return waiting
+            }
+            vehicle.held.append(
+                HeldReading(
+                    observedAt: readings[index].observedAt,
+                    value: Float(readings[index].value),
+                    order: order[Int(readings[index].signal.index)]
+                )
             )
-        )
-        guard vehicle.flushDue == .distantFuture else {
-            return vehicle.held.count >= Limits.heldReadingsMax ? .full : .further
         }
-        vehicle.flushDue = now + Limits.holdMilliseconds
-        return .until(vehicle.flushDue)
+        waiting.taken = readings.count
+        waiting.isFull = vehicle.held.count >= Limits.heldReadingsMax
+        if vehicle.flushDue == .distantFuture, !vehicle.held.isEmpty {
+            vehicle.flushDue = now + Limits.holdMilliseconds
+            waiting.due = vehicle.flushDue
+        }
+        return waiting
     }
 
     /// What one flush works with beside the parts themselves.
     private struct Moment {
         var now: Timestamp
-        var reference: VehicleReference
-        var trip: TripContext
-        var usage: UsageProfile
-        var watched: [Float]
-        var attentions: AttentionList
+        var reference = VehicleReference()
+        var trip = TripContext()
+        var usage = UsageProfile()
+        var watched: [Float] = []
+        var attentions = AttentionList()
         var events: [RuleEvent] = []
         /// Where the next slot is looked for first: readings come in the order of the slots.
         var place = 0
+
+        init(now: Timestamp) {
+            self.now = now
+        }
+
+        /// Takes what it works with from the vehicle, or gives it back: nothing is copied.
+        mutating func exchange(with vehicle: inout VehicleState) {
+            swap(&reference, &vehicle.reference)
+            swap(&trip, &vehicle.trip)
+            swap(&usage, &vehicle.usage)
+            swap(&watched, &vehicle.watched)
+            swap(&attentions, &vehicle.attentions)
+        }
     }
 
     /// Uses the readings that wait, in the order of their own times.
@@ -51,17 +76,9 @@ extension RuleEngine {
         var held: [HeldReading] = []
         swap(&held, &vehicle.held)
         HeldReading.sort(&held)
-        let leaders = leaders(vehicle.attentions)
-        var moment = Moment(
-            now: now,
-            reference: vehicle.reference,
-            trip: vehicle.trip,
-            usage: vehicle.usage,
-            watched: vehicle.watched,
-            attentions: vehicle.attentions
-        )
-        vehicle.attentions = AttentionList()
-        vehicle.watched = []
+        let leaders = vehicle.isAttended ? leaders(vehicle.attentions) : noLeaders
+        var moment = Moment(now: now)
+        moment.exchange(with: &vehicle)
         var next = 0
         while true {
             next = use(held.span, from: next, vehicle.slots, vehicle.parts.mutableSpan, &moment)
@@ -72,10 +89,7 @@ extension RuleEngine {
                 vehicle.add(slot: uses[place].slot)
             }
         }
-        vehicle.trip = moment.trip
-        vehicle.usage = moment.usage
-        vehicle.watched = moment.watched
-        vehicle.attentions = moment.attentions
+        moment.exchange(with: &vehicle)
         joinFamilies(&moment.events, since: leaders, now: now, vehicle)
         judgeConditions(now: now, &vehicle, &moment.events)
         return moment.events

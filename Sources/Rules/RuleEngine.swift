@@ -54,9 +54,12 @@ package struct RuleEngine: Sendable {
     let opensTrip: [Bool]
     /// Composite rules, and the signals whose newest values they and the bounds ask for.
     let composites: [Composite]
+    let steps: [Step]
     let watched: [SignalID]
     let bounds: [Bound]
     let families: [Family]
+    /// As many as there are families: none of them has an alert.
+    let noLeaders: [Int?]
     let asksForHabits: Bool
     /// The order in which readings of one instant are used, by signal: what tells of a trip first,
     /// then temperatures of components and what bounds ask for, then values.
@@ -104,9 +107,11 @@ package struct RuleEngine: Sendable {
                 )
             }
         }
+        var steps: [Step] = []
         composites = slots.indices.compactMap { slot in
-            Composite(rules[slots[slot].rule], slot: slot)
+            Composite(rules[slots[slot].rule], slot: slot, &steps)
         }
+        self.steps = steps
         let facts = rules.compactMap(\.condition).flatMap(\.facts).map(\.quantity)
         asksForHabits = facts.contains { if case .share = $0 { true } else { false } }
         for case .value(let signal) in facts { _ = watch(signal) }
@@ -135,6 +140,7 @@ package struct RuleEngine: Sendable {
             checkpointKey("\(rules[$0.rule].id)/\(rules[$0.rule].components[$0.component].name)")
         }
         families = Family.all(slots, rules)
+        noLeaders = Array(repeating: nil, count: families.count)
         self.slots = slots
         self.uses = uses.flatMap(\.self)
         firstUse = uses.reduce(into: [0]) { $0.append($0[$0.count - 1] + $1.count) }
@@ -186,7 +192,9 @@ package struct RuleEngine: Sendable {
     // MARK: Silence
 
     /// When something comes true if nothing arrives until then.
-    package func nextTimer(of vehicle: VehicleState) -> Timestamp? {
+    ///
+    /// The vehicle is not changed; it is passed by reference, because every flush asks.
+    package func nextTimer(of vehicle: inout VehicleState) -> Timestamp? {
         var next = vehicle.nextTimer
         for composite in composites where vehicle.trip.activeAt != .never {
             guard let hours = composite.silentHours,

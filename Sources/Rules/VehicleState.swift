@@ -137,6 +137,7 @@ struct AttentionList: Equatable, Sendable {
     init() {}
 
     var isEmpty: Bool { entries.isEmpty }
+    var hasRaised: Bool { entries.contains { $0.attention.isRaised } }
 
     subscript(slot: Int) -> Attention {
         for entry in entries where entry.slot == slot { return entry.attention }
@@ -201,6 +202,18 @@ package struct VehicleState: Equatable, Sendable {
             attention,
             ofSlot: Int(slots[place])
         )
+    }
+
+    /// Whether something goes on with a component.
+    ///
+    /// Looks at all, though one would do: asked for together, they come out of memory together, and
+    /// not one after the other while readings are used.
+    var isAttended: Bool {
+        var isAttended = false
+        for place in parts.indices {
+            isAttended = parts[place].component.hasAttention || isAttended
+        }
+        return isAttended
     }
 
     package func state(ofSlot slot: Int) -> ComponentState? {

@@ -51,7 +51,7 @@ struct AsyncAPITests {
                 let batch = Fixtures.batch([(topic, payload, Fixtures.start)])
                 let unit = gateway.step(.packets(batch), now: Fixtures.start)
                 #expect(unit.deadLetters.map(\.rejection) == [], "\(payload)")
-                confirmations += unit.confirmations
+                confirmations += unit.confirmations.map { gateway.confirmation($0) }
             }
         }
         let last = try #require(confirmations.last)

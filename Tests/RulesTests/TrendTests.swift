@@ -30,18 +30,15 @@ private struct Bench {
         let signal = try #require(catalogue.find(path: path))
         let now = arrived ?? time
         if vehicle.flushDue <= now { flush(vehicle.flushDue) }
-        _ = engine.hold(
-            Reading(
-                vehicle: VehicleID(index: 0),
-                signal: signal,
-                observedAt: time,
-                receivedAt: now,
-                value: value,
-                quality: .good
-            ),
-            now: now,
-            &vehicle
+        let reading = Reading(
+            vehicle: VehicleID(index: 0),
+            signal: signal,
+            observedAt: time,
+            receivedAt: now,
+            value: value,
+            quality: .good
         )
+        _ = engine.hold([reading].span, now: now, &vehicle)
     }
 
     mutating func flush(_ now: Timestamp) {

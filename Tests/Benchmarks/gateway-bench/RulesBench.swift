@@ -21,6 +21,7 @@ struct RulesBench: ParsableCommand {
         let rounds = 6
         var events = 0
         var nanoseconds: [Double] = []
+        var packet: [Reading] = []
         for round in 0..<rounds {
             let order = (0..<vehicles).shuffled(using: &generator)
             let time = Timestamp(milliseconds: 1_772_323_200_000) + .hours(Int64(round * 9))
@@ -29,9 +30,10 @@ struct RulesBench: ParsableCommand {
             }
             let begun = processorSeconds()
             for vehicle in order {
+                packet.removeAll(keepingCapacity: true)
                 for (index, signal) in signals.enumerated() {
                     guard let signal else { continue }
-                    _ = engine.hold(
+                    packet.append(
                         Reading(
                             vehicle: VehicleID(index: UInt32(vehicle)),
                             signal: signal,
@@ -39,11 +41,10 @@ struct RulesBench: ParsableCommand {
                             receivedAt: time,
                             value: values[vehicle * 8 + index],
                             quality: .good
-                        ),
-                        now: time,
-                        &states[vehicle]
+                        )
                     )
                 }
+                _ = engine.hold(packet.span, now: time, &states[vehicle])
                 events += engine.flush(now: time + .minutes(2), &states[vehicle]).count
             }
             nanoseconds.append((processorSeconds() - begun) / Double(vehicles * 8) * 1e9)
