@@ -197,7 +197,7 @@ package final class Writer: Sendable {
                 end += 1
             }
             let new = try open.take(
-                readings[start..<end],
+                readings.span.extracting(start..<end),
                 signalNumbers: signalNumbers,
                 sealedUntil: { try Chunks.end(database, of: $0) },
                 standing: {

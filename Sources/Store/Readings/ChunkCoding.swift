@@ -69,22 +69,19 @@ enum ChunkCoding {
         var body: [UInt8] = []
         let lacking = readings.contains { $0.quality == .noReading }
         let flag = lacking ? hasNoReadings : 0
-        // The scale only grows: what one value needs, the ones before it can be written at too.
         var scale = 0
         var mantissas: [Int64] = []
         mantissas.reserveCapacity(readings.count)
-        for reading in readings where scale <= ScaledDecimal.scaleMax {
-            while scale <= ScaledDecimal.scaleMax {
-                if ScaledDecimal.mantissa(reading.value, scale: scale) != nil { break }
-                scale += 1
+        // The least scale that writes all: one that does not shows after a few values.
+        while scale <= ScaledDecimal.scaleMax, mantissas.count < readings.count {
+            mantissas.removeAll(keepingCapacity: true)
+            for reading in readings {
+                guard let mantissa = ScaledDecimal.mantissa(reading.value, scale: scale) else {
+                    scale += 1
+                    break
+                }
+                mantissas.append(mantissa)
             }
-        }
-        for reading in readings where scale <= ScaledDecimal.scaleMax {
-            guard let mantissa = ScaledDecimal.mantissa(reading.value, scale: scale) else {
-                scale = ScaledDecimal.scaleMax + 1
-                break
-            }
-            mantissas.append(mantissa)
         }
         let isDecimal = scale <= ScaledDecimal.scaleMax
         body.append((isDecimal ? UInt8(scale) : plainDoubles) | flag)

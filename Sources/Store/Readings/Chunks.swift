@@ -173,6 +173,10 @@ enum Chunks {
             var count = rest.firstIndex { $0.observedAt.milliseconds > start + span } ?? rest.count
             // Late arrivals and long outages make blocks that are more than one row holds.
             if count > Limits.chunkReadings * 2 { count = Limits.chunkReadings }
+            guard count < rest.count else {
+                try insert(rest, of: vehicle, damage, database)
+                break
+            }
             try insert(Array(rest[..<count]), of: vehicle, damage, database)
             rest.removeFirst(count)
         }
@@ -240,7 +244,8 @@ enum Chunks {
     ) throws {
         let id = id(vehicle, readings[0].observedAt.milliseconds)
         // Late readings may make a second row of the same first time.
-        let all = bySignal(readings + (try take(id, damage, database)))
+        let present = try take(id, damage, database)
+        let all = bySignal(present.isEmpty ? readings : readings + present)
         let end = all.reduce(Int64.min) { max($0, $1.observedAt.milliseconds) }
         try database.cachedStatement(
             sql: "INSERT INTO chunk (id, end_ms, count, body) VALUES (?, ?, ?, ?)"
@@ -249,15 +254,16 @@ enum Chunks {
 
     /// Sorted by signal, then time; sorted by time alone it came, but for a row that was there.
     private static func bySignal(_ readings: [StoredReading]) -> [StoredReading] {
-        var places: [UInt16: Int] = [:]
         var columns: [[StoredReading]] = []
+        // A vehicle's packets tell its signals in the same order, so the next is looked for first.
+        var next = 0
         for reading in readings {
-            if let place = places[reading.signal] {
-                columns[place].append(reading)
-            } else {
-                places[reading.signal] = columns.count
-                columns.append([reading])
+            if next >= columns.count || columns[next][0].signal != reading.signal {
+                next = columns.firstIndex { $0[0].signal == reading.signal } ?? columns.count
             }
+            if next == columns.count { columns.append([]) }
+            columns[next].append(reading)
+            next = next + 1 < columns.count ? next + 1 : 0
         }
         columns.sort { $0[0].signal < $1[0].signal }
         for index in columns.indices

@@ -44,12 +44,15 @@ struct JournalBody {
         items: [UInt8]
     ) {
         entries += 1
-        bytes.append(JournalBody.group)
-        bytes.append(varint: UInt64(vehicle.index))
-        bytes.append(signed: observedAt.milliseconds - base)
-        bytes.append(signed: (receivedAt - observedAt).rawValue)
-        bytes.append(varint: UInt64(count))
-        bytes.append(varint: UInt64(items.count))
+        let base = base
+        bytes.append(numbers: 6) { bytes in
+            bytes.append(JournalBody.group)
+            bytes.append(varint: UInt64(vehicle.index))
+            bytes.append(signed: observedAt.milliseconds - base)
+            bytes.append(signed: (receivedAt - observedAt).rawValue)
+            bytes.append(varint: UInt64(count))
+            bytes.append(varint: UInt64(items.count))
+        }
         bytes.append(contentsOf: items)
     }
 
@@ -73,9 +76,11 @@ struct JournalBody {
         _ boot: [UInt8],
         _ sequence: UInt64
     ) {
-        bytes.append(tag)
-        bytes.append(varint: UInt64(vehicle.index))
-        bytes.append(varint: UInt64(boot.count))
+        bytes.append(numbers: 3) { bytes in
+            bytes.append(tag)
+            bytes.append(varint: UInt64(vehicle.index))
+            bytes.append(varint: UInt64(boot.count))
+        }
         bytes.append(contentsOf: boot)
         bytes.append(varint: sequence)
     }

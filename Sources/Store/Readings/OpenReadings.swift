@@ -21,6 +21,21 @@ struct OpenReadings: Sendable {
         var sealedUntil: Int64?
         /// What the block may hold, once a reading has come late.
         var filter: RepeatFilter?
+
+        /// Adds a group; its readings are counted by whoever adds it.
+        mutating func append(_ readings: Int, at time: Int64, items: ArraySlice<UInt8>) {
+            if time > newest {
+                newest = time
+                newestOffset = bytes.count
+            }
+            let step = time - lastTime
+            bytes.append(numbers: 2) { bytes in
+                bytes.append(signed: step)
+                bytes.append(varint: UInt64(readings))
+            }
+            bytes.append(contentsOf: items)
+            lastTime = time
+        }
     }
 
     /// A block as it was before the unit in hand.
@@ -69,50 +84,50 @@ struct OpenReadings: Sendable {
     /// Takes a group in: readings of one packet and time, of which `standing` says what the sealed
     /// ones know of them.
     mutating func take(
-        _ readings: ArraySlice<Reading>,
+        _ readings: Span<Reading>,
         signalNumbers: [UInt16],
         sealedUntil: (VehicleID) throws -> Int64,
         standing: (VehicleID, UInt16, Int64) throws -> Chunks.Standing
     ) rethrows -> Taken {
         var taken = Taken()
-        guard let first = readings.first else { return taken }
-        let vehicle = Int(first.vehicle.index)
-        let time = first.observedAt.milliseconds
+        let vehicle = Int(readings[0].vehicle.index)
+        let time = readings[0].observedAt.milliseconds
         try prepare(vehicle, sealedUntil)
         let sealed = blocks[vehicle].sealedUntil ?? .min
+        let mayRepeat = time <= blocks[vehicle].newest
+        let isFiltered = mayRepeat || blocks[vehicle].filter != nil
         scratch.removeAll(keepingCapacity: true)
         scratchSignals.removeAll(keepingCapacity: true)
-        for reading in readings {
-            let signal = signalNumbers[Int(reading.signal.index)]
-            guard !scratchSignals.contains(signal) else { continue }
-            if time <= blocks[vehicle].newest, has(signal, time, in: vehicle) { continue }
-            blocks[vehicle].filter?.insert(signal, time)
+        for index in readings.indices {
+            let signal = signalNumbers[Int(readings[index].signal.index)]
+            guard !isInGroup(signal) else { continue }
+            if mayRepeat, has(signal, time, in: vehicle) { continue }
+            if isFiltered { blocks[vehicle].filter?.insert(signal, time) }
             if time <= sealed {
-                let standing = try standing(first.vehicle, signal, time)
+                let standing = try standing(readings[0].vehicle, signal, time)
                 if standing == .summedUp { taken.tooLate += 1 }
                 guard standing == .new else { continue }
             }
             scratchSignals.append(signal)
             ItemCoding.encode(
                 signal: signal,
-                quality: reading.quality,
-                value: reading.value,
+                quality: readings[index].quality,
+                value: readings[index].value,
                 into: &scratch
             )
         }
         taken.stored = scratchSignals.count
         guard taken.stored > 0 else { return taken }
         open(vehicle)
-        if time > blocks[vehicle].newest {
-            blocks[vehicle].newest = time
-            blocks[vehicle].newestOffset = blocks[vehicle].bytes.count
-        }
-        blocks[vehicle].bytes.append(signed: time - blocks[vehicle].lastTime)
-        blocks[vehicle].bytes.append(varint: UInt64(scratchSignals.count))
-        blocks[vehicle].bytes.append(contentsOf: scratch)
-        blocks[vehicle].lastTime = time
+        blocks[vehicle].append(taken.stored, at: time, items: scratch[...])
         count(taken.stored, in: vehicle)
         return taken
+    }
+
+    /// Whether the group in hand has a signal already.
+    private func isInGroup(_ signal: UInt16) -> Bool {
+        for index in scratchSignals.indices where scratchSignals[index] == signal { return true }
+        return false
     }
 
     private mutating func count(_ added: Int, in vehicle: Int) {
@@ -158,16 +173,15 @@ struct OpenReadings: Sendable {
     private mutating func remember(_ vehicle: Int) {
         guard !touched[vehicle] else { return }
         touched[vehicle] = true
-        let block = blocks[vehicle]
         undo.append(
             Undo(
                 vehicle: vehicle,
-                byteCount: block.bytes.count,
-                lastTime: block.lastTime,
-                newest: block.newest,
-                newestOffset: block.newestOffset,
-                count: block.count,
-                firstRow: block.firstRow
+                byteCount: blocks[vehicle].bytes.count,
+                lastTime: blocks[vehicle].lastTime,
+                newest: blocks[vehicle].newest,
+                newestOffset: blocks[vehicle].newestOffset,
+                count: blocks[vehicle].count,
+                firstRow: blocks[vehicle].firstRow
             )
         )
     }
@@ -345,14 +359,7 @@ struct OpenReadings: Sendable {
         grow(to: index)
         remember(index)
         open(index)
-        if time > blocks[index].newest {
-            blocks[index].newest = time
-            blocks[index].newestOffset = blocks[index].bytes.count
-        }
-        blocks[index].bytes.append(signed: time - blocks[index].lastTime)
-        blocks[index].bytes.append(varint: UInt64(count))
-        blocks[index].bytes.append(contentsOf: items)
-        blocks[index].lastTime = time
+        blocks[index].append(count, at: time, items: items)
         self.count(count, in: index)
     }
 }

@@ -1,6 +1,11 @@
 import Telemetry
 
-extension [UInt8] {
+/// Numbers written to room that is there: an array looks once for several of them whether it has
+/// room, and not at every byte.
+extension OutputSpan<UInt8> {
+    /// The most bytes a number takes.
+    static var numberBytesMax: Int { 10 }
+
     /// Seven bits a byte, lowest first; the top bit says that more follow (LEB128).
     mutating func append(varint value: UInt64) {
         var rest = value
@@ -21,6 +26,28 @@ extension [UInt8] {
     /// Small numbers of either sign in few bytes: 0, -1, 1, -2 … become 0, 1, 2, 3 ….
     mutating func append(signed value: Int64) {
         append(varint: UInt64(bitPattern: (value << 1) ^ (value >> 63)))
+    }
+}
+
+extension [UInt8] {
+    /// Makes room for some numbers, and writes them.
+    mutating func append(numbers: Int, _ write: (inout OutputSpan<UInt8>) -> Void) {
+        append(
+            addingCapacity: numbers * OutputSpan<UInt8>.numberBytesMax,
+            initializingWith: write
+        )
+    }
+
+    mutating func append(varint value: UInt64) {
+        append(numbers: 1) { $0.append(varint: value) }
+    }
+
+    mutating func append(word: UInt64) {
+        append(numbers: 1) { $0.append(word: word) }
+    }
+
+    mutating func append(signed value: Int64) {
+        append(numbers: 1) { $0.append(signed: value) }
     }
 }
 
@@ -219,13 +246,24 @@ enum PackedNumbers {
 /// Values as their senders wrote them: a whole number and a power of ten, where that is exact.
 enum ScaledDecimal {
     static let scaleMax = 6
-    private static let powers: [Double] = [1, 10, 100, 1e3, 1e4, 1e5, 1e6]
+    private static let powers: InlineArray<7, Double> = [1, 10, 100, 1e3, 1e4, 1e5, 1e6]
+    /// Added and taken away again, it leaves of a number below 2^51 the nearest whole one.
+    ///
+    /// Two additions, where `rounded()` is a call; which way a half goes does not matter, for it
+    /// is refused in any case.
+    private static let rounding = 0x1.8p52
 
     /// The number at this scale, or nil when it does not come back as the same value.
     static func mantissa(_ value: Double, scale: Int) -> Int64? {
-        let scaled = (value * powers[scale]).rounded()
-        guard scaled.magnitude < 0x1p53, scaled / powers[scale] == value else { return nil }
-        return Int64(scaled)
+        let scaled = value * powers[scale]
+        guard scaled.magnitude < 0x1p51 else { return nil }
+        let whole = (scaled + rounding) - rounding
+        // The product is off by half a unit of its last place at most: this far from a whole
+        // number there is no need for the division.
+        guard (scaled - whole).magnitude <= scaled.magnitude * 0x1p-50,
+            whole / powers[scale] == value
+        else { return nil }
+        return Int64(whole)
     }
 
     static func value(_ mantissa: Int64, scale: Int) -> Double {

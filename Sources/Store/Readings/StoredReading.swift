@@ -38,14 +38,16 @@ enum ItemCoding {
         into bytes: inout [UInt8]
     ) {
         let head = UInt64(signal) << 5 | (quality == .noReading ? 16 : 0)
-        for scale in 0...ScaledDecimal.scaleMax {
-            guard let mantissa = ScaledDecimal.mantissa(value, scale: scale) else { continue }
-            bytes.append(varint: head | UInt64(scale))
-            bytes.append(signed: mantissa)
-            return
+        bytes.append(numbers: 2) { bytes in
+            for scale in 0...ScaledDecimal.scaleMax {
+                guard let mantissa = ScaledDecimal.mantissa(value, scale: scale) else { continue }
+                bytes.append(varint: head | UInt64(scale))
+                bytes.append(signed: mantissa)
+                return
+            }
+            bytes.append(varint: head | double)
+            bytes.append(word: value.bitPattern)
         }
-        bytes.append(varint: head | double)
-        bytes.append(word: value.bitPattern)
     }
 
     static func decode(
