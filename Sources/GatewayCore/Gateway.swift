@@ -39,6 +39,8 @@ package struct Gateway: Sendable {
     private static let forecastGrid = Milliseconds.minutes(30)
     /// What a reading takes in a packet with full paths, about: a unit's readings find room at once.
     private static let readingBytes = 64
+    /// Vehicles whose memory is asked for together, before they are flushed one after the other.
+    private static let vehiclesTouched = 8
 
     package internal(set) var engine: RuleEngine {
         didSet {
@@ -102,6 +104,8 @@ package struct Gateway: Sendable {
     var complaints: [Complaint] = []
     package var calendars: [StationCalendar]
     var timers = TimerQueue()
+    /// Flushes to come whose vehicles' memory has been asked for.
+    private var touchedFlushes = 0
     /// By timer kind.
     private var lastFired = [Timestamp?](repeating: nil, count: TimerKind.allCases.count)
     /// While dead letters are taken in: their times of arrival are past, and the clock stays.
@@ -252,6 +256,7 @@ package struct Gateway: Sendable {
         lastFired[Int(timer.kind.rawValue)] = now
         switch timer.kind {
         case .flush:
+            touchNextFlushes()
             let vehicle = VehicleID(index: UInt32(timer.record))
             guard vehicles[Int(timer.record)].rules.flushDue == timer.due else { return }
             flush(vehicle)
@@ -269,6 +274,16 @@ package struct Gateway: Sendable {
         case .forecastsTold: tellForecasts()
         case .dueWork: fireWork(VehicleID(index: UInt32(timer.record)))
         case .deskHoldEnd: endDeskHold(OccupancyID(rawValue: timer.record), due: timer.due)
+        }
+    }
+
+    /// Asks for the memory of the vehicles to be flushed next, some at a time.
+    private mutating func touchNextFlushes() {
+        touchedFlushes -= 1
+        guard touchedFlushes <= 0 else { return }
+        touchedFlushes = Gateway.vehiclesTouched
+        for entry in timers.nextFlushes(atMost: Gateway.vehiclesTouched) {
+            _ = vehicles[Int(entry.record)].rules.touch()
         }
     }
 

@@ -92,6 +92,11 @@ struct TimerQueue: Sendable {
         }
     }
 
+    /// The vehicles to be flushed next.
+    func nextFlushes(atMost limit: Int) -> ArraySlice<Entry> {
+        flushes[firstFlush..<min(firstFlush + limit, flushes.count)]
+    }
+
     private var nextFlush: Entry? { firstFlush < flushes.count ? flushes[firstFlush] : nil }
 
     mutating func insert(_ entry: Entry) {
