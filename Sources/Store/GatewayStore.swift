@@ -97,11 +97,11 @@ extension GatewayStore {
         )
         readings += open.filter { $0.observedAt >= from && $0.observedAt <= to }
         // One signal mostly comes in order already: chunk after chunk, then what is open.
-        for index in readings.indices.dropFirst()
-        where readings[index].isBefore(readings[index - 1]) {
-            readings.sort { $0.isBefore($1) }
-            break
+        let isInOrder = readings.indices.dropFirst().allSatisfy {
+            readings[$0 - 1].isBefore(readings[$0])
         }
+        if isInOrder { return readings }
+        readings.sort { $0.isBefore($1) }
         var kept: [StoredReading] = []
         kept.reserveCapacity(readings.count)
         for reading in readings {

@@ -7,14 +7,18 @@ package struct ByteWriter: Sendable {
     package mutating func put(_ value: UInt8) { bytes.append(value) }
 
     package mutating func put(_ value: UInt64) {
-        for shift in stride(from: UInt64(0), to: 64, by: 8) {
-            bytes.append(UInt8(truncatingIfNeeded: value >> shift))
+        bytes.append(addingCapacity: 8) { bytes in
+            for shift in stride(from: UInt64(0), to: 64, by: 8) {
+                bytes.append(UInt8(truncatingIfNeeded: value >> shift))
+            }
         }
     }
 
     package mutating func put(_ value: UInt32) {
-        for shift in stride(from: UInt32(0), to: 32, by: 8) {
-            bytes.append(UInt8(truncatingIfNeeded: value >> shift))
+        bytes.append(addingCapacity: 4) { bytes in
+            for shift in stride(from: UInt32(0), to: 32, by: 8) {
+                bytes.append(UInt8(truncatingIfNeeded: value >> shift))
+            }
         }
     }
 

@@ -153,8 +153,15 @@ extension ReadStore {
     ) async throws -> [StoredReading] {
         try await store.pool.read { database in
             guard let signal = try ReadStore.signal(path, database) else { return [] }
-            return try store.readings(database, of: vehicle, signal: signal, from: from, to: to)
-                .filter { $0.quality == .good }
+            let readings = try store.readings(
+                database,
+                of: vehicle,
+                signal: signal,
+                from: from,
+                to: to
+            )
+            let areGood = readings.allSatisfy { $0.quality == .good }
+            return areGood ? readings : readings.filter { $0.quality == .good }
         }
     }
 

@@ -158,6 +158,7 @@ enum ChunkCoding {
         if scale <= ScaledDecimal.scaleMax {
             mantissas = try PackedNumbers.decode(times.count, &cursor)
         }
+        readings.reserveCapacity(readings.count + times.count)
         for (index, time) in times.enumerated() {
             let value: Double
             if scale <= ScaledDecimal.scaleMax {

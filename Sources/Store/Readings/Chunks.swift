@@ -54,15 +54,14 @@ enum Chunks {
             ),
             arguments: [id(vehicle, from - span), id(vehicle, to), from]
         )
+        func isWanted(_ reading: StoredReading) -> Bool {
+            reading.observedAt.milliseconds >= from && reading.observedAt.milliseconds <= to
+        }
         var readings: [StoredReading] = []
         while let row = try rows.next() {
             do throws(CheckpointError) {
-                for reading in try ChunkCoding.decode(Array(row[1] as Data), signal: signal)
-                where reading.observedAt.milliseconds >= from
-                    && reading.observedAt.milliseconds <= to
-                {
-                    readings.append(reading)
-                }
+                let found = try ChunkCoding.decode(Array(row[1] as Data), signal: signal)
+                readings += found.allSatisfy(isWanted) ? found : found.filter(isWanted)
             } catch {
                 damage.note(.chunk, row[0], error)
             }

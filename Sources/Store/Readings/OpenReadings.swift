@@ -23,7 +23,7 @@ struct OpenReadings: Sendable {
         var filter: RepeatFilter?
 
         /// Adds a group; its readings are counted by whoever adds it.
-        mutating func append(_ readings: Int, at time: Int64, items: ArraySlice<UInt8>) {
+        mutating func append(_ readings: Int, at time: Int64, items: some Collection<UInt8>) {
             if time > newest {
                 newest = time
                 newestOffset = bytes.count
@@ -119,7 +119,7 @@ struct OpenReadings: Sendable {
         taken.stored = scratchSignals.count
         guard taken.stored > 0 else { return taken }
         open(vehicle)
-        blocks[vehicle].append(taken.stored, at: time, items: scratch[...])
+        blocks[vehicle].append(taken.stored, at: time, items: scratch)
         count(taken.stored, in: vehicle)
         return taken
     }

@@ -154,7 +154,15 @@ enum PackedNumbers {
             guard width <= 64 else { throw cursor.failure() }
             let start = cursor.position
             try cursor.skip((number * width + 7) / 8)
-            unpack(cursor.bytes, from: start, number, width, base, isDifferences, into: &values)
+            unpack(
+                cursor.bytes.span,
+                from: start,
+                number,
+                width,
+                base,
+                isDifferences,
+                into: &values
+            )
         }
         return values
     }
@@ -205,9 +213,9 @@ enum PackedNumbers {
         }
     }
 
-    /// Reads numbers of one width, bit after bit, lowest first.
+    /// Reads numbers of one width, lowest bit first.
     private static func unpack(
-        _ bytes: [UInt8],
+        _ bytes: Span<UInt8>,
         from start: Int,
         _ number: Int,
         _ width: Int,
@@ -216,30 +224,29 @@ enum PackedNumbers {
         into values: inout [Int64]
     ) {
         let mask: UInt64 = width == 64 ? .max : 1 << UInt64(width) - 1
-        var (pending, filled, position) = (UInt64(0), 0, start)
         var last = isDifferences ? values[values.count - 1] : 0
-        for _ in 0..<number {
-            var residual = pending
-            var taken = filled
-            while taken < width {
-                let byte = UInt64(bytes[position])
-                position += 1
-                residual |= byte << UInt64(taken)
-                // What does not fit any more begins the next number.
-                pending = byte >> UInt64(width - taken)
-                taken += 8
-            }
-            if filled >= width {
-                pending = width == 64 ? 0 : pending >> UInt64(width)
-                filled -= width
-            } else {
-                filled = taken - width
-                if filled == 0 { pending = 0 }
+        for index in 0..<number {
+            let place = start + index * width / 8
+            let shift = UInt64(index * width % 8)
+            var residual = word(bytes, at: place) >> shift
+            // A wide number that begins within a byte ends in a ninth one.
+            if Int(shift) + width > 64 {
+                residual |= word(bytes, at: place + 8) << (64 - shift)
             }
             let value = base &+ Int64(bitPattern: residual & mask)
             last = isDifferences ? last &+ value : value
             values.append(last)
         }
+    }
+
+    /// Eight bytes from a place on; zeros stand for those behind the end.
+    private static func word(_ bytes: Span<UInt8>, at place: Int) -> UInt64 {
+        if let word = bytes.paddedWord(at: place) { return word }
+        var word: UInt64 = 0
+        for index in place..<max(place, min(place + 8, bytes.count)) {
+            word |= UInt64(bytes[index]) << UInt64(8 * (index - place))
+        }
+        return word
     }
 }
 
