@@ -151,13 +151,14 @@ package enum RuleFile {
         }
         rule.gate.isFirstOfTrip = try map[optional: "first_of_trip"]?.flag() ?? false
         if let warm = try map[optional: "warm"]?
-            .mapping(keys: ["minutes", "restart_minutes", "stop_minutes"])
+            .mapping(keys: ["minutes", "restart_minutes", "stop_minutes", "cooling_hours"])
         {
             let minutes = 0.0...1_440
             rule.gate.warm = ReadingGate.Warm(
                 minutes: try warm.require("minutes").double(in: minutes),
                 restartMinutes: try warm.require("restart_minutes").double(in: minutes),
-                stopMinutes: try warm.require("stop_minutes").double(in: minutes)
+                stopMinutes: try warm.require("stop_minutes").double(in: minutes),
+                coolingHours: try warm[optional: "cooling_hours"]?.double(in: 0...100) ?? 0
             )
         }
         rule.bounds = try map[optional: "signals"]?.list().map { try bound($0, catalogue) } ?? []
@@ -275,13 +276,19 @@ package enum RuleFile {
             ("level_noise", \.levelNoise), ("slope_noise", \.slopeNoise),
             ("reading_deviation", \.readingDeviation),
             ("ambient_reading_deviation", \.ambientReadingDeviation),
+            ("shared_error_days", \.sharedErrorDays),
             ("change_limit", \.changeLimit),
             ("change_slope_deviation", \.changeSlopeDeviation),
             ("change_level_variances", \.changeLevelVariances),
             ("service_jump", \.serviceJump),
-            ("service_slope_deviation", \.serviceSlopeDeviation), ("kappa", \.kappa),
+            ("service_slope_deviation", \.serviceSlopeDeviation),
+            ("service_slope_kept", \.serviceSlopeKept),
+            ("service_slope_memory", \.serviceSlopeMemory), ("kappa", \.kappa),
         ]
-        let optional = ["ambient_reading_deviation", "change_level_variances"]
+        let optional = [
+            "ambient_reading_deviation", "change_level_variances", "shared_error_days",
+            "service_slope_kept", "service_slope_memory",
+        ]
         let map = try item.mapping(keys: fields.map(\.0))
         var constants = EstimatorConstants()
         for (name, path) in fields {

@@ -50,6 +50,8 @@ package struct ComponentState: Sendable, Equatable {
     /// A raised alert's numbers are brought up to date this often, so that what an advisor reads
     /// out is never older.
     private static let refreshSpan = Milliseconds.hours(12)
+    /// An error this share of the one that was told tells the date and its range again.
+    private static let sharper: Float = 0.35
     /// How long an anchor serves before the explanation moves on to a newer one.
     private static let anchorSpan = Milliseconds.days(Int64(14))
 
@@ -258,7 +260,7 @@ package struct ComponentState: Sendable, Equatable {
     }
 
     /// Moves the date last told, and with it its range, where the forecast has left it far enough
-    /// or has become twice as sharp.
+    /// or has become three times as sharp.
     ///
     /// A date that moves with every reading cannot be told to a customer. One that has come stays
     /// what it was. The range stays with its date: that of today around a date of last week would
@@ -281,7 +283,7 @@ package struct ComponentState: Sendable, Equatable {
                 days == 0
                 ? published > now
                 : published < now || abs((date - published).days) > step
-                    || deviation < 0.5 * attention.publishedDeviation
+                    || deviation < ComponentState.sharper * attention.publishedDeviation
             guard moves else { return nil }
         }
         let isFirst = attention.published == nil

@@ -8,11 +8,21 @@ package struct ReadingGate: Sendable, Equatable {
         package var minutes: Double
         package var restartMinutes: Double
         package var stopMinutes: Double
+        /// Time constant with which an engine cools after that; 0 for a cold one at once.
+        ///
+        /// Between a short stop and a night the minutes grow from one to the other.
+        package var coolingHours: Double
 
-        package init(minutes: Double, restartMinutes: Double, stopMinutes: Double) {
+        package init(
+            minutes: Double,
+            restartMinutes: Double,
+            stopMinutes: Double,
+            coolingHours: Double = 0
+        ) {
             self.minutes = minutes
             self.restartMinutes = restartMinutes
             self.stopMinutes = stopMinutes
+            self.coolingHours = coolingHours
         }
 
         func holds(in context: ReadingContext) -> Bool {
@@ -20,8 +30,15 @@ package struct ReadingGate: Sendable, Equatable {
             guard !context.isLate else { return false }
             if context.sinceStartHours >= minutes / 60 { return true }
             // Where nothing is known of the stop, it was a long one.
-            return context.sinceStartHours >= restartMinutes / 60
-                && context.lastParkHours ?? .infinity < stopMinutes / 60
+            guard context.sinceStartHours >= restartMinutes / 60,
+                let parkedHours = context.lastParkHours
+            else { return false }
+            let cooled = parkedHours - stopMinutes / 60
+            guard cooled >= 0 else { return true }
+            guard coolingHours > 0 else { return false }
+            let cold = 1 - exponential(-cooled / coolingHours)
+            return context.sinceStartHours * 60
+                >= restartMinutes + (minutes - restartMinutes) * cold
         }
     }
 

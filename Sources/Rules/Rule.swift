@@ -54,6 +54,8 @@ package struct EstimatorConstants: Sendable, Equatable {
     /// Standard deviation of a measurement, and of one compensated by ambient temperature only.
     package var readingDeviation: Float = 0
     package var ambientReadingDeviation: Float = 0
+    /// Readings closer together than this many days share part of their error.
+    package var sharedErrorDays: Float = 0.1
     /// CUSUM limit in standard deviations, 0 for none, and the slope deviation after it fires.
     package var changeLimit: Float = 0
     package var changeSlopeDeviation: Float = 0
@@ -63,6 +65,12 @@ package struct EstimatorConstants: Sendable, Equatable {
     /// A rise of the margin of at least this much is a service, and the slope deviation after it.
     package var serviceJump: Float = 0
     package var serviceSlopeDeviation: Float = 0
+    /// Share of what the slope differed from `slope` before a service that is kept after it: oil is
+    /// new, the driver is not.
+    package var serviceSlopeKept: Float = 0
+    /// Share of what the slope was steeper than `slope` before a service that widens its deviation
+    /// after it: a leak may have been repaired, or only topped up.
+    package var serviceSlopeMemory: Float = 0
     /// Widens the 80 % range so that it covers 80 %.
     package var kappa: Float = 1
 

@@ -217,15 +217,12 @@ extension RuleEngine {
         _ moment: inout Moment
     ) {
         part.component.hasTemperatureSensor = true
-        part.join = TemperatureJoin(
-            at: UInt32(truncatingIfNeeded: reading.observedAt.milliseconds),
-            celsius: reading.value
-        )
+        part.join.note(reading.value, at: reading.observedAt, moment.trip)
         guard part.component.hasAttention,
             moment.attentions[slot].unjoined?.observedAt == reading.observedAt,
             let waiting = takeUnjoined(slot, &part, &moment)
         else { return }
-        feed(waiting.observedAt, waiting.value, at: reading.value, slot, &part, &moment)
+        feed(waiting.observedAt, waiting.value, at: part.join.celsius, slot, &part, &moment)
     }
 
     private func takeUnjoined(

@@ -8,7 +8,7 @@ package import Telemetry
 extension RuleEngine {
     /// Raised whenever the layout below changes; an older layout is refused, and the caller starts
     /// that vehicle afresh.
-    private static let layoutVersion: UInt8 = 6
+    private static let layoutVersion: UInt8 = 7
 
     package func encode(_ vehicle: VehicleState, into writer: inout ByteWriter) {
         writer.put(RuleEngine.layoutVersion)
@@ -129,18 +129,6 @@ extension TripContext {
         parkedHours = parked.isNaN ? nil : parked
         ambient = try reader.float()
         ambientAt = try CompactInstant(from: &reader)
-    }
-}
-
-extension TemperatureJoin {
-    fileprivate func encode(into writer: inout ByteWriter) {
-        writer.put(at)
-        writer.put(celsius)
-    }
-
-    fileprivate init(from reader: inout ByteReader) throws(CheckpointError) {
-        at = try reader.word()
-        celsius = try reader.float()
     }
 }
 

@@ -33,7 +33,8 @@ struct TrendFilter: Equatable, Sendable {
         static let huber: Float = 2.5
         static let outlier: Float = 12
         static let outlierWeight: Float = 0.02
-        static let spacingDays: Float = 0.1
+        /// Readings still closer than this share of that time count as if they were this far apart.
+        static let sharedShareMin: Float = 0.2
         static let adaptation: Float = 0.005
         static let changeDrift: Float = 0.5
         static let lateDaysMax: Float = 4
@@ -77,9 +78,8 @@ struct TrendFilter: Equatable, Sendable {
         var noise = variance * noiseScale
         // Readings close together share their error, so they must not count as independent.
         let distance = abs(gap)
-        if distance < Constant.spacingDays {
-            noise *= min(8, Constant.spacingDays / max(distance, 0.02))
-        }
+        let shared = constants.sharedErrorDays
+        if distance < shared { noise *= shared / max(distance, Constant.sharedShareMin * shared) }
         let innovation = margin - (level + slope * lateness)
         let c0 = p00 + lateness * p01
         let c1 = p01 + lateness * p11
@@ -124,18 +124,37 @@ struct TrendFilter: Equatable, Sendable {
         _ pending: inout PendingService
     ) -> Step {
         let tolerance = max(0.6 * constants.serviceJump, 3 * noise.squareRoot())
-        guard pending.count > 0, abs(margin - pending.level) < tolerance else {
+        let wait = pending.count > 0 ? max(measured - pending.at, 0) : 0
+        // What ran down before the service may run down as fast after it.
+        let fallen = min(slope, 0) * wait
+        let change = margin - pending.level
+        guard pending.count > 0, change < tolerance, change > fallen - tolerance else {
             pending = PendingService(level: margin, at: measured, count: 1)
             return .withheld
         }
         pending.count += 1
-        let mean = 0.5 * (margin + pending.level)
-        guard pending.count >= 3 || measured - pending.at > Constant.serviceGapDays else {
-            pending.level = mean
-            return .withheld
-        }
-        restart(level: mean, variance: noise, deviation: constants.serviceSlopeDeviation)
-        slope = constants.slope
+        guard pending.count >= 3 || wait > Constant.serviceGapDays else { return .withheld }
+        let remembered = constants.serviceSlopeMemory * min(slope - constants.slope, 0)
+        let deviation = constants.serviceSlopeDeviation
+        restart(
+            level: pending.level,
+            variance: noise,
+            deviation: (deviation * deviation + remembered * remembered).squareRoot()
+        )
+        slope = constants.slope + constants.serviceSlopeKept * (slope - constants.slope)
+        // The service was at the first of them; this one tells what has been lost since.
+        predict(days: wait, constants)
+        let innovation = margin - level
+        let total = p00 + noise
+        correct(
+            innovation,
+            normalised: innovation / total.squareRoot(),
+            expected: total,
+            noise: noise,
+            p00,
+            p01,
+            isLate: true
+        )
         pending.count = 0
         return .restarted
     }

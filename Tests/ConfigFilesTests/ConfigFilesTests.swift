@@ -94,7 +94,7 @@ struct ConfigFilesTests {
     @Test(arguments: [
         ("measure: tyre_cold", "measure: cold", "'cold' is not one of"),
         ("jobs: [tyre_check", "jobs: [tyre_chekc", "'tyre_chekc' is not in the service catalogue"),
-        ("lead_days: 9 ", "lead_days: 0 ", "must lie in 0.1…365.0"),
+        ("lead_days: 11 ", "lead_days: 0 ", "must lie in 0.1…365.0"),
         ("{middle}({range})", "{midle}({range})", "unknown placeholder {midle}"),
         (
             "signal: Vehicle.Chassis.Axle.Row1.Wheel.Left.Tire.Pressure",

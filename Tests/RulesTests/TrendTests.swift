@@ -83,6 +83,35 @@ struct TrendTests {
         #expect(!event.evidence.isCrossed)
     }
 
+    /// The air's 10 °C every morning; the tyre's thermometer is wrong by so many kelvin.
+    @Test(arguments: [-2.0, 2])
+    func aThermometersConstantErrorIsLearnt(kelvin: Double) throws {
+        var days: [Double] = []
+        for error in [0, kelvin] {
+            var bench = try Bench()
+            for day in 0..<120 {
+                let time = Fixtures.start + .days(Int64(day))
+                let cold = 225 - 0.4 * Double(day) + 101.3
+                try bench.tell("Vehicle.Exterior.AirTemperature", 10, at: time)
+                try bench.tell(
+                    "\(Fixtures.leftFront).Pressure",
+                    cold * 283.15 / 293.15 - 101.3,
+                    at: time + .seconds(60)
+                )
+                try bench.tell(
+                    "\(Fixtures.leftFront).AirTemperature",
+                    10 + error,
+                    at: time + .seconds(60)
+                )
+            }
+            let raised = try #require(bench.raised.first)
+            #expect(raised.evidence.isCrossed == false)
+            days.append((raised.at - Fixtures.start).days)
+        }
+        // Unlearnt, two kelvin are 2.2 kPa: five and a half days.
+        #expect(abs(days[0] - days[1]) < 2, "\(days)")
+    }
+
     @Test func aHealthyTyreIsNeverRaised() throws {
         var bench = try Bench()
         try bench.leak(from: 245, perDay: 0.17, days: 90)
@@ -94,6 +123,17 @@ struct TrendTests {
         try bench.leak(from: 240, perDay: 3, days: 15)
         try bench.leak(from: 245, perDay: 0.17, days: 20, begin: 15)
         #expect(bench.raised.count == 1 && bench.cleared.count == 1)
+    }
+
+    /// What leaked before an inflation is suspected of leaking after it: forgotten, it took until
+    /// the third day.
+    @Test func aLeakThatWasOnlyToppedUpIsRaisedAgainSoon() throws {
+        var bench = try Bench()
+        try bench.leak(from: 240, perDay: 12, days: 5)
+        try bench.leak(from: 240, perDay: 12, days: 3, begin: 5)
+        #expect(bench.raised.count == 2 && bench.cleared.count == 1)
+        let again = try #require(bench.raised.last.map { ($0.at - Fixtures.start).days })
+        #expect((5.5...6.5).contains(again), "raised on day \(again)")
     }
 
     /// Just below the limit, and flat.
