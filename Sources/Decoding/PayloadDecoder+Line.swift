@@ -13,7 +13,7 @@ extension PayloadDecoder {
         clock: Timestamp
     ) throws(Rejection) -> Timestamp {
         reset()
-        hasLineVehicle = false
+        lineVehicle = []
         do throws(Rejection) {
             guard bytes.count <= Limits.recordingLineBytesMax else {
                 throw Rejection(.payloadTooLarge, at: Limits.recordingLineBytesMax)
@@ -48,7 +48,7 @@ extension PayloadDecoder {
         guard isVehicleGood, decoder.possible.contains(observedAt),
             let reading = decoder.reading(of: record, bytes)
         else { return nil }
-        hasLineVehicle = true
+        lineVehicle = vehicle.bytes
         if hasArrival { lineReceivedAt = receivedAt }
         resizeReadings(1)
         readings[0] = reading
@@ -76,9 +76,10 @@ extension PayloadDecoder {
         }
         guard let name = fields.vehicle else { throw Rejection(.missingField, at: 0, "vehicle") }
         if !vehicle.holds(name, bytes) { keepVehicle(name, bytes) }
-        hasLineVehicle = true
+        lineVehicle = vehicle.bytes
         guard isVehicleGood else { throw Rejection(.badVehicle, at: name.start) }
         lineReceivedAt = fields.arrival
+        hasRejections = !decoder.rejections.isEmpty
         return receivedAt
     }
 
@@ -125,7 +126,7 @@ extension PayloadDecoder {
         guard let number else { throw Rejection(.missingField, at: 0, "value") }
         guard let observedAt else { throw Rejection(.missingField, at: 0, "ts") }
         keepVehicle(vehicle, bytes)
-        hasLineVehicle = true
+        lineVehicle = self.vehicle.bytes
         guard isVehicleGood else { throw Rejection(.badVehicle, at: vehicle.start) }
         let receivedAt = lineReceivedAt ?? max(clock, observedAt)
         decoder.possible.begin(receivedAt: receivedAt)

@@ -28,19 +28,25 @@ package struct PayloadDecoder: Sendable {
     package internal(set) var readings: [DecodedReading] = []
     /// Arrival of the last line, where it names one (`decodeLine` only).
     package internal(set) var lineReceivedAt: Timestamp?
+    /// Boot and number of the last packet, also when it was rejected but told them before what is
+    /// wrong with it.
+    ///
+    /// Stored, as is whether there are rejections: what is worked out on demand costs its caller, in
+    /// another module, a copy of the whole decoder.
+    package private(set) var header = PacketHeader()
+    /// Whether there are `rejections`.
+    package internal(set) var hasRejections = false
+    /// Vehicle name of the last line (`decodeLine` only).
+    package internal(set) var lineVehicle: [UInt8] = []
 
     var decoder: ReadingDecoder
     /// The readings of this packet, until its time is known.
     private var drafts: [Draft]
     /// The boot met last, which is this packet's when `hasHeader`.
     private var boot = KeptText()
-    private var sequence: UInt64?
-    private var oldest: UInt64?
-    private var hasHeader = false
-    /// The vehicle met last, which is this line's when `hasLineVehicle`.
+    /// The vehicle met last.
     var vehicle = KeptText()
     var isVehicleGood = false
-    var hasLineVehicle = false
 
     package init(catalogue: Catalogue) {
         decoder = ReadingDecoder(catalogue: catalogue)
@@ -49,16 +55,6 @@ package struct PayloadDecoder: Sendable {
 
     /// Readings of the last packet that could not be used.
     package var rejections: [Rejection] { decoder.rejections }
-
-    /// Boot and number of the last packet, also when it was rejected but told them before what is
-    /// wrong with it.
-    package var header: PacketHeader {
-        hasHeader
-            ? PacketHeader(boot: boot.bytes, sequence: sequence, oldest: oldest) : PacketHeader()
-    }
-
-    /// Vehicle name of the last line (`decodeLine` only).
-    package var lineVehicle: [UInt8] { hasLineVehicle ? vehicle.bytes : [] }
 
     /// Decodes a telemetry payload into `readings` and `rejections`.
     /// - Throws: a rejection that costs the whole packet; both buffers are then empty.
@@ -75,6 +71,7 @@ package struct PayloadDecoder: Sendable {
             decoder.rejections.removeAll(keepingCapacity: true)
             throw error
         }
+        hasRejections = !decoder.rejections.isEmpty
         return header
     }
 
@@ -82,7 +79,8 @@ package struct PayloadDecoder: Sendable {
     mutating func reset() {
         if !decoder.rejections.isEmpty { decoder.rejections.removeAll(keepingCapacity: true) }
         lineReceivedAt = nil
-        hasHeader = false
+        hasRejections = false
+        if header.sequence != nil { header = PacketHeader() }
     }
 
     /// Makes room for as many readings.
@@ -161,9 +159,8 @@ package struct PayloadDecoder: Sendable {
     private mutating func keepHeader(_ fields: Fields, _ bytes: Span<UInt8>) {
         guard fields.hasBoot == (fields.sequence != nil) else { return }
         if let text = fields.boot { boot.set(text, bytes) }
-        sequence = fields.sequence
-        oldest = fields.oldest
-        hasHeader = fields.hasBoot
+        guard fields.hasBoot else { return }
+        header = PacketHeader(boot: boot.bytes, sequence: fields.sequence, oldest: fields.oldest)
     }
 
     private mutating func scan(

@@ -66,7 +66,7 @@ extension Gateway {
             readings[index].value = readings[index].value * conversion.factor + conversion.offset
         }
         accept(readings, from: vehicle, packet.receivedAt, isRepeat: isRepeat)
-        reject(decoder.rejections, packet, of: batch)
+        if decoder.hasRejections { reject(decoder.rejections, packet, of: batch) }
     }
 
     private mutating func takeForeign(
@@ -154,7 +154,7 @@ extension Gateway {
             hear(vehicle)
             let isRepeat = !isReingesting && !noteSequence(decoder.header, of: vehicle)
             accept(decoder.readings, from: vehicle, receivedAt, isRepeat: isRepeat)
-            reject(decoder.rejections, packet, of: batch)
+            if decoder.hasRejections { reject(decoder.rejections, packet, of: batch) }
         } catch {
             reject([error], packet, of: batch)
         }
