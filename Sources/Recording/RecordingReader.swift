@@ -77,12 +77,14 @@ package struct RecordingError: Error, CustomStringConvertible {
         var carried: [UInt8] = []
         while true {
             let end = lineEnd
-            let part = chunk[used..<(end ?? filled)]
+            let part = used..<(end ?? filled)
             used = end.map { $0 + 1 } ?? filled
-            if end != nil, carried.isEmpty { return trimmed(part) }
+            if end != nil, carried.isEmpty { return trimmed(chunk, part) }
             let room = Limits.recordingLineBytesMax + 1 - carried.count
-            carried.append(contentsOf: part.prefix(max(0, room)))
-            if end != nil || (isAtEnd && !carried.isEmpty) { return trimmed(carried[...]) }
+            carried.append(contentsOf: chunk[part].prefix(max(0, room)))
+            if end != nil || (isAtEnd && !carried.isEmpty) {
+                return trimmed(carried, carried.indices)
+            }
             if isAtEnd { return nil }
             try read()
         }
@@ -99,8 +101,9 @@ package struct RecordingError: Error, CustomStringConvertible {
         }
     }
 
-    private func trimmed(_ line: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
-        line.last == UInt8(ascii: "\r") ? line.dropLast() : line
+    private func trimmed(_ bytes: [UInt8], _ line: Range<Int>) -> ArraySlice<UInt8> {
+        let hasReturn = !line.isEmpty && bytes[line.upperBound - 1] == UInt8(ascii: "\r")
+        return bytes[line.lowerBound..<(line.upperBound - (hasReturn ? 1 : 0))]
     }
 
     private func read() throws(RecordingError) {

@@ -12,6 +12,9 @@ extension RuleEngine {
         package var isFull = false
     }
 
+    /// Room made for the first reading that waits: where a vehicle's come one by one, more follow.
+    private static let heldAtFirst = 8
+
     /// Lets a vehicle's readings, as they came together, wait for their neighbours; what is no
     /// reading is passed over.
     package func hold(
@@ -20,7 +23,9 @@ extension RuleEngine {
         _ vehicle: inout VehicleState
     ) -> Waiting {
         var waiting = Waiting()
-        if vehicle.held.isEmpty { vehicle.held.reserveCapacity(readings.count) }
+        if vehicle.held.isEmpty {
+            vehicle.held.reserveCapacity(max(readings.count, RuleEngine.heldAtFirst))
+        }
         for index in readings.indices where readings[index].quality == .good {
             guard vehicle.held.count < Limits.heldReadingsMax else {
                 waiting.taken = index
