@@ -98,7 +98,7 @@ struct TemperatureJoin: Equatable, Sendable {
     /// A tyre loses its heat with a time constant of about an hour. One start counts for a
     /// thirtieth, and never for more than a kelvin (sun on one side, a garage just left). A
     /// thermometer further off than `errorMax` is broken, or tells what it was before the night.
-    /// Measured: record 0011.
+    /// Measured: record 0013.
     private enum Constant {
         static let parkedHours: Float = 8
         static let gain: Float = 0.033
