@@ -210,6 +210,8 @@ extension Gateway {
                 alert.due = nil
                 alert.suggestion = nil
                 alert.reopenCount += 1
+                // While it was believed to be mended, time went on.
+                judge(&alert)
                 move(&alert, .stillFiring)
             }
         case .watching, .planned, .closed: return

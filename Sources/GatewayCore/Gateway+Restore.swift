@@ -212,7 +212,10 @@ extension Gateway {
         for index in vehicles.indices {
             let vehicle = VehicleID(index: UInt32(index))
             let due = vehicles[index].rules.flushDue
-            if due != .distantFuture {
+            if due <= now {
+                // It was used before the stop, and nothing came of it that a checkpoint tells.
+                recallFlush(vehicle, now: due)
+            } else if due != .distantFuture {
                 timers.insert(
                     TimerQueue.Entry(due: due, kind: .flush, record: Int64(index))
                 )

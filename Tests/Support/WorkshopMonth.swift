@@ -16,6 +16,8 @@ package struct WorkshopMonth {
     package private(set) var events: [String: Int] = [:]
     package private(set) var refusals: [String: Int] = [:]
     private var occupancies: [OccupancyID: OccupancyRow] = [:]
+    /// The time of the last step; a gateway that starts again knows the last commit's.
+    private var now = Fixtures.start
     /// Kept at the desk, the newest last; some have ended since.
     private var holds: [(id: OccupancyID, holder: String)] = []
     private var complaints: [ComplaintID: Complaint] = [:]
@@ -81,7 +83,7 @@ package struct WorkshopMonth {
             }
             try take(.tick, at: time, commit)
             for _ in 0..<4 {
-                let moment = gateway.now + .minutes(Int64.random(in: 1...12, using: &random))
+                let moment = now + .minutes(Int64.random(in: 1...12, using: &random))
                 guard let command = chooseCommand(at: moment) else { continue }
                 try take(.command(command), at: moment, commit)
             }
@@ -98,6 +100,7 @@ package struct WorkshopMonth {
         at time: Timestamp,
         _ commit: (CommitUnit, inout Gateway) throws -> Void
     ) rethrows {
+        now = max(now, time)
         let unit = gateway.step(input, now: time)
         check(unit)
         if case .failure(let problem) = unit.answer {
