@@ -144,7 +144,7 @@ struct Texts {
         case .best: say("推荐", "recommended")
         case .earliest: say("最早", "earliest")
         case .preferred: say("客户偏好", "as the customer likes")
-        case .later: say("当天稍晚", "later that day")
+        case .later: say("稍晚", "somewhat later")
         case .anotherDay: say("另一天", "another day")
         }
     }
