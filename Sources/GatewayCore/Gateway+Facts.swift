@@ -7,10 +7,13 @@ package import Workshop
 package struct VehicleNews: Sendable, Equatable {
     package var vehicle: String
     package var facts: VehicleFacts
+    /// The last owner was erased: what they said must not be written down again.
+    package var isErased: Bool
 
-    package init(vehicle: String, facts: VehicleFacts) {
+    package init(vehicle: String, facts: VehicleFacts, isErased: Bool = false) {
         self.vehicle = vehicle
         self.facts = facts
+        self.isErased = isErased
     }
 }
 
@@ -27,7 +30,9 @@ extension Gateway {
     mutating func learn(_ news: [VehicleNews]) {
         for item in news {
             guard let place = names.find(Array(item.vehicle.utf8).span) else { continue }
-            learn(item.facts, of: VehicleID(index: UInt32(place)))
+            let vehicle = VehicleID(index: UInt32(place))
+            if item.isErased { forgetWords(of: vehicle) }
+            learn(item.facts, of: vehicle)
         }
     }
 
@@ -52,7 +57,6 @@ extension Gateway {
             if let account = before.account { accounts[account]?.removeAll { $0 == vehicle } }
             join(vehicle, facts.account)
         }
-        if facts.isErased { forgetWords(of: vehicle) }
         if hasLeft { leave(vehicle, hasNewOwner: facts.account != nil) }
         if let station = facts.station {
             var profile = vehicles[Int(vehicle.index)].profile

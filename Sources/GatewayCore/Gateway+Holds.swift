@@ -167,19 +167,22 @@ extension Gateway {
         var need = need
         need.minutes = max(need.minutes, Int((kept.interval.end - kept.interval.start).minutes))
         // Where the kept bay or technician cannot do the work, others may at the same time.
-        for places in [
-            SlotFinder.Places(bay: kept.bay, technician: kept.technician), SlotFinder.Places(),
-        ] {
-            let slot = try? place(
+        func slot(on places: SlotFinder.Places) throws(Problem) -> Slot {
+            try place(
                 need,
                 at: kept.interval.start,
                 station: hold.station,
                 except: id,
                 on: places
             )
-            if let slot { return (slot, hold) }
         }
-        throw Problem(.slotTaken)
+        do throws(Problem) {
+            let same = SlotFinder.Places(bay: kept.bay, technician: kept.technician)
+            return (try slot(on: same), hold)
+        } catch {
+            guard error.code == .slotTaken else { throw error }
+            return (try slot(on: SlotFinder.Places()), hold)
+        }
     }
 
     // MARK: Occupancies

@@ -16,8 +16,6 @@ package struct VehicleFacts: Sendable, Equatable, Codable {
     package var allowsService = true
     /// The owner agreed to commercial offers.
     package var allowsOffers = false
-    /// The last owner was erased: what they said must not be written down again.
-    package var isErased = false
     /// Of the vehicle, and the owner's licence.
     package var dueItems: [DueItem] = []
 

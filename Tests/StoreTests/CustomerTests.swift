@@ -173,10 +173,10 @@ struct CustomerTests {
         let after = try await exported("new")
         #expect(!after.contains("61000") && after.contains("62000"))
         // Nor does the core forget what the owner of today says.
-        #expect(try await desk.vehicleNews().allSatisfy { !$0.news.facts.isErased })
+        #expect(try await desk.vehicleNews().allSatisfy { !$0.news.isErased })
         _ = try await desk.askErasure(of: "new", by: asker, at: sold)
         _ = try await desk.confirmErasure(2, of: "new", by: other, at: sold + .days(Int64(3)))
-        #expect(try await desk.vehicleNews().map(\.news.facts.isErased) == [true])
+        #expect(try await desk.vehicleNews().map(\.news.isErased) == [true])
         #expect(try await rows(holding: "seat is torn") == [])
     }
 

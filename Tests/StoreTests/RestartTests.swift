@@ -4,6 +4,7 @@ import GatewayApp
 import Support
 import Telemetry
 import Testing
+import Workshop
 
 @testable import GatewayCore
 @testable import Store
@@ -181,6 +182,17 @@ struct RestartTests {
         house = try house.restarted(folder, assembly)
         #expect(house.unreadable == [vehicle])
         #expect(forecasts(house.gateway).count == known.count)
+    }
+
+    /// What an earlier build wrote of a vehicle is read by this one: a key that came since must not be
+    /// asked for, or a gateway does not start after an upgrade.
+    @Test func whatEarlierBuildsKnewOfAVehicleIsRead() throws {
+        let body = """
+            {"facts":{"account":3,"allowsOffers":false,"allowsService":true,"dueItems":[]},
+            "recommendations":[],"settled":[],"told":[]}
+            """
+        let work = try BookingRows.value(VehicleWork.self, body)
+        #expect(work.facts.account == 3 && work.facts.allowsService && work.settled.isEmpty)
     }
 
     /// The rules' part of a vehicle's checkpoint, as it begins: version and trip.

@@ -6,9 +6,6 @@ import Workshop
 
 /// Rows of suggestions, visits and contacts → what a core that starts takes up again.
 extension BookingRows {
-    /// Longer than a car stays in a workshop.
-    private static let closureMemory = Milliseconds.days(Int64(60))
-
     func restore(_ state: inout RestoredState) throws {
         state.suggestions = try suggestions()
         state.appointments = try appointments()
@@ -319,16 +316,13 @@ extension BookingRows {
         )
     }
 
-    /// Closures of places that are still configured; also those that ended lately, as work may be
-    /// added to a visit that has begun.
+    /// Closures of places that are still configured and that are not over.
     private func closures() throws -> [ClosureRow] {
         try Row.fetchAll(
             database,
             sql: """
-                SELECT * FROM closure WHERE end_ms > (SELECT now_ms - ? FROM core_time)
-                ORDER BY id
-                """,
-            arguments: [BookingRows.closureMemory.rawValue]
+                SELECT * FROM closure WHERE end_ms > (SELECT now_ms FROM core_time) ORDER BY id
+                """
         ).compactMap { row in
             guard let station = stations.firstIndex(where: { $0.code == row["station_code"] }),
                 let scope = scope(row, stations[station])

@@ -17,9 +17,12 @@ extension Desk {
             return try rows.map { row in
                 let vehicle: String = row["vehicle"]
                 let owner = try Desk.owner(of: vehicle, database)
-                var facts = owner.map { Desk.facts(of: vehicle, $0) } ?? VehicleFacts()
-                facts.isErased = row["is_erased"]
-                return (row["id"], VehicleNews(vehicle: vehicle, facts: facts))
+                let news = VehicleNews(
+                    vehicle: vehicle,
+                    facts: owner.map { Desk.facts(of: vehicle, $0) } ?? VehicleFacts(),
+                    isErased: row["is_erased"]
+                )
+                return (row["id"], news)
             }
         }
     }
