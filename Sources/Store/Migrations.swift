@@ -314,7 +314,7 @@ enum Migrations {
         while let row = try rows.next() {
             let next = VehicleID(index: row["vehicle_id"])
             if next != vehicle {
-                _ = try Chunks.seal(readings, of: vehicle, DamageLog(), database)
+                _ = try Chunks.seal(ReadingColumns(readings), of: vehicle, DamageLog(), database)
                 readings.removeAll(keepingCapacity: true)
                 vehicle = next
             }
@@ -327,7 +327,7 @@ enum Migrations {
                 )
             )
         }
-        _ = try Chunks.seal(readings, of: vehicle, DamageLog(), database)
+        _ = try Chunks.seal(ReadingColumns(readings), of: vehicle, DamageLog(), database)
         try database.execute(sql: "DROP TABLE reading")
     }
 }

@@ -68,9 +68,9 @@ package final class Writer: Sendable {
         self.signals = signals
     }
 
-    /// The catalogue's signal of a stored reading; nil when it has left the catalogue.
-    private func signal(of reading: StoredReading) -> SignalID? {
-        Int(reading.signal) < signals.count ? signals[Int(reading.signal)] : nil
+    /// The catalogue's signal of the store's number; nil when it has left the catalogue.
+    private func signal(_ number: UInt16) -> SignalID? {
+        Int(number) < signals.count ? signals[Int(number)] : nil
     }
 
     /// Stores a unit.
@@ -94,7 +94,7 @@ package final class Writer: Sendable {
         var receipt = CommitReceipt()
         var body = JournalBody(base: unit.now)
         var bytes: [UInt8] = []
-        var sealing: [(vehicle: VehicleID, readings: [StoredReading])] = []
+        var sealing: [(vehicle: VehicleID, readings: ReadingColumns)] = []
         var sealed: [(vehicle: VehicleID, end: Int64?)] = []
         let outbox = outbox.withLock { $0 }
         try store.pool.writeWithoutTransaction { database in
@@ -113,7 +113,7 @@ package final class Writer: Sendable {
                         open.pin(mark.vehicle)
                     }
                     for (vehicle, _) in unit.checkpoints where open.shouldSeal(vehicle) {
-                        sealing.append((vehicle, open.readings(of: vehicle)))
+                        sealing.append((vehicle, open.columns(of: vehicle)))
                     }
                     return (open.oldestRow, open.nextRow)
                 }
@@ -199,20 +199,12 @@ package final class Writer: Sendable {
             let new = try open.take(
                 readings.span.extracting(start..<end),
                 signalNumbers: signalNumbers,
+                journal: &body,
                 sealedUntil: { try Chunks.end(database, of: $0) },
                 standing: {
                     try Chunks.standing(database, $0, signal: $1, time: $2, store.damage)
                 }
             )
-            if new.stored > 0 {
-                body.append(
-                    first.vehicle,
-                    observedAt: first.observedAt,
-                    receivedAt: first.receivedAt,
-                    count: new.stored,
-                    items: open.lastItems
-                )
-            }
             taken.stored += new.stored
             taken.tooLate += new.tooLate
             start = end
@@ -291,7 +283,7 @@ package final class Writer: Sendable {
                     body(
                         vehicle,
                         stored.compactMap { reading in
-                            signal(of: reading).map {
+                            signal(reading.signal).map {
                                 Reading(
                                     vehicle: vehicle,
                                     signal: $0,
@@ -324,29 +316,24 @@ package final class Writer: Sendable {
                 unit.marks.append(mark)
                 open.pin(mark.vehicle)
             case .seal(let vehicle): sealed.append(vehicle)
-            case .group(let vehicle, let observedAt, let receivedAt, let count, let items):
-                var cursor = ByteCursor(bytes, at: items.lowerBound)
-                for _ in 0..<count {
-                    let item = try ItemCoding.decode(&cursor, at: observedAt)
+            case .group(let group):
+                var cursor = ByteCursor(group.bytes, at: group.values.lowerBound)
+                for head in group.heads {
+                    let number = try head.number(&cursor)
                     // A signal that left the catalogue stays in the store; rules cannot know it.
-                    guard let signal = signal(of: item) else { continue }
+                    guard let signal = signal(head.signal) else { continue }
                     unit.readings.append(
                         Reading(
-                            vehicle: vehicle,
+                            vehicle: group.vehicle,
                             signal: signal,
-                            observedAt: observedAt,
-                            receivedAt: receivedAt,
-                            value: item.value,
-                            quality: item.quality
+                            observedAt: group.observedAt,
+                            receivedAt: group.receivedAt,
+                            value: head.value(number),
+                            quality: head.quality
                         )
                     )
                 }
-                open.recall(
-                    vehicle,
-                    time: observedAt.milliseconds,
-                    count: count,
-                    items: bytes[items]
-                )
+                try open.recall(group)
             }
         }
         open.settle(bytes: bytes.count)

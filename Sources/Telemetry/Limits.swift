@@ -49,6 +49,9 @@ public enum Limits {
     public static let sealsPerCommitMax = 128
     /// Bytes the journal may hold: what a restart takes in again, in about a second.
     public static let journalBytesMax = 64 * 1_024 * 1_024
+    /// Sets of signals that vehicles send together and that are told apart; what comes in others is
+    /// written reading by reading.
+    public static let groupShapesMax = 65_536
     /// Commits the journal may hold.
     public static let journalRowsMax = 200_000
     /// Damaged rows that wait to be set aside: what is left out is met again.

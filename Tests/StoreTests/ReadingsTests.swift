@@ -78,7 +78,7 @@ struct ReadingsTests {
                 )
             }
         }
-        let bytes = ChunkCoding.encode(readings)
+        let bytes = ChunkCoding.encode(ReadingColumns(readings))
         #expect(try ChunkCoding.decode(bytes) == readings)
         let one = readings.filter { $0.signal == 1 }
         #expect(try ChunkCoding.decode(bytes, signal: 1) == one)

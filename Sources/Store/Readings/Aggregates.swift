@@ -98,14 +98,16 @@ struct Aggregates {
         for part in [{ Double($0.count) }, \.minimum, \.maximum, \.mean] as [(Aggregate) -> Double]
         {
             let body = ChunkCoding.encode(
-                ordered.map { key, value in
-                    StoredReading(
-                        observedAt: value.start,
-                        value: part(value),
-                        signal: key.signal,
-                        quality: .good
-                    )
-                }
+                ReadingColumns(
+                    ordered.map { key, value in
+                        StoredReading(
+                            observedAt: value.start,
+                            value: part(value),
+                            signal: key.signal,
+                            quality: .good
+                        )
+                    }
+                )
             )
             bytes.append(varint: UInt64(body.count))
             bytes.append(contentsOf: body)

@@ -14,50 +14,33 @@ enum ChunkCoding {
     private static let plainDoubles: UInt8 = 15
     private static let hasNoReadings: UInt8 = 0x80
 
-    /// Readings of one signal, apart.
-    private struct Column {
-        var signal: UInt16
-        var timeColumn: Int
-        var readings: ArraySlice<StoredReading>
-    }
-
-    /// - Precondition: sorted by signal, then time; no two of the same signal and time.
-    static func encode(_ readings: [StoredReading]) -> [UInt8] {
-        var columns: [Column] = []
+    /// - Precondition: no two readings of the same signal and time.
+    static func encode(_ readings: ReadingColumns) -> [UInt8] {
+        var ordered = readings
+        ordered.order()
+        var places: [Int] = []
         var times: [[Int64]] = []
-        var start = 0
-        while start < readings.count {
-            var end = start
-            var column: [Int64] = []
-            while end < readings.count, readings[end].signal == readings[start].signal {
-                column.append(readings[end].observedAt.milliseconds)
-                end += 1
-            }
-            let place = times.firstIndex(of: column) ?? times.count
-            if place == times.count { times.append(column) }
-            columns.append(
-                Column(
-                    signal: readings[start].signal,
-                    timeColumn: place,
-                    readings: readings[start..<end]
-                )
-            )
-            start = end
+        for column in ordered.columns {
+            let place = times.firstIndex(of: column.times) ?? times.count
+            if place == times.count { times.append(column.times) }
+            places.append(place)
         }
         var bytes: [UInt8] = [version]
         bytes.append(varint: UInt64(times.count))
+        var body: [UInt8] = []
         for column in times {
-            var body: [UInt8] = []
+            body.removeAll(keepingCapacity: true)
             body.append(varint: UInt64(column.count))
             PackedNumbers.encode(column, into: &body)
             bytes.append(varint: UInt64(body.count))
             bytes.append(contentsOf: body)
         }
-        bytes.append(varint: UInt64(columns.count))
-        for column in columns {
+        bytes.append(varint: UInt64(places.count))
+        for (column, place) in zip(ordered.columns, places) {
             bytes.append(varint: UInt64(column.signal))
-            bytes.append(varint: UInt64(column.timeColumn))
-            let body = encode(column.readings)
+            bytes.append(varint: UInt64(place))
+            body.removeAll(keepingCapacity: true)
+            encode(column, into: &body)
             bytes.append(varint: UInt64(body.count))
             bytes.append(contentsOf: body)
         }
@@ -65,35 +48,15 @@ enum ChunkCoding {
         return bytes
     }
 
-    private static func encode(_ readings: ArraySlice<StoredReading>) -> [UInt8] {
-        var body: [UInt8] = []
-        let lacking = readings.contains { $0.quality == .noReading }
-        let flag = lacking ? hasNoReadings : 0
-        var scale = 0
-        var mantissas: [Int64] = []
-        mantissas.reserveCapacity(readings.count)
-        // The least scale that writes all: one that does not shows after a few values.
-        while scale <= ScaledDecimal.scaleMax, mantissas.count < readings.count {
-            mantissas.removeAll(keepingCapacity: true)
-            for reading in readings {
-                guard let mantissa = ScaledDecimal.mantissa(reading.value, scale: scale) else {
-                    scale += 1
-                    break
-                }
-                mantissas.append(mantissa)
-            }
-        }
-        let isDecimal = scale <= ScaledDecimal.scaleMax
-        body.append((isDecimal ? UInt8(scale) : plainDoubles) | flag)
-        if lacking {
-            PackedNumbers.encode(readings.map { $0.quality == .noReading ? 1 : 0 }, into: &body)
-        }
-        if isDecimal {
-            PackedNumbers.encode(mantissas, into: &body)
+    private static func encode(_ column: ReadingColumn, into body: inout [UInt8]) {
+        let flag = column.lacking.isEmpty ? 0 : hasNoReadings
+        body.append((column.scale.map { UInt8($0) } ?? plainDoubles) | flag)
+        if !column.lacking.isEmpty { PackedNumbers.encode(column.lacking, into: &body) }
+        if column.scale != nil {
+            PackedNumbers.encode(column.numbers, into: &body)
         } else {
-            for reading in readings { body.append(word: reading.value.bitPattern) }
+            for bits in column.numbers { body.append(word: UInt64(bitPattern: bits)) }
         }
-        return body
     }
 
     /// The readings of a body, of one signal or of all, in the order in which they were encoded.

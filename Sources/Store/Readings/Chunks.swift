@@ -139,18 +139,13 @@ enum Chunks {
     /// rows hold already, as after a journal that lost the word of an earlier seal.
     /// - Returns: the latest time written.
     static func seal(
-        _ readings: [StoredReading],
+        _ readings: ReadingColumns,
         of vehicle: VehicleID,
         _ damage: DamageLog,
         _ database: Database
     ) throws -> Int64? {
         var rest = try unsealed(readings, of: vehicle, damage, database)
-        if !zip(rest, rest.dropFirst()).allSatisfy({ $0.observedAt <= $1.observedAt }) {
-            rest.sort { $0.observedAt < $1.observedAt }
-        }
-        guard let first = rest.first?.observedAt.milliseconds,
-            let end = rest.last?.observedAt.milliseconds
-        else { return nil }
+        guard let first = rest.first, let end = rest.last else { return nil }
         // A small last row takes more in: few rows, however seldom a vehicle speaks.
         if let last = try Row.fetchOne(
             database.cachedStatement(
@@ -160,36 +155,36 @@ enum Chunks {
                     """
             ),
             arguments: [id(vehicle, .min / 2), id(vehicle, .max / 2)]
-        ), (last["count"] as Int) + rest.count <= Limits.chunkReadings * 5 / 4 {
-            let start = firstTime(last["id"])
-            let reach = max(end, last["end_ms"]) - min(first, start)
-            if reach <= span {
-                rest += try take(last["id"], damage, database)
-                rest.sort { $0.observedAt < $1.observedAt }
-            }
+        ), (last[2] as Int) + rest.count <= Limits.chunkReadings * 5 / 4,
+            max(end, last[1]) - min(first, firstTime(last[0])) <= span
+        {
+            rest.append(contentsOf: try take(last[0], damage, database))
         }
-        while let start = rest.first?.observedAt.milliseconds {
-            var count = rest.firstIndex { $0.observedAt.milliseconds > start + span } ?? rest.count
+        while let start = rest.first, let last = rest.last {
+            var cut = start + span + 1
             // Late arrivals and long outages make blocks that are more than one row holds.
-            if count > Limits.chunkReadings * 2 { count = Limits.chunkReadings }
-            guard count < rest.count else {
+            if rest.count > Limits.chunkReadings * 2 {
+                let times = rest.columns.flatMap(\.times).sorted()
+                cut = min(cut, max(start + 1, times[Limits.chunkReadings]))
+            }
+            guard cut <= last else {
                 try insert(rest, of: vehicle, damage, database)
                 break
             }
-            try insert(Array(rest[..<count]), of: vehicle, damage, database)
-            rest.removeFirst(count)
+            try insert(rest.filter { $1 < cut }, of: vehicle, damage, database)
+            rest = rest.filter { $1 >= cut }
         }
         return end
     }
 
     /// Those of a vehicle's readings that no row holds.
     private static func unsealed(
-        _ readings: [StoredReading],
+        _ readings: ReadingColumns,
         of vehicle: VehicleID,
         _ damage: DamageLog,
         _ database: Database
-    ) throws -> [StoredReading] {
-        guard let first = readings.map(\.observedAt.milliseconds).min(),
+    ) throws -> ReadingColumns {
+        guard let first = readings.first,
             let end = try Int64.fetchOne(
                 database.cachedStatement(
                     sql: "SELECT max(end_ms) FROM chunk WHERE id BETWEEN ? AND ?"
@@ -199,17 +194,15 @@ enum Chunks {
         else { return readings }
         let sealed = Set(
             try Chunks.readings(database, of: vehicle, signal: nil, from: first, to: end, damage)
-                .map { Place(signal: $0.signal, time: $0.observedAt) }
+                .map { Place(signal: $0.signal, time: $0.observedAt.milliseconds) }
         )
-        return readings.filter {
-            !sealed.contains(Place(signal: $0.signal, time: $0.observedAt))
-        }
+        return readings.filter { !sealed.contains(Place(signal: $0, time: $1)) }
     }
 
     /// What makes a vehicle's reading one and the same.
     private struct Place: Hashable {
         var signal: UInt16
-        var time: Timestamp
+        var time: Int64
     }
 
     /// Removes a row and returns its readings: none where it is damaged or not there.
@@ -217,60 +210,41 @@ enum Chunks {
         _ id: Int64,
         _ damage: DamageLog,
         _ database: Database
-    ) throws -> [StoredReading] {
+    ) throws -> ReadingColumns {
         guard
             let body = try Data.fetchOne(
                 database.cachedStatement(sql: "SELECT body FROM chunk WHERE id = ?"),
                 arguments: [id]
             )
-        else { return [] }
+        else { return ReadingColumns() }
         do {
-            let readings = try ChunkCoding.decode(Array(body))
+            let readings = ReadingColumns(try ChunkCoding.decode(Array(body)))
             try database.cachedStatement(sql: "DELETE FROM chunk WHERE id = ?")
                 .execute(arguments: [id])
             return readings
         } catch let error as CheckpointError {
             try damage.setAside(.chunk, id, error, database)
-            return []
+            return ReadingColumns()
         }
     }
 
     private static func insert(
-        _ readings: [StoredReading],
+        _ readings: ReadingColumns,
         of vehicle: VehicleID,
         _ damage: DamageLog,
         _ database: Database
     ) throws {
-        let id = id(vehicle, readings[0].observedAt.milliseconds)
+        guard let first = readings.first else { return }
+        let id = id(vehicle, first)
+        var readings = readings
         // Late readings may make a second row of the same first time.
-        let present = try take(id, damage, database)
-        let all = bySignal(present.isEmpty ? readings : readings + present)
-        let end = all.reduce(Int64.min) { max($0, $1.observedAt.milliseconds) }
+        readings.append(contentsOf: try take(id, damage, database))
         try database.cachedStatement(
             sql: "INSERT INTO chunk (id, end_ms, count, body) VALUES (?, ?, ?, ?)"
-        ).execute(arguments: [id, end, all.count, Data(ChunkCoding.encode(all))])
-    }
-
-    /// Sorted by signal, then time; sorted by time alone it came, but for a row that was there.
-    private static func bySignal(_ readings: [StoredReading]) -> [StoredReading] {
-        var columns: [[StoredReading]] = []
-        // A vehicle's packets tell its signals in the same order, so the next is looked for first.
-        var next = 0
-        for reading in readings {
-            if next >= columns.count || columns[next][0].signal != reading.signal {
-                next = columns.firstIndex { $0[0].signal == reading.signal } ?? columns.count
-            }
-            if next == columns.count { columns.append([]) }
-            columns[next].append(reading)
-            next = next + 1 < columns.count ? next + 1 : 0
-        }
-        columns.sort { $0[0].signal < $1[0].signal }
-        for index in columns.indices
-        where !zip(columns[index], columns[index].dropFirst()).allSatisfy({
-            $0.observedAt <= $1.observedAt
-        }) {
-            columns[index].sort { $0.observedAt < $1.observedAt }
-        }
-        return columns.flatMap(\.self)
+        ).execute(
+            arguments: [
+                id, readings.last, readings.count, Data(ChunkCoding.encode(readings)),
+            ]
+        )
     }
 }

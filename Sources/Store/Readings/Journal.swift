@@ -3,25 +3,34 @@ import Telemetry
 
 /// One commit unit's inputs as a row of the journal: what a restart takes in again.
 ///
-/// A body is a version, a base time, and entries: groups of readings, packet marks, and seals,
-/// after which a vehicle's earlier groups are in a chunk and its earlier marks in a checkpoint; at
-/// last a check sum.
+/// A body is a version, a base time, and entries: shapes, groups of readings, each of a shape told
+/// before, packet marks, and seals, after which a vehicle's earlier groups are in a chunk and its
+/// earlier marks in a checkpoint; at last a check sum.
 struct JournalBody {
-    private static let version: UInt8 = 2
+    private static let version: UInt8 = 3
+    /// Groups said of each reading what it is, and were told from the base time.
+    private static let wordyVersion: UInt8 = 2
     /// The same without a check sum.
     private static let uncheckedVersion: UInt8 = 1
-    private static let group: UInt8 = 1
-    private static let numbered: UInt8 = 2
-    private static let unnumbered: UInt8 = 3
-    private static let seal: UInt8 = 4
-    private static let skipped: UInt8 = 5
+    private static let wordyGroup: UInt64 = 1
+    private static let numbered: UInt64 = 2
+    private static let unnumbered: UInt64 = 3
+    private static let seal: UInt64 = 4
+    private static let skipped: UInt64 = 5
+    private static let shape: UInt64 = 6
+    /// A group of the first shape; of the second, one more.
+    private static let firstGroup: UInt64 = 8
 
     private var bytes: [UInt8] = []
-    private let base: Int64
+    /// Time of the last group, from which the next is told.
+    private var lastTime: Int64
+    /// Shapes that the row tells of, and the one used last.
+    private var places: [Int: UInt64] = [:]
+    private var lastShape: (number: Int, place: UInt64)?
 
     /// `base` is a time near the readings', so that theirs are short.
     init(base: Timestamp) {
-        self.base = base.milliseconds
+        lastTime = base.milliseconds
         bytes.append(JournalBody.version)
         bytes.append(signed: base.milliseconds)
     }
@@ -36,24 +45,40 @@ struct JournalBody {
         return row
     }
 
+    /// Adds a group of a shape, by which number it is known outside.
     mutating func append(
         _ vehicle: VehicleID,
         observedAt: Timestamp,
         receivedAt: Timestamp,
-        count: Int,
-        items: [UInt8]
+        shape: Int,
+        heads: ArraySlice<ValueHead>,
+        values: ArraySlice<UInt8>
     ) {
+        let place = place(of: shape, heads)
+        let step = observedAt.milliseconds - lastTime
+        lastTime = observedAt.milliseconds
         entries += 1
-        let base = base
-        bytes.append(numbers: 6) { bytes in
-            bytes.append(JournalBody.group)
+        bytes.append(numbers: 4) { bytes in
+            bytes.append(varint: JournalBody.firstGroup + place)
             bytes.append(varint: UInt64(vehicle.index))
-            bytes.append(signed: observedAt.milliseconds - base)
+            bytes.append(signed: step)
             bytes.append(signed: (receivedAt - observedAt).rawValue)
-            bytes.append(varint: UInt64(count))
-            bytes.append(varint: UInt64(items.count))
         }
-        bytes.append(contentsOf: items)
+        bytes.append(contentsOf: values)
+    }
+
+    private mutating func place(of shape: Int, _ heads: ArraySlice<ValueHead>) -> UInt64 {
+        if let lastShape, lastShape.number == shape { return lastShape.place }
+        let place = places[shape] ?? UInt64(places.count)
+        if places.updateValue(place, forKey: shape) == nil {
+            bytes.append(numbers: 2 + heads.count) { bytes in
+                bytes.append(varint: JournalBody.shape)
+                bytes.append(varint: UInt64(heads.count))
+                for head in heads { bytes.append(varint: UInt64(head.rawValue)) }
+            }
+        }
+        lastShape = (shape, place)
+        return place
     }
 
     mutating func append(_ mark: PacketMark) {
@@ -64,20 +89,20 @@ struct JournalBody {
         case .skipped(let boot, let sequence):
             append(JournalBody.skipped, mark.vehicle, boot, sequence)
         case .unnumbered(let hash):
-            bytes.append(JournalBody.unnumbered)
+            bytes.append(varint: JournalBody.unnumbered)
             bytes.append(varint: UInt64(mark.vehicle.index))
             bytes.append(word: hash)
         }
     }
 
     private mutating func append(
-        _ tag: UInt8,
+        _ tag: UInt64,
         _ vehicle: VehicleID,
         _ boot: [UInt8],
         _ sequence: UInt64
     ) {
         bytes.append(numbers: 3) { bytes in
-            bytes.append(tag)
+            bytes.append(varint: tag)
             bytes.append(varint: UInt64(vehicle.index))
             bytes.append(varint: UInt64(boot.count))
         }
@@ -87,20 +112,25 @@ struct JournalBody {
 
     mutating func append(sealOf vehicle: VehicleID) {
         entries += 1
-        bytes.append(JournalBody.seal)
+        bytes.append(varint: JournalBody.seal)
         bytes.append(varint: UInt64(vehicle.index))
     }
 
     // MARK: Reading
 
+    /// Readings of one packet and time.
+    struct Group {
+        var vehicle: VehicleID
+        var observedAt: Timestamp
+        var receivedAt: Timestamp
+        var heads: [ValueHead]
+        /// Where their values stand.
+        var bytes: [UInt8]
+        var values: Range<Int>
+    }
+
     enum Entry {
-        case group(
-            VehicleID,
-            observedAt: Timestamp,
-            receivedAt: Timestamp,
-            count: Int,
-            items: Range<Int>
-        )
+        case group(Group)
         case mark(PacketMark)
         case seal(VehicleID)
     }
@@ -109,16 +139,12 @@ struct JournalBody {
     ///
     /// `vehicles` is the number of those that are known.
     static func verify(_ bytes: [UInt8], vehicles: Int) throws(CheckpointError) {
-        if bytes.first == version { return try CheckSum.verify(bytes) }
+        if bytes.first != uncheckedVersion { return try CheckSum.verify(bytes) }
         try read(bytes) { entry throws(CheckpointError) in
             switch entry {
             case .mark(let mark): try verify(mark.vehicle, vehicles)
             case .seal(let vehicle): try verify(vehicle, vehicles)
-            case .group(let vehicle, let observedAt, _, let count, let items):
-                try verify(vehicle, vehicles)
-                var cursor = ByteCursor(Array(bytes[items]))
-                for _ in 0..<count { _ = try ItemCoding.decode(&cursor, at: observedAt) }
-                guard cursor.isAtEnd else { throw cursor.failure() }
+            case .group(let group): try verify(group.vehicle, vehicles)
             }
         }
     }
@@ -136,37 +162,23 @@ struct JournalBody {
         _ body: (Entry) throws(CheckpointError) -> Void
     ) throws(CheckpointError) {
         var cursor = ByteCursor(bytes)
-        var end = bytes.count
-        switch try cursor.byte() {
-        case version: end -= CheckSum.bytes
-        case uncheckedVersion: break
-        default: throw cursor.failure()
+        let version = try cursor.byte()
+        guard (uncheckedVersion...JournalBody.version).contains(version) else {
+            throw cursor.failure()
         }
-        let base = try cursor.signed()
+        let end = bytes.count - (version == uncheckedVersion ? 0 : CheckSum.bytes)
+        var shapes: [[ValueHead]] = []
+        var lastTime = try cursor.signed()
         while cursor.position < end {
-            let tag = try cursor.byte()
+            let tag = try cursor.varint()
+            guard tag != shape else {
+                shapes.append(try heads(&cursor))
+                continue
+            }
             let vehicle = VehicleID(index: UInt32(truncatingIfNeeded: try cursor.varint()))
             switch tag {
-            case group:
-                let observedAt = Timestamp(milliseconds: base &+ (try cursor.signed()))
-                guard observedAt >= Limits.observedAtMin, observedAt < Limits.observedAtEnd else {
-                    throw cursor.failure()
-                }
-                let delay = try cursor.signed()
-                let receivedAt = Timestamp(milliseconds: observedAt.milliseconds &+ delay)
-                let count = try cursor.count(bitsEach: 0)
-                let length = try cursor.count()
-                let start = cursor.position
-                try cursor.skip(length)
-                try body(
-                    .group(
-                        vehicle,
-                        observedAt: observedAt,
-                        receivedAt: receivedAt,
-                        count: count,
-                        items: start..<cursor.position
-                    )
-                )
+            case wordyGroup:
+                try body(.group(try group(of: vehicle, from: lastTime, wordy: &cursor)))
             case numbered, skipped:
                 let length = try cursor.count()
                 let start = cursor.position
@@ -180,8 +192,90 @@ struct JournalBody {
                 let kind = PacketMark.Kind.unnumbered(try cursor.word())
                 try body(.mark(PacketMark(vehicle: vehicle, kind: kind)))
             case seal: try body(.seal(vehicle))
-            default: throw cursor.failure()
+            default:
+                guard tag >= firstGroup, tag - firstGroup < UInt64(shapes.count) else {
+                    throw cursor.failure()
+                }
+                let heads = shapes[Int(tag - firstGroup)]
+                let group = try group(of: vehicle, from: lastTime, heads, &cursor)
+                lastTime = group.observedAt.milliseconds
+                try body(.group(group))
             }
         }
+    }
+
+    private static func heads(_ cursor: inout ByteCursor) throws(CheckpointError) -> [ValueHead] {
+        let count = try cursor.count()
+        var heads: [ValueHead] = []
+        for _ in 0..<count { heads.append(try head(&cursor)) }
+        return heads
+    }
+
+    private static func head(_ cursor: inout ByteCursor) throws(CheckpointError) -> ValueHead {
+        guard let rawValue = UInt32(exactly: try cursor.varint()),
+            let head = ValueHead(rawValue: rawValue)
+        else { throw cursor.failure() }
+        return head
+    }
+
+    private static func group(
+        of vehicle: VehicleID,
+        from time: Int64,
+        _ heads: [ValueHead],
+        _ cursor: inout ByteCursor
+    ) throws(CheckpointError) -> Group {
+        let (observedAt, receivedAt) = try times(from: time, &cursor)
+        let start = cursor.position
+        for head in heads { _ = try head.number(&cursor) }
+        return Group(
+            vehicle: vehicle,
+            observedAt: observedAt,
+            receivedAt: receivedAt,
+            heads: heads,
+            bytes: cursor.bytes,
+            values: start..<cursor.position
+        )
+    }
+
+    /// A group as earlier builds wrote it: each reading with its head.
+    private static func group(
+        of vehicle: VehicleID,
+        from time: Int64,
+        wordy cursor: inout ByteCursor
+    ) throws(CheckpointError) -> Group {
+        let (observedAt, receivedAt) = try times(from: time, &cursor)
+        let count = try cursor.count(bitsEach: 0)
+        let length = try cursor.count()
+        let end = cursor.position + length
+        var heads: [ValueHead] = []
+        var values: [UInt8] = []
+        for _ in 0..<count {
+            let head = try head(&cursor)
+            let start = cursor.position
+            _ = try head.number(&cursor)
+            heads.append(head)
+            values += cursor.bytes[start..<cursor.position]
+        }
+        guard cursor.position == end else { throw cursor.failure() }
+        return Group(
+            vehicle: vehicle,
+            observedAt: observedAt,
+            receivedAt: receivedAt,
+            heads: heads,
+            bytes: values,
+            values: values.indices
+        )
+    }
+
+    private static func times(
+        from time: Int64,
+        _ cursor: inout ByteCursor
+    ) throws(CheckpointError) -> (observedAt: Timestamp, receivedAt: Timestamp) {
+        let observedAt = Timestamp(milliseconds: time &+ (try cursor.signed()))
+        guard observedAt >= Limits.observedAtMin, observedAt < Limits.observedAtEnd else {
+            throw cursor.failure()
+        }
+        let delay = try cursor.signed()
+        return (observedAt, Timestamp(milliseconds: observedAt.milliseconds &+ delay))
     }
 }

@@ -6,35 +6,46 @@ import Telemetry
 /// comes. Invariant: what stands here is exactly what the journal says since each vehicle's last
 /// seal. A unit is first taken in, then committed; when the commit fails, `rollBack` takes it out.
 struct OpenReadings: Sendable {
-    /// One vehicle's readings: groups of one time, `signed Δtime, varint count, items`.
+    /// One vehicle's readings: groups of one time, `signed Δtime, varint shape, values`; 64 bytes.
     private struct Block {
         var bytes: [UInt8] = []
         /// Time of the last group, from which the next is told.
         var lastTime: Int64 = 0
         /// The latest time there is, and where its first group begins.
         var newest = Int64.min
-        var newestOffset = 0
-        var count = 0
-        /// The journal's row in which the block began; nil when nothing is open.
-        var firstRow: Int64?
+        /// The journal's row in which the block began; 0 when nothing is open.
+        var firstRow: Int64 = 0
         /// The end of the vehicle's chunks and of what they have become, once somebody has looked.
-        var sealedUntil: Int64?
+        var sealedUntil = Int64.min
         /// What the block may hold, once a reading has come late.
         var filter: RepeatFilter?
+        var newestOffset: UInt32 = 0
+        var count: UInt32 = 0
+        private var shapeNumber = UInt32.max
+        var hasLooked = false
+        /// Whether `undo` tells what it was before the unit in hand.
+        var isTouched = false
+
+        /// The last group's; kept when the block is sealed, because the next is likely the same.
+        var shape: Int? {
+            get { shapeNumber == .max ? nil : Int(shapeNumber) }
+            set { shapeNumber = newValue.map { UInt32($0) } ?? .max }
+        }
 
         /// Adds a group; its readings are counted by whoever adds it.
-        mutating func append(_ readings: Int, at time: Int64, items: some Collection<UInt8>) {
+        mutating func append(_ shape: Int, at time: Int64, values: ArraySlice<UInt8>) {
             if time > newest {
                 newest = time
-                newestOffset = bytes.count
+                newestOffset = UInt32(bytes.count)
             }
             let step = time - lastTime
             bytes.append(numbers: 2) { bytes in
                 bytes.append(signed: step)
-                bytes.append(varint: UInt64(readings))
+                bytes.append(varint: UInt64(shape))
             }
-            bytes.append(contentsOf: items)
+            bytes.append(contentsOf: values)
             lastTime = time
+            self.shape = shape
         }
     }
 
@@ -44,9 +55,9 @@ struct OpenReadings: Sendable {
         var byteCount: Int
         var lastTime: Int64
         var newest: Int64
-        var newestOffset: Int
-        var count: Int
-        var firstRow: Int64?
+        var firstRow: Int64
+        var newestOffset: UInt32
+        var count: UInt32
     }
 
     private struct JournalRow {
@@ -57,14 +68,16 @@ struct OpenReadings: Sendable {
 
     private var blocks: [Block] = []
     private var undo: [Undo] = []
-    private var touched: [Bool] = []
     private var due: [VehicleID] = []
     private var wanted: Set<VehicleID> = []
     private var rows: [JournalRow] = []
     private var firstRow: Int64 = 1
     private var journalBytes = 0
-    private var scratch: [UInt8] = []
-    private var scratchSignals: [UInt16] = []
+    private var shapes = GroupShapes()
+    /// Of the group in hand: what its readings are, their values, and where each value ends.
+    private var heads: [ValueHead] = []
+    private var values: [UInt8] = []
+    private var ends: [Int] = []
 
     /// The row the next unit will be.
     var nextRow: Int64 { firstRow + Int64(rows.count) }
@@ -75,32 +88,53 @@ struct OpenReadings: Sendable {
 
     /// What became of a group.
     struct Taken {
-        /// New; the items stand in `lastItems`.
         var stored = 0
         /// Left out, because nobody can tell them from a repeat any more.
         var tooLate = 0
     }
 
-    /// Takes a group in: readings of one packet and time, of which `standing` says what the sealed
-    /// ones know of them.
+    /// Takes a group in and puts it into `journal`: readings of one packet and time, of which
+    /// `standing` says what the sealed ones know of them.
     mutating func take(
         _ readings: Span<Reading>,
         signalNumbers: [UInt16],
+        journal: inout JournalBody,
         sealedUntil: (VehicleID) throws -> Int64,
         standing: (VehicleID, UInt16, Int64) throws -> Chunks.Standing
+    ) rethrows -> Taken {
+        let vehicle = Int(readings[0].vehicle.index)
+        let time = readings[0].observedAt.milliseconds
+        try prepare(vehicle, sealedUntil)
+        let isNew =
+            time > blocks[vehicle].newest && time > blocks[vehicle].sealedUntil
+            && blocks[vehicle].filter == nil
+        if isNew, let shape = shapes.successor(of: blocks[vehicle].shape),
+            shapes.write(readings, signalNumbers, as: shape, into: &values)
+        {
+            add(shape, values[...], of: readings[0], to: &journal)
+            return Taken(stored: readings.count)
+        }
+        return try takeOneByOne(readings, signalNumbers, &journal, standing)
+    }
+
+    private mutating func takeOneByOne(
+        _ readings: Span<Reading>,
+        _ signalNumbers: [UInt16],
+        _ journal: inout JournalBody,
+        _ standing: (VehicleID, UInt16, Int64) throws -> Chunks.Standing
     ) rethrows -> Taken {
         var taken = Taken()
         let vehicle = Int(readings[0].vehicle.index)
         let time = readings[0].observedAt.milliseconds
-        try prepare(vehicle, sealedUntil)
-        let sealed = blocks[vehicle].sealedUntil ?? .min
+        let sealed = blocks[vehicle].sealedUntil
         let mayRepeat = time <= blocks[vehicle].newest
         let isFiltered = mayRepeat || blocks[vehicle].filter != nil
-        scratch.removeAll(keepingCapacity: true)
-        scratchSignals.removeAll(keepingCapacity: true)
+        heads.removeAll(keepingCapacity: true)
+        values.removeAll(keepingCapacity: true)
+        ends.removeAll(keepingCapacity: true)
         for index in readings.indices {
             let signal = signalNumbers[Int(readings[index].signal.index)]
-            guard !isInGroup(signal) else { continue }
+            guard !heads.contains(where: { $0.signal == signal }) else { continue }
             if mayRepeat, has(signal, time, in: vehicle) { continue }
             if isFiltered { blocks[vehicle].filter?.insert(signal, time) }
             if time <= sealed {
@@ -108,55 +142,71 @@ struct OpenReadings: Sendable {
                 if standing == .summedUp { taken.tooLate += 1 }
                 guard standing == .new else { continue }
             }
-            scratchSignals.append(signal)
-            ItemCoding.encode(
-                signal: signal,
-                quality: readings[index].quality,
-                value: readings[index].value,
-                into: &scratch
-            )
+            let (value, quality) = (readings[index].value, readings[index].quality)
+            heads.append(shapes.write(value, signal, quality, into: &values))
+            ends.append(values.count)
         }
-        taken.stored = scratchSignals.count
+        taken.stored = heads.count
         guard taken.stored > 0 else { return taken }
-        open(vehicle)
-        blocks[vehicle].append(taken.stored, at: time, items: scratch)
-        count(taken.stored, in: vehicle)
+        if let shape = shapes.number(of: heads, after: blocks[vehicle].shape) {
+            add(shape, values[...], of: readings[0], to: &journal)
+            return taken
+        }
+        for index in heads.indices {
+            let start = index == 0 ? 0 : ends[index - 1]
+            guard let shape = shapes.number(of: [heads[index]], after: nil) else { continue }
+            add(shape, values[start..<ends[index]], of: readings[0], to: &journal)
+        }
         return taken
     }
 
-    /// Whether the group in hand has a signal already.
-    private func isInGroup(_ signal: UInt16) -> Bool {
-        for index in scratchSignals.indices where scratchSignals[index] == signal { return true }
-        return false
+    /// Adds a group that is new to its vehicle's block and to the journal.
+    private mutating func add(
+        _ shape: Int,
+        _ values: ArraySlice<UInt8>,
+        of reading: Reading,
+        to journal: inout JournalBody
+    ) {
+        let vehicle = Int(reading.vehicle.index)
+        let heads = shapes.heads(of: shape)
+        add(shape, values, at: reading.observedAt.milliseconds, in: vehicle)
+        journal.append(
+            reading.vehicle,
+            observedAt: reading.observedAt,
+            receivedAt: reading.receivedAt,
+            shape: shape,
+            heads: heads,
+            values: values
+        )
     }
 
-    private mutating func count(_ added: Int, in vehicle: Int) {
-        let before = blocks[vehicle].count
-        blocks[vehicle].count += added
+    private mutating func add(
+        _ shape: Int,
+        _ values: ArraySlice<UInt8>,
+        at time: Int64,
+        in vehicle: Int
+    ) {
+        if blocks[vehicle].firstRow == 0 { blocks[vehicle].firstRow = nextRow }
+        blocks[vehicle].append(shape, at: time, values: values)
+        let before = Int(blocks[vehicle].count)
+        let after = before + shapes.heads(of: shape).count
+        blocks[vehicle].count = UInt32(after)
         // A fleet that starts together would otherwise seal together: the first chunks differ.
-        let isFirst = blocks[vehicle].sealedUntil ?? .min == .min
+        let isFirst = blocks[vehicle].sealedUntil == .min
         let size = isFirst ? Limits.chunkReadings * (vehicle % 16 + 1) / 16 : Limits.chunkReadings
-        if before < size, blocks[vehicle].count >= size {
-            due.append(VehicleID(index: UInt32(vehicle)))
-        }
+        if before < size, after >= size { due.append(VehicleID(index: UInt32(vehicle))) }
     }
-
-    /// The items of the last group that was taken, as they belong in the journal.
-    var lastItems: [UInt8] { scratch }
 
     /// Notes that the vehicle's state is ahead of its checkpoint, readings or not.
     mutating func pin(_ vehicle: VehicleID) {
         let index = Int(vehicle.index)
         grow(to: index)
         remember(index)
-        open(index)
+        if blocks[index].firstRow == 0 { blocks[index].firstRow = nextRow }
     }
 
     private mutating func grow(to vehicle: Int) {
-        while blocks.count <= vehicle {
-            blocks.append(Block())
-            touched.append(false)
-        }
+        while blocks.count <= vehicle { blocks.append(Block()) }
     }
 
     private mutating func prepare(
@@ -164,30 +214,28 @@ struct OpenReadings: Sendable {
         _ sealedUntil: (VehicleID) throws -> Int64
     ) rethrows {
         grow(to: vehicle)
-        if blocks[vehicle].sealedUntil == nil {
-            blocks[vehicle].sealedUntil = try sealedUntil(VehicleID(index: UInt32(vehicle)))
+        if !blocks[vehicle].hasLooked {
+            let end = try sealedUntil(VehicleID(index: UInt32(vehicle)))
+            blocks[vehicle].sealedUntil = max(end, blocks[vehicle].sealedUntil)
+            blocks[vehicle].hasLooked = true
         }
         remember(vehicle)
     }
 
     private mutating func remember(_ vehicle: Int) {
-        guard !touched[vehicle] else { return }
-        touched[vehicle] = true
+        guard !blocks[vehicle].isTouched else { return }
+        blocks[vehicle].isTouched = true
         undo.append(
             Undo(
                 vehicle: vehicle,
                 byteCount: blocks[vehicle].bytes.count,
                 lastTime: blocks[vehicle].lastTime,
                 newest: blocks[vehicle].newest,
+                firstRow: blocks[vehicle].firstRow,
                 newestOffset: blocks[vehicle].newestOffset,
-                count: blocks[vehicle].count,
-                firstRow: blocks[vehicle].firstRow
+                count: blocks[vehicle].count
             )
         )
-    }
-
-    private mutating func open(_ vehicle: Int) {
-        if blocks[vehicle].firstRow == nil { blocks[vehicle].firstRow = nextRow }
     }
 
     /// Whether a block has a reading; only groups from the newest time on need be looked at when
@@ -204,26 +252,11 @@ struct OpenReadings: Sendable {
             }
             guard blocks[vehicle].filter?.mayHold(signal, time) == true else { return false }
         }
-        var cursor = ByteCursor(
-            blocks[vehicle].bytes,
-            at: isNewest ? blocks[vehicle].newestOffset : 0
-        )
-        var at: Int64 = 0
-        var isFirst = isNewest
-        do throws(CheckpointError) {
-            while !cursor.isAtEnd {
-                let step = try cursor.signed()
-                at = isFirst ? time : at + step
-                isFirst = false
-                for _ in 0..<(try cursor.count()) {
-                    let item = try ItemCoding.decode(&cursor, at: Timestamp(milliseconds: at))
-                    if at == time, item.signal == signal { return true }
-                }
-            }
-        } catch {
-            preconditionFailure("We wrote the block ourselves, so it reads.")
+        var isHeld = false
+        eachReading(of: vehicle, onlyNewest: isNewest) { at, head, _ in
+            isHeld = isHeld || at == time && head.signal == signal
         }
-        return false
+        return isHeld
     }
 
     // MARK: Committing
@@ -232,8 +265,8 @@ struct OpenReadings: Sendable {
     mutating func settle(bytes: Int) {
         var opened = 0
         for entry in undo {
-            touched[entry.vehicle] = false
-            if entry.firstRow == nil, blocks[entry.vehicle].firstRow == nextRow { opened += 1 }
+            blocks[entry.vehicle].isTouched = false
+            if entry.firstRow == 0, blocks[entry.vehicle].firstRow == nextRow { opened += 1 }
         }
         undo.removeAll(keepingCapacity: true)
         rows.append(JournalRow(bytes: bytes, opened: opened))
@@ -247,8 +280,8 @@ struct OpenReadings: Sendable {
     /// The unit in hand was not stored.
     mutating func rollBack() {
         for entry in undo {
-            touched[entry.vehicle] = false
             var block = blocks[entry.vehicle]
+            block.isTouched = false
             block.bytes.removeLast(block.bytes.count - entry.byteCount)
             block.lastTime = entry.lastTime
             block.newest = entry.newest
@@ -276,7 +309,7 @@ struct OpenReadings: Sendable {
         guard wanted.isEmpty, due.isEmpty else { return }
         let until = firstRow + Int64(rows.count / 2)
         for (index, block) in blocks.enumerated() {
-            if let row = block.firstRow, row <= until {
+            if block.firstRow != 0, block.firstRow <= until {
                 due.append(VehicleID(index: UInt32(index)))
             }
         }
@@ -300,7 +333,7 @@ struct OpenReadings: Sendable {
     /// Whether a vehicle that has a checkpoint in the unit in hand is worth a chunk.
     func shouldSeal(_ vehicle: VehicleID) -> Bool {
         let index = Int(vehicle.index)
-        guard index < blocks.count, blocks[index].firstRow != nil else { return false }
+        guard index < blocks.count, blocks[index].firstRow != 0 else { return false }
         return wanted.contains(vehicle) || blocks[index].count >= Limits.chunkReadings / 2
     }
 
@@ -312,12 +345,12 @@ struct OpenReadings: Sendable {
         // Of a vehicle sealed before a restart, the journal may hold nothing but the seal.
         grow(to: index)
         wanted.remove(vehicle)
-        if let row = blocks[index].firstRow, row >= firstRow {
-            rows[Int(row - firstRow)].opened -= 1
-        }
-        let sealed = blocks[index].sealedUntil
+        let before = blocks[index]
+        if before.firstRow >= firstRow { rows[Int(before.firstRow - firstRow)].opened -= 1 }
         blocks[index] = Block()
-        blocks[index].sealedUntil = end.map { max($0, sealed ?? .min) } ?? sealed
+        blocks[index].sealedUntil = max(before.sealedUntil, end ?? .min)
+        blocks[index].hasLooked = before.hasLooked
+        blocks[index].shape = before.shape
         dropRows()
     }
 
@@ -325,23 +358,52 @@ struct OpenReadings: Sendable {
 
     /// A vehicle's open readings of one signal or all, in the order of their arrival.
     func readings(of vehicle: VehicleID, signal: UInt16? = nil) -> [StoredReading] {
-        let index = Int(vehicle.index)
-        guard index < blocks.count else { return [] }
-        var cursor = ByteCursor(blocks[index].bytes)
-        var at: Int64 = 0
         var readings: [StoredReading] = []
+        eachReading(of: Int(vehicle.index)) { at, head, number in
+            guard signal == nil || signal == head.signal else { return }
+            readings.append(
+                StoredReading(
+                    observedAt: Timestamp(milliseconds: at),
+                    value: head.value(number),
+                    signal: head.signal,
+                    quality: head.quality
+                )
+            )
+        }
+        return readings
+    }
+
+    /// A vehicle's open readings, signal by signal, as a chunk takes them.
+    func columns(of vehicle: VehicleID) -> ReadingColumns {
+        var columns = ReadingColumns()
+        eachReading(of: Int(vehicle.index)) { at, head, number in
+            columns.append(at, number, head)
+        }
+        return columns
+    }
+
+    private func eachReading(
+        of vehicle: Int,
+        onlyNewest: Bool = false,
+        _ body: (Int64, ValueHead, Int64) -> Void
+    ) {
+        guard vehicle < blocks.count else { return }
+        let block = blocks[vehicle]
+        var cursor = ByteCursor(block.bytes, at: onlyNewest ? Int(block.newestOffset) : 0)
+        var at: Int64 = 0
+        var isFirst = onlyNewest
         do throws(CheckpointError) {
             while !cursor.isAtEnd {
-                at += try cursor.signed()
-                for _ in 0..<(try cursor.count()) {
-                    let item = try ItemCoding.decode(&cursor, at: Timestamp(milliseconds: at))
-                    if signal == nil || signal == item.signal { readings.append(item) }
+                let step = try cursor.signed()
+                at = isFirst ? block.newest : at + step
+                isFirst = false
+                for head in shapes.heads(of: Int(try cursor.varint())) {
+                    body(at, head, try head.number(&cursor))
                 }
             }
         } catch {
             preconditionFailure("We wrote the block ourselves, so it reads.")
         }
-        return readings
     }
 
     // MARK: Starting
@@ -354,12 +416,21 @@ struct OpenReadings: Sendable {
     }
 
     /// Takes a group back in from the journal, without looking for repeats: it has none.
-    mutating func recall(_ vehicle: VehicleID, time: Int64, count: Int, items: ArraySlice<UInt8>) {
-        let index = Int(vehicle.index)
-        grow(to: index)
-        remember(index)
-        open(index)
-        blocks[index].append(count, at: time, items: items)
-        self.count(count, in: index)
+    mutating func recall(_ group: JournalBody.Group) throws(CheckpointError) {
+        let vehicle = Int(group.vehicle.index)
+        let time = group.observedAt.milliseconds
+        grow(to: vehicle)
+        remember(vehicle)
+        if let shape = shapes.number(of: group.heads, after: blocks[vehicle].shape) {
+            add(shape, group.bytes[group.values], at: time, in: vehicle)
+            return
+        }
+        var cursor = ByteCursor(group.bytes, at: group.values.lowerBound)
+        for head in group.heads {
+            let start = cursor.position
+            _ = try head.number(&cursor)
+            guard let shape = shapes.number(of: [head], after: nil) else { continue }
+            add(shape, group.bytes[start..<cursor.position], at: time, in: vehicle)
+        }
     }
 }
