@@ -94,7 +94,7 @@ package final class Writer: Sendable {
         var receipt = CommitReceipt()
         var body = JournalBody(base: unit.now)
         var bytes: [UInt8] = []
-        var sealing: [(vehicle: VehicleID, readings: ReadingColumns)] = []
+        var sealing: [(vehicle: VehicleID, readings: ReadingColumns, known: Int64?)] = []
         var sealed: [(vehicle: VehicleID, end: Int64?)] = []
         let outbox = outbox.withLock { $0 }
         try store.pool.writeWithoutTransaction { database in
@@ -113,12 +113,20 @@ package final class Writer: Sendable {
                         open.pin(mark.vehicle)
                     }
                     for (vehicle, _) in unit.checkpoints where open.shouldSeal(vehicle) {
-                        sealing.append((vehicle, open.columns(of: vehicle)))
+                        sealing.append(
+                            (vehicle, open.columns(of: vehicle), open.sealedUntil(vehicle))
+                        )
                     }
                     return (open.oldestRow, open.nextRow)
                 }
-                for (vehicle, readings) in sealing {
-                    let end = try Chunks.seal(readings, of: vehicle, store.damage, database)
+                for (vehicle, readings, known) in sealing {
+                    let end = try Chunks.seal(
+                        readings,
+                        of: vehicle,
+                        endingAt: known,
+                        store.damage,
+                        database
+                    )
                     sealed.append((vehicle, end))
                     body.append(sealOf: vehicle)
                 }
@@ -187,7 +195,9 @@ package final class Writer: Sendable {
     ) throws -> OpenReadings.Taken {
         var taken = OpenReadings.Taken()
         var start = 0
+        var touched = 0
         while start < readings.count {
+            if start >= touched { touched = open.touch(readings.span, from: start) }
             let first = readings[start]
             var end = start + 1
             while end < readings.count, readings[end].vehicle == first.vehicle,

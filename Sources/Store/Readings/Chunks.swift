@@ -137,14 +137,20 @@ enum Chunks {
 
     /// Writes readings of a vehicle, together with what its last small row holds, and without what
     /// rows hold already, as after a journal that lost the word of an earlier seal.
+    ///
+    /// `known` is where the vehicle's rows end, when that is known.
     /// - Returns: the latest time written.
     static func seal(
         _ readings: ReadingColumns,
         of vehicle: VehicleID,
+        endingAt known: Int64? = nil,
         _ damage: DamageLog,
         _ database: Database
     ) throws -> Int64? {
-        var rest = try unsealed(readings, of: vehicle, damage, database)
+        var rest = readings
+        if known ?? .max >= readings.first ?? .max {
+            rest = try unsealed(readings, of: vehicle, damage, database)
+        }
         guard let first = rest.first, let end = rest.last else { return nil }
         // A small last row takes more in: few rows, however seldom a vehicle speaks.
         if let last = try Row.fetchOne(
@@ -210,21 +216,21 @@ enum Chunks {
         _ id: Int64,
         _ damage: DamageLog,
         _ database: Database
-    ) throws -> ReadingColumns {
+    ) throws -> [StoredReading] {
         guard
             let body = try Data.fetchOne(
                 database.cachedStatement(sql: "SELECT body FROM chunk WHERE id = ?"),
                 arguments: [id]
             )
-        else { return ReadingColumns() }
+        else { return [] }
         do {
-            let readings = ReadingColumns(try ChunkCoding.decode(Array(body)))
+            let readings = try ChunkCoding.decode(Array(body))
             try database.cachedStatement(sql: "DELETE FROM chunk WHERE id = ?")
                 .execute(arguments: [id])
             return readings
         } catch let error as CheckpointError {
             try damage.setAside(.chunk, id, error, database)
-            return ReadingColumns()
+            return []
         }
     }
 

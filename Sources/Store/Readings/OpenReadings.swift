@@ -78,6 +78,9 @@ struct OpenReadings: Sendable {
     private var heads: [ValueHead] = []
     private var values: [UInt8] = []
     private var ends: [Int] = []
+    private var ahead: [Int] = []
+    /// What was read ahead; it means nothing, but without it the compiler would leave that out.
+    private var warmth = 0
 
     /// The row the next unit will be.
     var nextRow: Int64 { firstRow + Int64(rows.count) }
@@ -85,6 +88,36 @@ struct OpenReadings: Sendable {
     var oldestRow: Int64 { firstRow }
 
     // MARK: Taking in
+
+    /// Vehicles whose memory is asked for together, before their readings are taken in.
+    private static let vehiclesTouched = 16
+
+    /// Reads a little of the blocks of the next vehicles, so that they are in the cache when their
+    /// readings come: of a large fleet each block is far away, and many come as fast as one.
+    /// - Returns: the place of the first reading whose block has not been touched.
+    mutating func touch(_ readings: Span<Reading>, from start: Int) -> Int {
+        ahead.removeAll(keepingCapacity: true)
+        var end = start
+        while end < readings.count {
+            let vehicle = Int(readings[end].vehicle.index)
+            if vehicle != ahead.last {
+                if ahead.count == OpenReadings.vehiclesTouched { break }
+                ahead.append(vehicle)
+            }
+            end += 1
+        }
+        // One step for all before the next: each step waits for memory that the last one named.
+        for index in ahead.indices where ahead[index] < blocks.count {
+            warmth &+= Int(blocks[ahead[index]].count)
+        }
+        for index in ahead.indices where ahead[index] < blocks.count {
+            warmth &+= blocks[ahead[index]].bytes.capacity
+        }
+        for index in ahead.indices where ahead[index] < blocks.count {
+            warmth &+= Int(blocks[ahead[index]].bytes.last ?? 0)
+        }
+        return end
+    }
 
     /// What became of a group.
     struct Taken {
@@ -373,12 +406,28 @@ struct OpenReadings: Sendable {
         return readings
     }
 
+    /// The end of a vehicle's chunks; nil while nobody has looked.
+    func sealedUntil(_ vehicle: VehicleID) -> Int64? {
+        let index = Int(vehicle.index)
+        guard index < blocks.count, blocks[index].hasLooked else { return nil }
+        return blocks[index].sealedUntil
+    }
+
     /// A vehicle's open readings, signal by signal, as a chunk takes them.
     func columns(of vehicle: VehicleID) -> ReadingColumns {
         var columns = ReadingColumns()
-        eachReading(of: Int(vehicle.index)) { at, head, number in
-            columns.append(at, number, head)
+        var run = PacketRun()
+        var last: Int?
+        eachGroup(of: Int(vehicle.index)) { at, shape, cursor throws(CheckpointError) in
+            if shape != last {
+                columns.append(run)
+                run = PacketRun(heads: Array(shapes.heads(of: shape)))
+                last = shape
+            }
+            run.times.append(at)
+            for head in run.heads { run.numbers.append(try head.number(&cursor)) }
         }
+        columns.append(run)
         return columns
     }
 
@@ -386,6 +435,20 @@ struct OpenReadings: Sendable {
         of vehicle: Int,
         onlyNewest: Bool = false,
         _ body: (Int64, ValueHead, Int64) -> Void
+    ) {
+        eachGroup(of: vehicle, onlyNewest: onlyNewest) {
+            at,
+            shape,
+            cursor throws(CheckpointError) in
+            for head in shapes.heads(of: shape) { body(at, head, try head.number(&cursor)) }
+        }
+    }
+
+    /// Calls `body` with each group's time and shape, and the cursor at its values.
+    private func eachGroup(
+        of vehicle: Int,
+        onlyNewest: Bool = false,
+        _ body: (Int64, Int, inout ByteCursor) throws(CheckpointError) -> Void
     ) {
         guard vehicle < blocks.count else { return }
         let block = blocks[vehicle]
@@ -397,9 +460,7 @@ struct OpenReadings: Sendable {
                 let step = try cursor.signed()
                 at = isFirst ? block.newest : at + step
                 isFirst = false
-                for head in shapes.heads(of: Int(try cursor.varint())) {
-                    body(at, head, try head.number(&cursor))
-                }
+                try body(at, Int(try cursor.varint()), &cursor)
             }
         } catch {
             preconditionFailure("We wrote the block ourselves, so it reads.")

@@ -110,31 +110,66 @@ struct ByteCursor {
     func failure() -> CheckpointError { CheckpointError(byteOffset: position) }
 }
 
-/// A column of whole numbers in blocks of 32, each with its own base and bit width, either as they
-/// are or as differences, whichever is shorter.
+/// A column of whole numbers in blocks, each with its own base and bit width, either as they are or
+/// as differences, and in small blocks or large ones, whichever is shortest.
 ///
-/// Blocks keep one outlier, such as a night between two trips, from widening the whole column.
+/// Small blocks keep one outlier, such as a night between two trips, from widening the whole column;
+/// a column without any has fewer bases in large ones.
 enum PackedNumbers {
-    private static let block = 32
     /// More numbers than any chunk holds: a damaged body cannot ask for memory.
     static let countMax = 1 << 20
 
-    static func encode(_ values: [Int64], into bytes: inout [UInt8]) {
-        var differences: [Int64] = []
-        differences.reserveCapacity(values.count)
-        var previous: Int64 = 0
-        for value in values {
-            differences.append(value &- previous)
-            previous = value
+    /// How a column is written: its first byte.
+    private struct Form {
+        let rawValue: UInt8
+        static let all = (0...3 as ClosedRange<UInt8>).map(Form.init)
+
+        var isDifferences: Bool { rawValue & 1 != 0 }
+        var block: Int { rawValue & 2 == 0 ? 32 : 128 }
+        /// The first difference is the value itself; it stands alone so as not to widen a block.
+        var first: Int { isDifferences ? 1 : 0 }
+
+        /// What stands at a place of the column.
+        @inline(__always)
+        func number(_ place: Int, of values: Span<Int64>) -> Int64 {
+            isDifferences ? values[place] &- values[place &- 1] : values[place]
         }
-        // The first difference is the value itself; it stands alone so as not to widen a block.
-        let isDifferences = size(differences[1...]) < size(values[...])
-        bytes.append(isDifferences ? 1 : 0)
-        if isDifferences {
-            bytes.append(signed: values[0])
-            pack(differences[1...], into: &bytes)
-        } else {
-            pack(values[...], into: &bytes)
+
+        @inline(__always)
+        func range(of places: Range<Int>, in values: Span<Int64>) -> (base: Int64, width: Int) {
+            var (low, high) = (Int64.max, Int64.min)
+            for place in places {
+                let number = number(place, of: values)
+                low = min(low, number)
+                high = max(high, number)
+            }
+            let spread = UInt64(bitPattern: high &- low)
+            return (low, 64 - spread.leadingZeroBitCount)
+        }
+
+        /// About how many bits the column takes.
+        func size(_ values: Span<Int64>) -> Int {
+            var bits = 0
+            for start in stride(from: first, to: values.count, by: block) {
+                let places = start..<min(start + block, values.count)
+                bits += places.count * range(of: places, in: values).width + 24
+            }
+            return bits
+        }
+    }
+
+    static func encode(_ values: [Int64], into bytes: inout [UInt8]) {
+        let values = values.span
+        var form = Form(rawValue: 0)
+        var least = Int.max
+        for candidate in Form.all {
+            let size = candidate.size(values)
+            if size < least { (form, least) = (candidate, size) }
+        }
+        bytes.append(form.rawValue)
+        if form.isDifferences, !values.isEmpty { bytes.append(signed: values[0]) }
+        for start in stride(from: form.first, to: values.count, by: form.block) {
+            pack(start..<min(start + form.block, values.count), of: values, form, into: &bytes)
         }
     }
 
@@ -145,10 +180,11 @@ enum PackedNumbers {
         guard count <= countMax else { throw cursor.failure() }
         var values: [Int64] = []
         values.reserveCapacity(count)
-        let isDifferences = try cursor.byte() == 1
-        if isDifferences { values.append(try cursor.signed()) }
+        let form = Form(rawValue: try cursor.byte())
+        guard form.rawValue < Form.all.count else { throw cursor.failure() }
+        if form.isDifferences { values.append(try cursor.signed()) }
         while values.count < count {
-            let number = min(block, count - values.count)
+            let number = min(form.block, count - values.count)
             let base = try cursor.signed()
             let width = Int(try cursor.byte())
             guard width <= 64 else { throw cursor.failure() }
@@ -160,45 +196,27 @@ enum PackedNumbers {
                 number,
                 width,
                 base,
-                isDifferences,
+                form.isDifferences,
                 into: &values
             )
         }
         return values
     }
 
-    private static func size(_ values: ArraySlice<Int64>) -> Int {
-        var bits = 0
-        var start = values.startIndex
-        while start < values.endIndex {
-            let end = min(start + block, values.endIndex)
-            let (_, width) = range(values[start..<end])
-            bits += (end - start) * width + 24
-            start = end
-        }
-        return bits
-    }
-
-    private static func range(_ values: ArraySlice<Int64>) -> (base: Int64, width: Int) {
-        var (low, high) = (Int64.max, Int64.min)
-        for value in values {
-            low = min(low, value)
-            high = max(high, value)
-        }
-        let spread = UInt64(bitPattern: high &- low)
-        return (low, 64 - spread.leadingZeroBitCount)
-    }
-
-    private static func pack(_ values: ArraySlice<Int64>, into bytes: inout [UInt8]) {
-        var start = values.startIndex
-        while start < values.endIndex {
-            let end = min(start + block, values.endIndex)
-            let (base, width) = range(values[start..<end])
+    private static func pack(
+        _ places: Range<Int>,
+        of values: Span<Int64>,
+        _ form: Form,
+        into bytes: inout [UInt8]
+    ) {
+        let (base, width) = form.range(of: places, in: values)
+        bytes.append(numbers: 3 + (places.count * width) / 64) { bytes in
             bytes.append(signed: base)
             bytes.append(UInt8(width))
+            guard width > 0 else { return }
             var (pending, filled) = (UInt64(0), 0)
-            for value in values[start..<end] where width > 0 {
-                let residual = UInt64(bitPattern: value &- base)
+            for place in places {
+                let residual = UInt64(bitPattern: form.number(place, of: values) &- base)
                 pending |= residual << UInt64(filled)
                 filled += width
                 guard filled >= 64 else { continue }
@@ -209,7 +227,6 @@ enum PackedNumbers {
             for shift in stride(from: 0, to: filled, by: 8) {
                 bytes.append(UInt8(truncatingIfNeeded: pending >> UInt64(shift)))
             }
-            start = end
         }
     }
 

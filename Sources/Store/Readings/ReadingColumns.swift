@@ -1,5 +1,15 @@
 import Telemetry
 
+/// Packets of one shape, one after the other.
+struct PacketRun {
+    /// Of each packet, in milliseconds since 1970.
+    var times: [Int64] = []
+    /// What the readings of each packet are.
+    var heads: [ValueHead] = []
+    /// Packet after packet, each in the order of `heads`.
+    var numbers: [Int64] = []
+}
+
 /// Readings of one signal: times, and values that share a scale.
 struct ReadingColumn: Sendable, Equatable {
     let signal: UInt16
@@ -15,35 +25,42 @@ struct ReadingColumn: Sendable, Equatable {
         self.signal = signal
     }
 
-    mutating func append(_ time: Int64, _ number: Int64, _ head: ValueHead) {
-        var number = number
-        if head.scale != scale { number = meet(head, number) }
-        if head.isLacking, lacking.isEmpty { lacking = times.map { _ in 0 } }
-        if head.isLacking || !lacking.isEmpty { lacking.append(head.isLacking ? 1 : 0) }
-        times.append(time)
-        numbers.append(number)
+    /// Adds of each packet the reading at a place.
+    mutating func append(_ run: PacketRun, at place: Int) {
+        let head = run.heads[place]
+        let old = times.count
+        if head.isLacking || !lacking.isEmpty {
+            lacking += repeatElement(0, count: old - lacking.count)
+            lacking += repeatElement(head.isLacking ? 1 : 0, count: run.times.count)
+        }
+        if old == 0 { scale = head.scale }
+        times += run.times
+        numbers.reserveCapacity(times.count)
+        for index in run.times.indices {
+            numbers.append(run.numbers[index &* run.heads.count &+ place])
+        }
+        if head.scale != scale { meet(head, from: old) }
     }
 
-    /// Brings the column and a number of another scale together; returns the number at the column's.
-    private mutating func meet(_ head: ValueHead, _ number: Int64) -> Int64 {
-        if times.isEmpty {
-            scale = head.scale
-            return number
-        }
+    /// Brings the numbers before a place and those from there on, which are of another scale,
+    /// together.
+    private mutating func meet(_ head: ValueHead, from place: Int) {
         if let own = scale, let other = head.scale {
-            if other < own, let raised = ReadingColumn.raised(number, by: own - other) {
-                return raised
-            }
-            let raised = numbers.compactMap { ReadingColumn.raised($0, by: other - own) }
-            if other > own, raised.count == numbers.count {
+            let (old, new) = (numbers[..<place], numbers[place...])
+            let raised =
+                old.compactMap { ReadingColumn.raised($0, by: other - own) }
+                + new.compactMap { ReadingColumn.raised($0, by: own - other) }
+            if raised.count == numbers.count {
                 numbers = raised
-                scale = other
-                return number
+                scale = max(own, other)
+                return
             }
         }
-        if let own = scale { numbers = numbers.map { ReadingColumn.bits($0, scale: own) } }
+        for index in numbers.indices {
+            guard let scale = index < place ? scale : head.scale else { continue }
+            numbers[index] = ReadingColumn.bits(numbers[index], scale: scale)
+        }
         scale = nil
-        return Int64(bitPattern: head.value(number).bitPattern)
     }
 
     private static func raised(_ number: Int64, by steps: Int) -> Int64? {
@@ -68,18 +85,6 @@ struct ReadingColumn: Sendable, Equatable {
         return column
     }
 
-    mutating func append(contentsOf other: ReadingColumn) {
-        for place in other.times.indices {
-            let isLacking = !other.lacking.isEmpty && other.lacking[place] == 1
-            let head = ValueHead(
-                signal: signal,
-                quality: isLacking ? .noReading : .good,
-                scale: other.scale
-            )
-            append(other.times[place], other.numbers[place], head)
-        }
-    }
-
     /// By time, and with the least scale that writes all.
     mutating func order() {
         if !zip(times, times.dropFirst()).allSatisfy({ $0 <= $1 }) {
@@ -96,50 +101,44 @@ struct ReadingColumn: Sendable, Equatable {
 /// A vehicle's readings, signal by signal.
 struct ReadingColumns: Sendable, Equatable {
     private(set) var columns: [ReadingColumn] = []
-    /// Where the next reading's column is looked for first: packets tell of their signals in the
-    /// same order.
-    private var next = 0
 
     init() {}
 
-    init(_ readings: [StoredReading]) {
-        for reading in readings {
-            let scale = (0...ScaledDecimal.scaleMax).first {
-                ScaledDecimal.mantissa(reading.value, scale: $0) != nil
-            }
-            let bits = Int64(bitPattern: reading.value.bitPattern)
-            append(
-                reading.observedAt.milliseconds,
-                scale.flatMap { ScaledDecimal.mantissa(reading.value, scale: $0) } ?? bits,
-                ValueHead(signal: reading.signal, quality: reading.quality, scale: scale)
-            )
-        }
-    }
+    init(_ readings: [StoredReading]) { append(contentsOf: readings) }
 
     /// How many readings there are.
     var count: Int { columns.reduce(0) { $0 + $1.times.count } }
     var first: Int64? { columns.lazy.compactMap { $0.times.min() }.min() }
     var last: Int64? { columns.lazy.compactMap { $0.times.max() }.max() }
 
-    mutating func append(_ time: Int64, _ number: Int64, _ head: ValueHead) {
-        if next >= columns.count || columns[next].signal != head.signal {
-            next = place(of: head.signal)
+    mutating func append(_ run: PacketRun) {
+        for place in run.heads.indices {
+            columns[self.place(of: run.heads[place].signal)].append(run, at: place)
         }
-        columns[next].append(time, number, head)
-        next = next + 1 < columns.count ? next + 1 : 0
+    }
+
+    mutating func append(contentsOf readings: [StoredReading]) {
+        for reading in readings {
+            let scale = (0...ScaledDecimal.scaleMax).first {
+                ScaledDecimal.mantissa(reading.value, scale: $0) != nil
+            }
+            let mantissa = scale.flatMap { ScaledDecimal.mantissa(reading.value, scale: $0) }
+            append(
+                PacketRun(
+                    times: [reading.observedAt.milliseconds],
+                    heads: [
+                        ValueHead(signal: reading.signal, quality: reading.quality, scale: scale)
+                    ],
+                    numbers: [mantissa ?? Int64(bitPattern: reading.value.bitPattern)]
+                )
+            )
+        }
     }
 
     private mutating func place(of signal: UInt16) -> Int {
         if let place = columns.firstIndex(where: { $0.signal == signal }) { return place }
         columns.append(ReadingColumn(signal: signal))
         return columns.count - 1
-    }
-
-    mutating func append(contentsOf other: ReadingColumns) {
-        for column in other.columns {
-            let place = place(of: column.signal)
-            columns[place].append(contentsOf: column)
-        }
     }
 
     /// Those of which `isWanted` says so, by signal and time.
