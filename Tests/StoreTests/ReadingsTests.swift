@@ -78,7 +78,9 @@ struct ReadingsTests {
                 )
             }
         }
-        let bytes = ChunkCoding.encode(ReadingColumns(readings))
+        var columns = ReadingColumns(readings)
+        columns.order()
+        let bytes = ChunkCoding.encode(columns)
         #expect(try ChunkCoding.decode(bytes) == readings)
         let one = readings.filter { $0.signal == 1 }
         #expect(try ChunkCoding.decode(bytes, signal: 1) == one)

@@ -97,18 +97,18 @@ struct Aggregates {
         var bytes: [UInt8] = []
         for part in [{ Double($0.count) }, \.minimum, \.maximum, \.mean] as [(Aggregate) -> Double]
         {
-            let body = ChunkCoding.encode(
-                ReadingColumns(
-                    ordered.map { key, value in
-                        StoredReading(
-                            observedAt: value.start,
-                            value: part(value),
-                            signal: key.signal,
-                            quality: .good
-                        )
-                    }
-                )
+            var columns = ReadingColumns(
+                ordered.map { key, value in
+                    StoredReading(
+                        observedAt: value.start,
+                        value: part(value),
+                        signal: key.signal,
+                        quality: .good
+                    )
+                }
             )
+            columns.order()
+            let body = ChunkCoding.encode(columns)
             bytes.append(varint: UInt64(body.count))
             bytes.append(contentsOf: body)
         }

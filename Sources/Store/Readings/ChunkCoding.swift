@@ -14,13 +14,11 @@ enum ChunkCoding {
     private static let plainDoubles: UInt8 = 15
     private static let hasNoReadings: UInt8 = 0x80
 
-    /// - Precondition: no two readings of the same signal and time.
+    /// - Precondition: ordered, and no two readings of the same signal and time.
     static func encode(_ readings: ReadingColumns) -> [UInt8] {
-        var ordered = readings
-        ordered.order()
         var places: [Int] = []
         var times: [[Int64]] = []
-        for column in ordered.columns {
+        for column in readings.columns {
             let place = times.firstIndex(of: column.times) ?? times.count
             if place == times.count { times.append(column.times) }
             places.append(place)
@@ -36,7 +34,7 @@ enum ChunkCoding {
             bytes.append(contentsOf: body)
         }
         bytes.append(varint: UInt64(places.count))
-        for (column, place) in zip(ordered.columns, places) {
+        for (column, place) in zip(readings.columns, places) {
             bytes.append(varint: UInt64(column.signal))
             bytes.append(varint: UInt64(place))
             body.removeAll(keepingCapacity: true)

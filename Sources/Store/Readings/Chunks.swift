@@ -148,10 +148,11 @@ enum Chunks {
         _ database: Database
     ) throws -> Int64? {
         var rest = readings
-        if known ?? .max >= readings.first ?? .max {
-            rest = try unsealed(readings, of: vehicle, damage, database)
+        rest.order()
+        if known ?? .max >= rest.times?.lowerBound ?? .max {
+            rest = try unsealed(rest, of: vehicle, damage, database)
         }
-        guard let first = rest.first, let end = rest.last else { return nil }
+        guard let times = rest.times else { return nil }
         // A small last row takes more in: few rows, however seldom a vehicle speaks.
         if let last = try Row.fetchOne(
             database.cachedStatement(
@@ -162,25 +163,26 @@ enum Chunks {
             ),
             arguments: [id(vehicle, .min / 2), id(vehicle, .max / 2)]
         ), (last[2] as Int) + rest.count <= Limits.chunkReadings * 5 / 4,
-            max(end, last[1]) - min(first, firstTime(last[0])) <= span
+            max(times.upperBound, last[1]) - min(times.lowerBound, firstTime(last[0])) <= span
         {
             rest.append(contentsOf: try take(last[0], damage, database))
+            rest.order()
         }
-        while let start = rest.first, let last = rest.last {
-            var cut = start + span + 1
+        while let times = rest.times {
+            var cut = times.lowerBound + span + 1
             // Late arrivals and long outages make blocks that are more than one row holds.
             if rest.count > Limits.chunkReadings * 2 {
-                let times = rest.columns.flatMap(\.times).sorted()
-                cut = min(cut, max(start + 1, times[Limits.chunkReadings]))
+                let all = rest.columns.flatMap(\.times).sorted()
+                cut = min(cut, max(times.lowerBound + 1, all[Limits.chunkReadings]))
             }
-            guard cut <= last else {
+            guard cut <= times.upperBound else {
                 try insert(rest, of: vehicle, damage, database)
                 break
             }
             try insert(rest.filter { $1 < cut }, of: vehicle, damage, database)
             rest = rest.filter { $1 >= cut }
         }
-        return end
+        return times.upperBound
     }
 
     /// Those of a vehicle's readings that no row holds.
@@ -190,7 +192,7 @@ enum Chunks {
         _ damage: DamageLog,
         _ database: Database
     ) throws -> ReadingColumns {
-        guard let first = readings.first,
+        guard let first = readings.times?.lowerBound,
             let end = try Int64.fetchOne(
                 database.cachedStatement(
                     sql: "SELECT max(end_ms) FROM chunk WHERE id BETWEEN ? AND ?"
@@ -240,16 +242,21 @@ enum Chunks {
         _ damage: DamageLog,
         _ database: Database
     ) throws {
-        guard let first = readings.first else { return }
+        guard let first = readings.times?.lowerBound else { return }
         let id = id(vehicle, first)
         var readings = readings
         // Late readings may make a second row of the same first time.
-        readings.append(contentsOf: try take(id, damage, database))
+        let present = try take(id, damage, database)
+        if !present.isEmpty {
+            readings.append(contentsOf: present)
+            readings.order()
+        }
         try database.cachedStatement(
             sql: "INSERT INTO chunk (id, end_ms, count, body) VALUES (?, ?, ?, ?)"
         ).execute(
             arguments: [
-                id, readings.last, readings.count, Data(ChunkCoding.encode(readings)),
+                id, readings.times?.upperBound, readings.count,
+                Data(ChunkCoding.encode(readings)),
             ]
         )
     }

@@ -60,6 +60,9 @@ struct GroupShapes: Sendable {
 
     func heads(of shape: Int) -> ArraySlice<ValueHead> { heads[shapes[shape].heads] }
 
+    /// How many readings a group of a shape has.
+    func count(of shape: Int) -> Int { shapes[shape].heads.count }
+
     /// What is likely to come after a shape; nil before the first.
     func successor(of shape: Int?) -> Int? { shape.map { shapes[$0].successor } }
 

@@ -45,40 +45,32 @@ struct JournalBody {
         return row
     }
 
-    /// Adds a group of a shape, by which number it is known outside.
-    mutating func append(
-        _ vehicle: VehicleID,
-        observedAt: Timestamp,
-        receivedAt: Timestamp,
-        shape: Int,
-        heads: ArraySlice<ValueHead>,
-        values: ArraySlice<UInt8>
-    ) {
-        let place = place(of: shape, heads)
-        let step = observedAt.milliseconds - lastTime
-        lastTime = observedAt.milliseconds
-        entries += 1
-        bytes.append(numbers: 4) { bytes in
-            bytes.append(varint: JournalBody.firstGroup + place)
-            bytes.append(varint: UInt64(vehicle.index))
-            bytes.append(signed: step)
-            bytes.append(signed: (receivedAt - observedAt).rawValue)
+    /// Whether the row tells of a shape.
+    func knows(_ shape: Int) -> Bool { lastShape?.number == shape || places[shape] != nil }
+
+    /// Tells of a shape, by which number it is known outside.
+    mutating func append(_ shape: Int, _ heads: ArraySlice<ValueHead>) {
+        places[shape] = UInt64(places.count)
+        bytes.append(numbers: 2 + heads.count) { bytes in
+            bytes.append(varint: JournalBody.shape)
+            bytes.append(varint: UInt64(heads.count))
+            for head in heads { bytes.append(varint: UInt64(head.rawValue)) }
         }
-        bytes.append(contentsOf: values)
     }
 
-    private mutating func place(of shape: Int, _ heads: ArraySlice<ValueHead>) -> UInt64 {
-        if let lastShape, lastShape.number == shape { return lastShape.place }
-        let place = places[shape] ?? UInt64(places.count)
-        if places.updateValue(place, forKey: shape) == nil {
-            bytes.append(numbers: 2 + heads.count) { bytes in
-                bytes.append(varint: JournalBody.shape)
-                bytes.append(varint: UInt64(heads.count))
-                for head in heads { bytes.append(varint: UInt64(head.rawValue)) }
-            }
+    /// Adds a group of a shape that the row knows; `reading` is one of it.
+    mutating func append(_ reading: Reading, shape: Int, values: Span<UInt8>) {
+        if lastShape?.number != shape { lastShape = (shape, places[shape] ?? 0) }
+        let place = lastShape?.place ?? 0
+        let step = reading.observedAt.milliseconds - lastTime
+        lastTime = reading.observedAt.milliseconds
+        entries += 1
+        bytes.append(numbers: 4, then: values) { bytes in
+            bytes.append(varint: JournalBody.firstGroup + place)
+            bytes.append(varint: UInt64(reading.vehicle.index))
+            bytes.append(signed: step)
+            bytes.append(signed: (reading.receivedAt - reading.observedAt).rawValue)
         }
-        lastShape = (shape, place)
-        return place
     }
 
     mutating func append(_ mark: PacketMark) {

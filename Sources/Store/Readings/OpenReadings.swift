@@ -33,17 +33,16 @@ struct OpenReadings: Sendable {
         }
 
         /// Adds a group; its readings are counted by whoever adds it.
-        mutating func append(_ shape: Int, at time: Int64, values: ArraySlice<UInt8>) {
+        mutating func append(_ shape: Int, at time: Int64, values: Span<UInt8>) {
             if time > newest {
                 newest = time
                 newestOffset = UInt32(bytes.count)
             }
             let step = time - lastTime
-            bytes.append(numbers: 2) { bytes in
+            bytes.append(numbers: 2, then: values) { bytes in
                 bytes.append(signed: step)
                 bytes.append(varint: UInt64(shape))
             }
-            bytes.append(contentsOf: values)
             lastTime = time
             self.shape = shape
         }
@@ -141,18 +140,23 @@ struct OpenReadings: Sendable {
         let isNew =
             time > blocks[vehicle].newest && time > blocks[vehicle].sealedUntil
             && blocks[vehicle].filter == nil
+        // Taken out while they are used, so that they need not be copied.
+        var values: [UInt8] = []
+        swap(&values, &self.values)
+        defer { swap(&values, &self.values) }
         if isNew, let shape = shapes.successor(of: blocks[vehicle].shape),
             shapes.write(readings, signalNumbers, as: shape, into: &values)
         {
-            add(shape, values[...], of: readings[0], to: &journal)
+            add(shape, values.span, of: readings[0], to: &journal)
             return Taken(stored: readings.count)
         }
-        return try takeOneByOne(readings, signalNumbers, &journal, standing)
+        return try takeOneByOne(readings, signalNumbers, &values, &journal, standing)
     }
 
     private mutating func takeOneByOne(
         _ readings: Span<Reading>,
         _ signalNumbers: [UInt16],
+        _ values: inout [UInt8],
         _ journal: inout JournalBody,
         _ standing: (VehicleID, UInt16, Int64) throws -> Chunks.Standing
     ) rethrows -> Taken {
@@ -182,13 +186,13 @@ struct OpenReadings: Sendable {
         taken.stored = heads.count
         guard taken.stored > 0 else { return taken }
         if let shape = shapes.number(of: heads, after: blocks[vehicle].shape) {
-            add(shape, values[...], of: readings[0], to: &journal)
+            add(shape, values.span, of: readings[0], to: &journal)
             return taken
         }
         for index in heads.indices {
             let start = index == 0 ? 0 : ends[index - 1]
             guard let shape = shapes.number(of: [heads[index]], after: nil) else { continue }
-            add(shape, values[start..<ends[index]], of: readings[0], to: &journal)
+            add(shape, values.span.extracting(start..<ends[index]), of: readings[0], to: &journal)
         }
         return taken
     }
@@ -196,33 +200,26 @@ struct OpenReadings: Sendable {
     /// Adds a group that is new to its vehicle's block and to the journal.
     private mutating func add(
         _ shape: Int,
-        _ values: ArraySlice<UInt8>,
+        _ values: Span<UInt8>,
         of reading: Reading,
         to journal: inout JournalBody
     ) {
         let vehicle = Int(reading.vehicle.index)
-        let heads = shapes.heads(of: shape)
         add(shape, values, at: reading.observedAt.milliseconds, in: vehicle)
-        journal.append(
-            reading.vehicle,
-            observedAt: reading.observedAt,
-            receivedAt: reading.receivedAt,
-            shape: shape,
-            heads: heads,
-            values: values
-        )
+        if !journal.knows(shape) { journal.append(shape, shapes.heads(of: shape)) }
+        journal.append(reading, shape: shape, values: values)
     }
 
     private mutating func add(
         _ shape: Int,
-        _ values: ArraySlice<UInt8>,
+        _ values: Span<UInt8>,
         at time: Int64,
         in vehicle: Int
     ) {
         if blocks[vehicle].firstRow == 0 { blocks[vehicle].firstRow = nextRow }
         blocks[vehicle].append(shape, at: time, values: values)
         let before = Int(blocks[vehicle].count)
-        let after = before + shapes.heads(of: shape).count
+        let after = before + shapes.count(of: shape)
         blocks[vehicle].count = UInt32(after)
         // A fleet that starts together would otherwise seal together: the first chunks differ.
         let isFirst = blocks[vehicle].sealedUntil == .min
@@ -483,7 +480,7 @@ struct OpenReadings: Sendable {
         grow(to: vehicle)
         remember(vehicle)
         if let shape = shapes.number(of: group.heads, after: blocks[vehicle].shape) {
-            add(shape, group.bytes[group.values], at: time, in: vehicle)
+            add(shape, group.bytes.span.extracting(group.values), at: time, in: vehicle)
             return
         }
         var cursor = ByteCursor(group.bytes, at: group.values.lowerBound)
@@ -491,7 +488,12 @@ struct OpenReadings: Sendable {
             let start = cursor.position
             _ = try head.number(&cursor)
             guard let shape = shapes.number(of: [head], after: nil) else { continue }
-            add(shape, group.bytes[start..<cursor.position], at: time, in: vehicle)
+            add(
+                shape,
+                group.bytes.span.extracting(start..<cursor.position),
+                at: time,
+                in: vehicle
+            )
         }
     }
 }

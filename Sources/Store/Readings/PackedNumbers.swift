@@ -38,6 +38,19 @@ extension [UInt8] {
         )
     }
 
+    /// The same, and bytes behind them.
+    mutating func append(
+        numbers: Int,
+        then rest: Span<UInt8>,
+        _ write: (inout OutputSpan<UInt8>) -> Void
+    ) {
+        let capacity = numbers * OutputSpan<UInt8>.numberBytesMax + rest.count
+        append(addingCapacity: capacity) { bytes in
+            write(&bytes)
+            for index in rest.indices { bytes.append(rest[index]) }
+        }
+    }
+
     mutating func append(varint value: UInt64) {
         append(numbers: 1) { $0.append(varint: value) }
     }
@@ -122,10 +135,11 @@ enum PackedNumbers {
     /// How a column is written: its first byte.
     private struct Form {
         let rawValue: UInt8
-        static let all = (0...3 as ClosedRange<UInt8>).map(Form.init)
+        static let count = 4
+        private static let largest = 128
 
         var isDifferences: Bool { rawValue & 1 != 0 }
-        var block: Int { rawValue & 2 == 0 ? 32 : 128 }
+        var block: Int { rawValue & 2 == 0 ? 32 : Form.largest }
         /// The first difference is the value itself; it stands alone so as not to widen a block.
         var first: Int { isDifferences ? 1 : 0 }
 
@@ -136,36 +150,52 @@ enum PackedNumbers {
         }
 
         @inline(__always)
-        func range(of places: Range<Int>, in values: Span<Int64>) -> (base: Int64, width: Int) {
+        func range(of places: Range<Int>, in values: Span<Int64>) -> (low: Int64, high: Int64) {
             var (low, high) = (Int64.max, Int64.min)
             for place in places {
                 let number = number(place, of: values)
                 low = min(low, number)
                 high = max(high, number)
             }
-            let spread = UInt64(bitPattern: high &- low)
-            return (low, 64 - spread.leadingZeroBitCount)
+            return (low, high)
         }
 
-        /// About how many bits the column takes.
-        func size(_ values: Span<Int64>) -> Int {
-            var bits = 0
-            for start in stride(from: first, to: values.count, by: block) {
-                let places = start..<min(start + block, values.count)
-                bits += places.count * range(of: places, in: values).width + 24
+        /// About how many bits the column takes in this form, and in the same with large blocks.
+        func sizes(_ values: Span<Int64>) -> (small: Int, large: Int) {
+            var sizes = (small: 0, large: 0)
+            for start in stride(from: first, to: values.count, by: Form.largest) {
+                let end = min(start + Form.largest, values.count)
+                var (low, high) = (Int64.max, Int64.min)
+                for start in stride(from: start, to: end, by: block) {
+                    let places = start..<min(start + block, end)
+                    let range = range(of: places, in: values)
+                    sizes.small += places.count * Form.width(range.low, range.high) + 24
+                    (low, high) = (min(low, range.low), max(high, range.high))
+                }
+                sizes.large += (end - start) * Form.width(low, high) + 24
             }
-            return bits
+            return sizes
+        }
+
+        /// The bits that tell numbers of a range apart.
+        static func width(_ low: Int64, _ high: Int64) -> Int {
+            64 - UInt64(bitPattern: high &- low).leadingZeroBitCount
+        }
+
+        /// The shortest for a column.
+        static func best(for values: Span<Int64>) -> Form {
+            let plain = Form(rawValue: 0).sizes(values)
+            let differences = Form(rawValue: 1).sizes(values)
+            let sizes = [plain.small, differences.small, plain.large, differences.large]
+            var best = 0
+            for place in sizes.indices where sizes[place] < sizes[best] { best = place }
+            return Form(rawValue: UInt8(best))
         }
     }
 
     static func encode(_ values: [Int64], into bytes: inout [UInt8]) {
         let values = values.span
-        var form = Form(rawValue: 0)
-        var least = Int.max
-        for candidate in Form.all {
-            let size = candidate.size(values)
-            if size < least { (form, least) = (candidate, size) }
-        }
+        let form = Form.best(for: values)
         bytes.append(form.rawValue)
         if form.isDifferences, !values.isEmpty { bytes.append(signed: values[0]) }
         for start in stride(from: form.first, to: values.count, by: form.block) {
@@ -181,7 +211,7 @@ enum PackedNumbers {
         var values: [Int64] = []
         values.reserveCapacity(count)
         let form = Form(rawValue: try cursor.byte())
-        guard form.rawValue < Form.all.count else { throw cursor.failure() }
+        guard form.rawValue < Form.count else { throw cursor.failure() }
         if form.isDifferences { values.append(try cursor.signed()) }
         while values.count < count {
             let number = min(form.block, count - values.count)
@@ -209,7 +239,8 @@ enum PackedNumbers {
         _ form: Form,
         into bytes: inout [UInt8]
     ) {
-        let (base, width) = form.range(of: places, in: values)
+        let (base, high) = form.range(of: places, in: values)
+        let width = Form.width(base, high)
         bytes.append(numbers: 3 + (places.count * width) / 64) { bytes in
             bytes.append(signed: base)
             bytes.append(UInt8(width))

@@ -85,9 +85,16 @@ struct ReadingColumn: Sendable, Equatable {
         return column
     }
 
+    private var isInOrder: Bool {
+        for place in times.indices.dropFirst() where times[place] < times[place - 1] {
+            return false
+        }
+        return true
+    }
+
     /// By time, and with the least scale that writes all.
     mutating func order() {
-        if !zip(times, times.dropFirst()).allSatisfy({ $0 <= $1 }) {
+        if !isInOrder {
             let times = times
             self = at(times.indices.sorted { (times[$0], $0) < (times[$1], $1) })
         }
@@ -108,8 +115,16 @@ struct ReadingColumns: Sendable, Equatable {
 
     /// How many readings there are.
     var count: Int { columns.reduce(0) { $0 + $1.times.count } }
-    var first: Int64? { columns.lazy.compactMap { $0.times.min() }.min() }
-    var last: Int64? { columns.lazy.compactMap { $0.times.max() }.max() }
+
+    /// The first and the last time, once they are ordered; nil where there are no readings.
+    var times: ClosedRange<Int64>? {
+        var times: ClosedRange<Int64>?
+        for column in columns {
+            guard let first = column.times.first, let last = column.times.last else { continue }
+            times = min(first, times?.lowerBound ?? first)...max(last, times?.upperBound ?? last)
+        }
+        return times
+    }
 
     mutating func append(_ run: PacketRun) {
         for place in run.heads.indices {
