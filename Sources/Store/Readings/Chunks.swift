@@ -50,7 +50,7 @@ enum Chunks {
     ) throws -> [StoredReading] {
         let rows = try Row.fetchCursor(
             database.cachedStatement(
-                sql: "SELECT id, body FROM chunk WHERE id BETWEEN ? AND ? AND end_ms >= ?"
+                sql: "SELECT id, body, end_ms FROM chunk WHERE id BETWEEN ? AND ? AND end_ms >= ?"
             ),
             arguments: [id(vehicle, from - span), id(vehicle, to), from]
         )
@@ -61,7 +61,8 @@ enum Chunks {
         while let row = try rows.next() {
             do throws(CheckpointError) {
                 let found = try ChunkCoding.decode(Array(row[1] as Data), signal: signal)
-                readings += found.allSatisfy(isWanted) ? found : found.filter(isWanted)
+                let isWhole = firstTime(row[0]) >= from && row[2] <= to
+                readings += isWhole ? found : found.filter(isWanted)
             } catch {
                 damage.note(.chunk, row[0], error)
             }

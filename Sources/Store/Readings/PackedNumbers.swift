@@ -220,15 +220,10 @@ enum PackedNumbers {
             guard width <= 64 else { throw cursor.failure() }
             let start = cursor.position
             try cursor.skip((number * width + 7) / 8)
-            unpack(
-                cursor.bytes.span,
-                from: start,
-                number,
-                width,
-                base,
-                form.isDifferences,
-                into: &values
-            )
+            let last = form.isDifferences ? values[values.count - 1] : nil
+            values.append(addingCapacity: number) { values in
+                unpack(cursor.bytes.span, from: start, number, width, base, last, into: &values)
+            }
         }
         return values
     }
@@ -261,18 +256,18 @@ enum PackedNumbers {
         }
     }
 
-    /// Reads numbers of one width, lowest bit first.
+    /// Reads numbers of one width, lowest bit first; differences are added to `last`.
     private static func unpack(
         _ bytes: Span<UInt8>,
         from start: Int,
         _ number: Int,
         _ width: Int,
         _ base: Int64,
-        _ isDifferences: Bool,
-        into values: inout [Int64]
+        _ last: Int64?,
+        into values: inout OutputSpan<Int64>
     ) {
         let mask: UInt64 = width == 64 ? .max : 1 << UInt64(width) - 1
-        var last = isDifferences ? values[values.count - 1] : 0
+        var sum = last ?? 0
         for index in 0..<number {
             let place = start + index * width / 8
             let shift = UInt64(index * width % 8)
@@ -282,14 +277,20 @@ enum PackedNumbers {
                 residual |= word(bytes, at: place + 8) << (64 - shift)
             }
             let value = base &+ Int64(bitPattern: residual & mask)
-            last = isDifferences ? last &+ value : value
-            values.append(last)
+            sum = last == nil ? value : sum &+ value
+            values.append(sum)
         }
     }
 
     /// Eight bytes from a place on; zeros stand for those behind the end.
+    @inline(__always)
     private static func word(_ bytes: Span<UInt8>, at place: Int) -> UInt64 {
         if let word = bytes.paddedWord(at: place) { return word }
+        return shortWord(bytes, at: place)
+    }
+
+    @inline(never)
+    private static func shortWord(_ bytes: Span<UInt8>, at place: Int) -> UInt64 {
         var word: UInt64 = 0
         for index in place..<max(place, min(place + 8, bytes.count)) {
             word |= UInt64(bytes[index]) << UInt64(8 * (index - place))
