@@ -15,6 +15,8 @@ package struct RuleEngine: Sendable {
         package var component: Int
         var parameters: RuleParameters
         var hasCompanion: Bool
+        /// Whether a reading is used only for what the vehicle was doing.
+        var asksForContext: Bool
         var limit: LimitDefinition
         var axle: PlacardAxle?
         /// The places in `bounds` that a reading must keep.
@@ -61,6 +63,8 @@ package struct RuleEngine: Sendable {
     /// As many as there are families: none of them has an alert.
     let noLeaders: [Int?]
     let asksForHabits: Bool
+    /// The composite rules that a silence may make true.
+    let silences: [Composite]
     /// The order in which readings of one instant are used, by signal: what tells of a trip first,
     /// then temperatures of components and what bounds ask for, then values.
     let order: [UInt32]
@@ -100,6 +104,8 @@ package struct RuleEngine: Sendable {
                         component: index,
                         parameters: RuleParameters(rule),
                         hasCompanion: component.companion != nil,
+                        asksForContext: rule.gate.needsContext
+                            || (rule.measure.needsContext && component.companion == nil),
                         limit: rule.limit,
                         axle: component.axle,
                         bounds: firstBound..<bounds.count
@@ -112,6 +118,7 @@ package struct RuleEngine: Sendable {
             Composite(rules[slots[slot].rule], slot: slot, &steps)
         }
         self.steps = steps
+        silences = composites.filter { $0.silentHours != nil }
         let facts = rules.compactMap(\.condition).flatMap(\.facts).map(\.quantity)
         asksForHabits = facts.contains { if case .share = $0 { true } else { false } }
         for case .value(let signal) in facts { _ = watch(signal) }
@@ -196,7 +203,7 @@ package struct RuleEngine: Sendable {
     /// The vehicle is not changed; it is passed by reference, because every flush asks.
     package func nextTimer(of vehicle: inout VehicleState) -> Timestamp? {
         var next = vehicle.nextTimer
-        for composite in composites where vehicle.trip.activeAt != .never {
+        for composite in silences where vehicle.trip.activeAt != .never {
             guard let hours = composite.silentHours,
                 !vehicle.attentions[composite.slot].isRaised
             else { continue }

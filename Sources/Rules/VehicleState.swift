@@ -271,18 +271,6 @@ package struct VehicleState: Equatable, Sendable {
         )
     }
 
-    /// Whether something goes on with a component.
-    ///
-    /// Looks at all, though one would do: asked for together, they come out of memory together, and
-    /// not one after the other while readings are used.
-    var isAttended: Bool {
-        var isAttended = false
-        for place in parts.indices {
-            isAttended = parts[place].component.hasAttention || isAttended
-        }
-        return isAttended
-    }
-
     /// Reads a little of everything a flush works with, so that it is in the cache when the flush
     /// comes: of a large fleet each vehicle's memory is far away, and that of several at once comes
     /// as fast as that of one.
@@ -294,6 +282,7 @@ package struct VehicleState: Equatable, Sendable {
             sum &+= parts[place].component.filter.time.seconds
             sum &+= parts[place].join.at
         }
+        sum &+= trip.activeAt.seconds &+ UInt32(truncatingIfNeeded: reference.limits.count)
         return sum &+ (held.last?.order ?? 0) &+ (watched.last?.bitPattern ?? 0)
     }
 
