@@ -11,6 +11,8 @@ extension RuleEngine {
         var clearHours: Double
         /// The shortest silence that the condition asks for.
         var silentHours: Double?
+        /// Whether it asks for newest values only, of which most vehicles tell none.
+        var isOfValues: Bool
 
         init?(_ rule: Rule, slot: Int, _ steps: inout [Step]) {
             guard let condition = rule.condition else { return nil }
@@ -19,6 +21,9 @@ extension RuleEngine {
             holdHours = rule.holdHours
             clearHours = rule.clear.hours
             silentHours = condition.facts.filter { $0.quantity == .silentHours }.map(\.bound).min()
+            isOfValues = condition.facts.allSatisfy {
+                if case .value = $0.quantity { true } else { false }
+            }
             Step.append(condition, to: &steps)
         }
     }
@@ -58,7 +63,8 @@ extension RuleEngine {
         _ vehicle: inout VehicleState,
         _ events: inout [RuleEvent]
     ) {
-        for place in composites.indices {
+        let isQuiet = vehicle.watched.isEmpty && vehicle.attentions.isEmpty
+        for place in composites.indices where !isQuiet || !composites[place].isOfValues {
             let slot = composites[place].slot
             let reason = reason(at: composites[place].firstStep, now: now, &vehicle)
             guard reason != nil || !vehicle.attentions.isEmpty else { continue }

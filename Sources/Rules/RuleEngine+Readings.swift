@@ -84,8 +84,7 @@ extension RuleEngine {
             next = use(held.span, from: next, parts.mutableSpan, &vehicle, &moment)
             swap(&parts, &vehicle.parts)
             guard next < held.count else { break }
-            let signal = held[next].signal
-            for place in firstUse[signal]..<firstUse[signal + 1]
+            for place in signals[held[next].signal].uses
             where uses[place].role.isOfComponent {
                 vehicle.add(slot: uses[place].slot)
             }
@@ -109,19 +108,20 @@ extension RuleEngine {
         let uses = uses.span
         for index in first..<readings.count {
             let reading = readings[index]
-            let signal = reading.signal
-            let own = firstUse[signal]..<firstUse[signal + 1]
-            for place in own where uses[place].role.isOfComponent {
-                guard find(uses[place].slot, vehicle.slots.span, &moment) else { return index }
+            let signal = signals[reading.signal]
+            if signal.hasComponent {
+                for place in signal.uses where uses[place].role.isOfComponent {
+                    guard find(uses[place].slot, vehicle.slots.span, &moment) else { return index }
+                }
             }
             if reading.observedAt != moment.observedAt {
                 moment.observedAt = reading.observedAt
                 moment.instant = CompactInstant(reading.observedAt)
             }
             let time = moment.instant
-            let trip = vehicle.trip.note(time, opensTrip: opensTrip[signal])
+            let trip = vehicle.trip.note(time, opensTrip: signal.opensTrip)
             if asksForHabits, let trip { vehicle.usage.note(trip) }
-            for place in own {
+            for place in signal.uses {
                 let slot = uses[place].slot
                 switch uses[place].role {
                 case .ambient:

@@ -50,10 +50,18 @@ package struct RuleEngine: Sendable {
 
     package let rules: [Rule]
     package let slots: [Slot]
-    /// The uses of all signals, one after the other, and where each signal's begin.
+    /// What a signal is to the rules.
+    struct Signal: Sendable {
+        /// Its part of `uses`.
+        var uses: Range<Int>
+        /// Whether some of these are of components.
+        var hasComponent: Bool
+        var opensTrip: Bool
+    }
+
+    /// The uses of all signals, one after the other.
     let uses: [Use]
-    let firstUse: [Int]
-    let opensTrip: [Bool]
+    let signals: [Signal]
     /// Composite rules, and the signals whose newest values they and the bounds ask for.
     let composites: [Composite]
     let steps: [Step]
@@ -150,8 +158,15 @@ package struct RuleEngine: Sendable {
         noLeaders = Array(repeating: nil, count: families.count)
         self.slots = slots
         self.uses = uses.flatMap(\.self)
-        firstUse = uses.reduce(into: [0]) { $0.append($0[$0.count - 1] + $1.count) }
-        self.opensTrip = opensTrip
+        var end = 0
+        signals = zip(uses, opensTrip).map { uses, opensTrip in
+            defer { end += uses.count }
+            return Signal(
+                uses: end..<(end + uses.count),
+                hasComponent: uses.contains(where: \.role.isOfComponent),
+                opensTrip: opensTrip
+            )
+        }
         signalKeys = catalogue.signals.map { checkpointKey($0.path) }
     }
 

@@ -271,18 +271,23 @@ package struct VehicleState: Equatable, Sendable {
         )
     }
 
+    /// Reads a little of the state itself, which knows where everything else is.
+    ///
+    /// The sum means nothing; without it the compiler would leave the reading out.
+    package mutating func touchFirst() -> UInt32 {
+        trip.activeAt.seconds &+ UInt32(truncatingIfNeeded: flushDue.milliseconds)
+            &+ UInt32(truncatingIfNeeded: reference.limits.count)
+    }
+
     /// Reads a little of everything a flush works with, so that it is in the cache when the flush
     /// comes: of a large fleet each vehicle's memory is far away, and that of several at once comes
     /// as fast as that of one.
-    ///
-    /// The sum means nothing; without it the compiler would leave the reading out.
     package mutating func touch() -> UInt32 {
         var sum = UInt32(truncatingIfNeeded: slots.last ?? 0)
         for place in parts.indices {
             sum &+= parts[place].component.filter.time.seconds
             sum &+= parts[place].join.at
         }
-        sum &+= trip.activeAt.seconds &+ UInt32(truncatingIfNeeded: reference.limits.count)
         return sum &+ (held.last?.order ?? 0) &+ (watched.last?.bitPattern ?? 0)
     }
 

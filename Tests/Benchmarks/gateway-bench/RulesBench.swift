@@ -35,9 +35,9 @@ struct RulesBench: ParsableCommand {
             for (place, vehicle) in order.enumerated() {
                 // As the core does before it flushes them.
                 if place % 8 == 0 {
-                    for next in order[place..<min(place + 8, vehicles)] {
-                        _ = states[next].touch()
-                    }
+                    let next = order[place..<min(place + 8, vehicles)]
+                    for vehicle in next { _ = states[vehicle].touchFirst() }
+                    for vehicle in next { _ = states[vehicle].touch() }
                 }
                 packet.removeAll(keepingCapacity: true)
                 for (index, signal) in signals.enumerated() {
