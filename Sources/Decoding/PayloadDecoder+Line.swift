@@ -149,6 +149,7 @@ extension PayloadDecoder {
         lineVehicle = []
         vehicle.set(text, bytes)
         lineVehicle = vehicle.bytes
+        lineVehicleChanges &+= 1
         isVehicleGood = PayloadDecoder.isVehicleName(vehicle.bytes)
     }
 

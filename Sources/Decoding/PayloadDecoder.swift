@@ -39,6 +39,8 @@ package struct PayloadDecoder: Sendable {
     package internal(set) var hasRejections = false
     /// Vehicle name of the last line that was one (`decodeLine` only).
     package internal(set) var lineVehicle: [UInt8] = []
+    /// How often `lineVehicle` has changed: while it has not, nobody need look it up again.
+    package internal(set) var lineVehicleChanges = 0
 
     var decoder: ReadingDecoder
     /// The readings of this packet, until its time is known.

@@ -145,11 +145,13 @@ extension Gateway {
         let line = batch.arena.span.extracting(packet.payload)
         do throws(Rejection) {
             let receivedAt = try decoder.decodeLine(line, clock: now)
-            if decoder.lineReceivedAt == nil, isLoneJump(to: receivedAt, index, of: batch) {
+            if decoder.lineReceivedAt == nil, receivedAt > now + Limits.recordingJumpMax,
+                isLoneJump(to: receivedAt, index, of: batch)
+            {
                 throw Rejection(.futureTimestamp, at: 0, "far ahead of the lines around it")
             }
             advance(to: receivedAt)
-            let vehicle = try lineVehicle()
+            let vehicle = try vehicleOfLine()
             hear(vehicle)
             let isNumbered = decoder.header.sequence != nil && !isReingesting
             let isRepeat = isNumbered && !noteSequence(decoder.header, of: vehicle)
@@ -163,12 +165,13 @@ extension Gateway {
         }
     }
 
-    private mutating func lineVehicle() throws(Rejection) -> VehicleID {
-        if let known = names.find(decoder.lineVehicle.span) {
-            return VehicleID(index: UInt32(known))
-        }
+    /// Lines of one vehicle mostly come in a row: it is looked up where it changes.
+    private mutating func vehicleOfLine() throws(Rejection) -> VehicleID {
+        if let last = lineVehicle, last.changes == decoder.lineVehicleChanges { return last.id }
         let name = decoder.lineVehicle
-        return try vehicle(named: name.span)
+        let vehicle = try vehicle(named: name.span)
+        lineVehicle = (vehicle, decoder.lineVehicleChanges)
+        return vehicle
     }
 
     /// A recording's clock is its lines' own time, so one wild time would carry it away: a jump
@@ -178,9 +181,7 @@ extension Gateway {
         _ index: Int,
         of batch: PacketBatch
     ) -> Bool {
-        guard now != .distantPast, receivedAt > now + Limits.recordingJumpMax,
-            index + 1 < batch.packets.count
-        else { return false }
+        guard now != .distantPast, index + 1 < batch.packets.count else { return false }
         var probe = decoder
         let next = batch.arena.span.extracting(batch.packets[index + 1].payload)
         guard let nextAt = try? probe.decodeLine(next, clock: now) else { return true }
