@@ -13,7 +13,6 @@ extension PayloadDecoder {
         clock: Timestamp
     ) throws(Rejection) -> Timestamp {
         reset()
-        lineVehicle = []
         do throws(Rejection) {
             guard bytes.count <= Limits.recordingLineBytesMax else {
                 throw Rejection(.payloadTooLarge, at: Limits.recordingLineBytesMax)
@@ -48,7 +47,6 @@ extension PayloadDecoder {
         guard isVehicleGood, decoder.possible.contains(observedAt),
             let reading = decoder.reading(of: record, bytes)
         else { return nil }
-        lineVehicle = vehicle.bytes
         if hasArrival { lineReceivedAt = receivedAt }
         resizeReadings(1)
         readings[0] = reading
@@ -76,7 +74,6 @@ extension PayloadDecoder {
         }
         guard let name = fields.vehicle else { throw Rejection(.missingField, at: 0, "vehicle") }
         if !vehicle.holds(name, bytes) { keepVehicle(name, bytes) }
-        lineVehicle = vehicle.bytes
         guard isVehicleGood else { throw Rejection(.badVehicle, at: name.start) }
         lineReceivedAt = fields.arrival
         hasRejections = !decoder.rejections.isEmpty
@@ -126,7 +123,6 @@ extension PayloadDecoder {
         guard let number else { throw Rejection(.missingField, at: 0, "value") }
         guard let observedAt else { throw Rejection(.missingField, at: 0, "ts") }
         keepVehicle(vehicle, bytes)
-        lineVehicle = self.vehicle.bytes
         guard isVehicleGood else { throw Rejection(.badVehicle, at: vehicle.start) }
         let receivedAt = lineReceivedAt ?? max(clock, observedAt)
         decoder.possible.begin(receivedAt: receivedAt)
@@ -149,7 +145,11 @@ extension PayloadDecoder {
     }
 
     private mutating func keepVehicle(_ text: JSONScanner.Text, _ bytes: Span<UInt8>) {
+        // Let go first, so that its bytes are overwritten and not copied.
+        lineVehicle = []
         vehicle.set(text, bytes)
+        lineVehicle = vehicle.bytes
+        lineVehicleChanges &+= 1
         isVehicleGood = PayloadDecoder.isVehicleName(vehicle.bytes)
     }
 

@@ -25,7 +25,8 @@ package struct PacketHeader: Sendable, Equatable {
 /// Text that is not JSON costs the packet; a single reading that cannot be used costs only itself.
 /// The buffers are kept between packets, so that a steady stream allocates nothing.
 package struct PayloadDecoder: Sendable {
-    package internal(set) var readings: [DecodedReading] = []
+    /// Of the last packet or line; whoever uses them may take them, and gives the buffer back.
+    package var readings: [DecodedReading] = []
     /// Arrival of the last line, where it names one (`decodeLine` only).
     package internal(set) var lineReceivedAt: Timestamp?
     /// Boot and number of the last packet, also when it was rejected but told them before what is
@@ -36,8 +37,10 @@ package struct PayloadDecoder: Sendable {
     package private(set) var header = PacketHeader()
     /// Whether there are `rejections`.
     package internal(set) var hasRejections = false
-    /// Vehicle name of the last line (`decodeLine` only).
+    /// Vehicle name of the last line that was one (`decodeLine` only).
     package internal(set) var lineVehicle: [UInt8] = []
+    /// How often `lineVehicle` has changed: while it has not, nobody need look it up again.
+    package internal(set) var lineVehicleChanges = 0
 
     var decoder: ReadingDecoder
     /// The readings of this packet, until its time is known.

@@ -4,6 +4,8 @@ import Telemetry
 struct PlainRecord {
     var vehicle: JSONScanner.Text?
     var signal: SignalID
+    /// Whether it was the one expected, and not searched for.
+    var isExpected: Bool
     var value: Double
     var unit: JSONScanner.Text?
     /// Unset where there is none.
@@ -40,13 +42,14 @@ extension ReadingDecoder {
         )
     }
 
-    /// Takes an object whose signal is expected.
+    /// Takes an object whose signal is known.
     @inline(never)
     mutating func plainRecord(_ start: JSONScanner, _ bytes: Span<UInt8>) -> PlainRecord? {
         var scanner = start
         guard bytes.byte(at: scanner.position) == UInt8(ascii: "{") else { return nil }
         var vehicle: JSONScanner.Text?
         var signal: SignalID?
+        var isExpected = true
         var value: Double?
         var unit: JSONScanner.Text?
         var observedAt = possible.unset
@@ -65,8 +68,16 @@ extension ReadingDecoder {
                 guard let text = scanner.plainText(bytes) else { return nil }
                 vehicle = text
             case .signal:
-                guard let expected = names.expected(&scanner, bytes) else { return nil }
-                signal = expected
+                if let expected = names.expected(&scanner, bytes) {
+                    signal = expected
+                } else {
+                    // Where the lines of several vehicles take turns, the order of none holds.
+                    guard let text = scanner.plainText(bytes),
+                        let found = names.find(text, bytes)
+                    else { return nil }
+                    signal = found
+                    isExpected = false
+                }
             case .value:
                 guard let number = scanner.shortNumber(bytes) else { return nil }
                 value = number
@@ -90,6 +101,7 @@ extension ReadingDecoder {
         return PlainRecord(
             vehicle: vehicle,
             signal: signal,
+            isExpected: isExpected,
             value: value,
             unit: unit,
             observedAt: observedAt,
@@ -137,7 +149,7 @@ extension ReadingDecoder {
             value = value * conversion.factor + conversion.offset
         }
         guard ranges.plain[Int(record.signal.index)].contains(value) else { return nil }
-        names.takeNext()
+        if record.isExpected { names.takeNext() }
         return DecodedReading(
             observedAt: record.observedAt,
             value: value,

@@ -144,8 +144,9 @@ struct SignalNames: Sendable {
         return SIMD4(first, second, third, fourth)
     }
 
+    /// Searches for a path, which is then the one taken last.
     @inline(never)
-    private mutating func find(_ text: JSONScanner.Text, _ bytes: Span<UInt8>) -> SignalID? {
+    mutating func find(_ text: JSONScanner.Text, _ bytes: Span<UInt8>) -> SignalID? {
         guard text.end - text.start <= Limits.signalPathBytesMax else { return nil }
         guard !text.hasEscapes else {
             return catalogue.find(path: JSONScanner().unescaped(text, bytes).span)

@@ -6,7 +6,8 @@ package import Telemetry
 /// no workshop needs. What is mapped and cannot be used is rejected, and costs only itself.
 package struct SourceDecoder: Sendable {
     package let sources: [Source]
-    package private(set) var readings: [DecodedReading] = []
+    /// Of the last packet; whoever uses them may take them, and gives the buffer back.
+    package var readings: [DecodedReading] = []
     package private(set) var rejections: [Rejection] = []
     /// The last packet's vehicle.
     package private(set) var vehicle: [UInt8] = []

@@ -50,8 +50,10 @@ package enum TopicParser {
         at start: Int
     ) -> Bool {
         guard bytes.count >= start + word.utf8.count else { return false }
-        for (index, byte) in word.utf8.enumerated() where bytes[start + index] != byte {
-            return false
+        var place = start
+        for byte in word.utf8 {
+            guard bytes[place] == byte else { return false }
+            place += 1
         }
         return true
     }

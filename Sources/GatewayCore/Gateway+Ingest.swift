@@ -60,12 +60,14 @@ extension Gateway {
         hear(vehicle)
         // What is taken in again from the dead letters was numbered when it came first.
         let isRepeat = !isReingesting && isRepeat(header, payload, of: vehicle)
-        var readings = decoder.readings
+        var readings: [DecodedReading] = []
+        swap(&readings, &decoder.readings)
         for index in readings.indices where !conversions.isEmpty {
             guard let conversion = conversions[readings[index].signal] else { continue }
             readings[index].value = readings[index].value * conversion.factor + conversion.offset
         }
         accept(readings, from: vehicle, packet.receivedAt, isRepeat: isRepeat)
+        swap(&readings, &decoder.readings)
         if decoder.hasRejections { reject(decoder.rejections, packet, of: batch) }
     }
 
@@ -110,12 +112,10 @@ extension Gateway {
             let name = sourceDecoder.vehicle
             let vehicle = try vehicle(named: name.span)
             hear(vehicle)
-            accept(
-                sourceDecoder.readings,
-                from: vehicle,
-                packet.receivedAt,
-                isRepeat: packet.isRedelivered
-            )
+            var readings: [DecodedReading] = []
+            swap(&readings, &sourceDecoder.readings)
+            accept(readings, from: vehicle, packet.receivedAt, isRepeat: packet.isRedelivered)
+            swap(&readings, &sourceDecoder.readings)
             remember(packet, topic, payload)
         }
         reject(sourceDecoder.rejections, packet, of: batch)
@@ -145,19 +145,33 @@ extension Gateway {
         let line = batch.arena.span.extracting(packet.payload)
         do throws(Rejection) {
             let receivedAt = try decoder.decodeLine(line, clock: now)
-            if decoder.lineReceivedAt == nil, isLoneJump(to: receivedAt, index, of: batch) {
+            if decoder.lineReceivedAt == nil, receivedAt > now + Limits.recordingJumpMax,
+                isLoneJump(to: receivedAt, index, of: batch)
+            {
                 throw Rejection(.futureTimestamp, at: 0, "far ahead of the lines around it")
             }
             advance(to: receivedAt)
-            let name = decoder.lineVehicle
-            let vehicle = try vehicle(named: name.span)
+            let vehicle = try vehicleOfLine()
             hear(vehicle)
-            let isRepeat = !isReingesting && !noteSequence(decoder.header, of: vehicle)
-            accept(decoder.readings, from: vehicle, receivedAt, isRepeat: isRepeat)
+            let isNumbered = decoder.header.sequence != nil && !isReingesting
+            let isRepeat = isNumbered && !noteSequence(decoder.header, of: vehicle)
+            var readings: [DecodedReading] = []
+            swap(&readings, &decoder.readings)
+            accept(readings, from: vehicle, receivedAt, isRepeat: isRepeat)
+            swap(&readings, &decoder.readings)
             if decoder.hasRejections { reject(decoder.rejections, packet, of: batch) }
         } catch {
             reject([error], packet, of: batch)
         }
+    }
+
+    /// Lines of one vehicle mostly come in a row: it is looked up where it changes.
+    private mutating func vehicleOfLine() throws(Rejection) -> VehicleID {
+        if let last = lineVehicle, last.changes == decoder.lineVehicleChanges { return last.id }
+        let name = decoder.lineVehicle
+        let vehicle = try vehicle(named: name.span)
+        lineVehicle = (vehicle, decoder.lineVehicleChanges)
+        return vehicle
     }
 
     /// A recording's clock is its lines' own time, so one wild time would carry it away: a jump
@@ -167,9 +181,7 @@ extension Gateway {
         _ index: Int,
         of batch: PacketBatch
     ) -> Bool {
-        guard now != .distantPast, receivedAt > now + Limits.recordingJumpMax,
-            index + 1 < batch.packets.count
-        else { return false }
+        guard now != .distantPast, index + 1 < batch.packets.count else { return false }
         var probe = decoder
         let next = batch.arena.span.extracting(batch.packets[index + 1].payload)
         guard let nextAt = try? probe.decodeLine(next, clock: now) else { return true }
@@ -197,20 +209,26 @@ extension Gateway {
         let first = unit.readings.count
         unit.counts.received += decoded.count
         unit.counts.accepted += decoded.count
-        for decoded in decoded {
-            if receivedAt - decoded.observedAt > Limits.lateMilliseconds { unit.counts.late += 1 }
-            unit.readings.append(
-                Reading(
-                    vehicle: vehicle,
-                    signal: decoded.signal,
-                    observedAt: decoded.observedAt,
-                    receivedAt: now,
-                    value: decoded.value,
-                    quality: decoded.quality
+        let (taken, now) = (decoded.span, now)
+        unit.readings.append(addingCapacity: taken.count) { readings in
+            for index in taken.indices {
+                readings.append(
+                    Reading(
+                        vehicle: vehicle,
+                        signal: taken[index].signal,
+                        observedAt: taken[index].observedAt,
+                        receivedAt: now,
+                        value: taken[index].value,
+                        quality: taken[index].quality
+                    )
                 )
-            )
-            if decoded.quality == .good {
-                noteReference(decoded, of: vehicle)
+            }
+        }
+        for index in decoded.indices {
+            let reading = decoded[index]
+            if receivedAt - reading.observedAt > Limits.lateMilliseconds { unit.counts.late += 1 }
+            if reading.quality == .good {
+                noteReference(reading, of: vehicle)
             } else {
                 unit.counts.noReading += 1
             }
@@ -235,7 +253,10 @@ extension Gateway {
     /// Lets the unit's readings of a vehicle from a place on wait for their neighbours.
     private mutating func hold(from first: Int, of vehicle: VehicleID) {
         let index = Int(vehicle.index)
-        let readings = unit.readings
+        // Taken from the unit and given back: a copy would be counted up and down.
+        var readings: [Reading] = []
+        swap(&readings, &unit.readings)
+        defer { swap(&readings, &unit.readings) }
         var next = first
         while next < readings.count {
             let waiting = engine.hold(
@@ -311,7 +332,7 @@ extension Gateway {
             let skip = PacketMark(vehicle: vehicle, kind: .skipped(header.boot, oldest - 1))
             if note(skip) { unit.marks.append(skip) }
         }
-        if let window = vehicles[Int(vehicle.index)].windows.last { confirm(vehicle, window) }
+        confirm(vehicle)
         return isNew
     }
 
@@ -336,6 +357,8 @@ extension Gateway {
             unit.counts.skippedPackets += skipped
             return skipped > 0
         case .numbered(let boot, let sequence):
+            let newest = vehicles[index].windows.count - 1
+            if newest >= 0, vehicles[index].windows[newest].follow(boot, sequence) { return true }
             // The boot heard last is kept longest.
             if let known = vehicles[index].windows.lastIndex(where: { $0.boot == boot }) {
                 if known < vehicles[index].windows.count - 1 {
@@ -354,19 +377,24 @@ extension Gateway {
         }
     }
 
-    private mutating func confirm(_ vehicle: VehicleID, _ window: SequenceWindow) {
+    /// Tells a vehicle what it may forget of the boot heard last.
+    private mutating func confirm(_ vehicle: VehicleID) {
+        let index = Int(vehicle.index)
+        let newest = vehicles[index].windows.count - 1
         // Nothing to forget yet; and a boot heard again after it was forgotten must not be told less
         // than it was told before.
-        guard window.contiguous > 0 else { return }
+        guard newest >= 0, vehicles[index].windows[newest].contiguous > 0 else { return }
+        let sequence = vehicles[index].windows[newest].contiguous
         // One vehicle's packets mostly come in a row: the last word replaces the one before.
         let last = unit.confirmations.count - 1
         if last >= 0, unit.confirmations[last].vehicle == vehicle,
-            unit.confirmations[last].boot == window.boot
+            unit.confirmations[last].boot == vehicles[index].windows[newest].boot
         {
-            unit.confirmations[last].sequence = window.contiguous
+            unit.confirmations[last].sequence = sequence
         } else {
+            let boot = vehicles[index].windows[newest].boot
             unit.confirmations.append(
-                Contiguity(vehicle: vehicle, boot: window.boot, sequence: window.contiguous)
+                Contiguity(vehicle: vehicle, boot: boot, sequence: sequence)
             )
         }
     }

@@ -73,6 +73,8 @@ package struct Gateway: Sendable {
 
     package private(set) var now = Timestamp.distantPast
     var names = InternTable()
+    /// Whose the last line was, and the count of the decoder's vehicles then.
+    var lineVehicle: (id: VehicleID, changes: Int)?
     var vehicles: [VehicleEntry] = []
     /// Vehicles whose state changed other than by readings and marks.
     var touched: [VehicleID] = []
@@ -282,9 +284,9 @@ package struct Gateway: Sendable {
         touchedFlushes -= 1
         guard touchedFlushes <= 0 else { return }
         touchedFlushes = Gateway.vehiclesTouched
-        for entry in timers.nextFlushes(atMost: Gateway.vehiclesTouched) {
-            _ = vehicles[Int(entry.record)].rules.touch()
-        }
+        let next = timers.nextFlushes(atMost: Gateway.vehiclesTouched)
+        for entry in next { _ = vehicles[Int(entry.record)].rules.touchFirst() }
+        for entry in next { _ = vehicles[Int(entry.record)].rules.touch() }
     }
 
     /// Uses a vehicle's waiting readings and draws the consequences.

@@ -21,6 +21,15 @@ package struct SequenceWindow: Sendable, Equatable {
         return Int(clamping: highest - contiguous - heard)
     }
 
+    /// Notes the number that comes next where none is missing, as nearly always.
+    ///
+    /// False, and nothing noted, for any other.
+    package mutating func follow(_ boot: [UInt8], _ number: UInt64) -> Bool {
+        guard number == contiguous + 1, runs.isEmpty, self.boot == boot else { return false }
+        contiguous = number
+        return true
+    }
+
     /// Notes a number; false when it has arrived before.
     package mutating func insert(_ number: UInt64) -> Bool {
         guard number > contiguous else { return false }

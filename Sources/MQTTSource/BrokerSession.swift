@@ -375,6 +375,10 @@ package struct BrokerError: Error, CustomStringConvertible {
     /// packets that lie unread in it.
     /// - Returns: false when the connection is gone.
     package func flush() -> Bool {
+        guard unsafe mosquitto_want_write(handle) else { return true }
+        let corked = unsafe mosquitto_socket(handle)
+        gather(true, corked)
+        defer { gather(false, corked) }
         while unsafe mosquitto_want_write(handle) {
             let socket = unsafe mosquitto_socket(handle)
             guard socket >= 0 else { return false }
@@ -387,6 +391,19 @@ package struct BrokerError: Error, CustomStringConvertible {
             }
         }
         return true
+    }
+
+    /// Lets what is written leave together, and not each acknowledgement by itself: a packet of its
+    /// own for four bytes costs us and the broker more than all else about them.
+    private func gather(_ isOn: Bool, _ socket: Int32) {
+        var value: Int32 = isOn ? 1 : 0
+        _ = unsafe setsockopt(
+            socket,
+            Int32(IPPROTO_TCP),
+            TCP_CORK,
+            &value,
+            socklen_t(MemoryLayout<Int32>.size)
+        )
     }
 
     private func check(_ code: Int32, _ what: String) throws(BrokerError) {

@@ -255,6 +255,10 @@ package final class MQTTSource: Sendable {
 
 /// A text as a JSON string.
 package func json(_ text: String) -> String {
+    let isPlain = text.utf8.allSatisfy { byte in
+        byte >= 0x20 && byte != UInt8(ascii: "\"") && byte != UInt8(ascii: "\\")
+    }
+    if isPlain { return "\"\(text)\"" }
     var result = "\""
     for scalar in text.unicodeScalars {
         switch scalar {

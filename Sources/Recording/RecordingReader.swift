@@ -45,7 +45,8 @@ package struct RecordingError: Error, CustomStringConvertible {
         unsafe fstat(descriptor, &status)
         fileBytes = Int64(status.st_size)
         unsafe file = gzdopen(dup(descriptor), "rb")
-        unsafe gzbuffer(file, 1 << 18)
+        // Half the chunk: zlib then fills the chunk itself, without a buffer of its own between.
+        unsafe gzbuffer(file, 1 << 17)
     }
 
     deinit {
@@ -60,7 +61,9 @@ package struct RecordingError: Error, CustomStringConvertible {
     ///
     /// Returns false at the end of the file. Empty lines are passed over.
     package func fill(_ batch: inout PacketBatch) throws(RecordingError) -> Bool {
-        while !batch.isFull(packetsMax: Limits.recordingBatchLinesMax) {
+        while true {
+            takeWholeLines(&batch)
+            guard !batch.isFull(packetsMax: Limits.recordingBatchLinesMax) else { return true }
             guard let line = try nextLine() else { return false }
             if line.isEmpty { continue }
             batch.append(
@@ -69,14 +72,39 @@ package struct RecordingError: Error, CustomStringConvertible {
                 receivedAt: Timestamp(milliseconds: 0)
             )
         }
-        return true
     }
 
-    /// The next line without its end, or nil.
+    /// Appends the lines that end within the chunk, until the batch is full.
+    private func takeWholeLines(_ batch: inout PacketBatch) {
+        let (first, filled) = (used, filled)
+        used = unsafe chunk.withUnsafeBytes { bytes in
+            var start = first
+            while !batch.isFull(packetsMax: Limits.recordingBatchLinesMax),
+                let end = unsafe RecordingReader.lineEnd(bytes, from: start, to: filled)
+            {
+                let hasReturn = unsafe end > start && bytes[end - 1] == UInt8(ascii: "\r")
+                let line = start..<(hasReturn ? end - 1 : end)
+                if !line.isEmpty {
+                    unsafe batch.append(
+                        topic: EmptyCollection(),
+                        payload: UnsafeRawBufferPointer(rebasing: bytes[line]),
+                        receivedAt: Timestamp(milliseconds: 0)
+                    )
+                }
+                start = end + 1
+            }
+            return start
+        }
+    }
+
+    /// The next line without its end, or nil: one that goes on in the next chunk, or the last.
     private func nextLine() throws(RecordingError) -> ArraySlice<UInt8>? {
         var carried: [UInt8] = []
         while true {
-            let end = lineEnd
+            let (from, to) = (used, filled)
+            let end = unsafe chunk.withUnsafeBytes {
+                unsafe RecordingReader.lineEnd($0, from: from, to: to)
+            }
             let part = used..<(end ?? filled)
             used = end.map { $0 + 1 } ?? filled
             if end != nil, carried.isEmpty { return trimmed(chunk, part) }
@@ -90,15 +118,16 @@ package struct RecordingError: Error, CustomStringConvertible {
         }
     }
 
-    /// Where the line that begins at `used` ends within the chunk.
-    private var lineEnd: Int? {
-        let (used, filled) = (used, filled)
-        return unsafe chunk.withUnsafeBytes { bytes in
-            guard let start = unsafe bytes.baseAddress?.advanced(by: used),
-                let end = unsafe memchr(start, Int32(UInt8(ascii: "\n")), filled - used)
-            else { return nil }
-            return unsafe used + (end - UnsafeMutableRawPointer(mutating: start))
-        }
+    /// Where the line that begins at `start` ends.
+    private static func lineEnd(
+        _ bytes: UnsafeRawBufferPointer,
+        from start: Int,
+        to end: Int
+    ) -> Int? {
+        guard let base = bytes.baseAddress,
+            let found = unsafe memchr(base + start, Int32(UInt8(ascii: "\n")), end - start)
+        else { return nil }
+        return unsafe UnsafeRawPointer(found) - base
     }
 
     private func trimmed(_ bytes: [UInt8], _ line: Range<Int>) -> ArraySlice<UInt8> {

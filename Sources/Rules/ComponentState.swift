@@ -134,10 +134,10 @@ package struct ComponentState: Sendable, Equatable {
         }
         let value = Float(measurement.value)
         noteReading(observedAt, value)
-        let expected =
-            filter.level + filter.slope * max(0, CompactInstant(observedAt) - filter.time)
+        let measured = CompactInstant(observedAt)
+        let expected = filter.level + filter.slope * max(0, measured - filter.time)
         let step = filter.update(
-            at: CompactInstant(observedAt),
+            at: measured,
             margin: margin,
             variance: Float(measurement.variance),
             rule.estimator,
@@ -158,7 +158,7 @@ package struct ComponentState: Sendable, Equatable {
             changes.append(change)
         }
         // What a late reading says may be from before a service.
-        let isNewest = filter.time == CompactInstant(observedAt)
+        let isNewest = filter.time == measured
         if let drop = rule.near.fastDrop, step != .started, isNewest {
             let isRaisedNow = changes.contains(.raised)
             attention.isFast =
@@ -168,7 +168,7 @@ package struct ComponentState: Sendable, Equatable {
                 && attention.fall.note(
                     margin: margin,
                     expected: expected,
-                    at: CompactInstant(observedAt),
+                    at: measured,
                     drop: Float(drop)
                 )
             if isFalling, !attention.isFast {
@@ -420,5 +420,7 @@ package struct ComponentState: Sendable, Equatable {
 /// The shortest decimal that is this number in single precision: what a vehicle wrote as 212.3
 /// reads 212.3 again.
 func decimal(_ value: Float) -> Double {
-    Double(value.description) ?? Double(value)
+    // A whole number is its own decimal.
+    if abs(value) < 0x1p24, value == Float(Int32(value)) { return Double(value) }
+    return Double(value.description) ?? Double(value)
 }

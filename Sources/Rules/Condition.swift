@@ -31,6 +31,14 @@ package indirect enum Condition: Sendable, Equatable {
         static let none = Fact(quantity: .silentHours, isAtLeast: true, bound: 0)
 
         func holds(_ value: Double) -> Bool { isAtLeast ? value >= bound : value <= bound }
+
+        /// The same of the decimal that a number in single precision stands for, which lies on the
+        /// same side of the bound as the number itself, unless both are the same number.
+        func holds(_ value: Float) -> Bool {
+            let rounded = Float(bound)
+            guard value != rounded else { return holds(decimal(value)) }
+            return isAtLeast ? value > rounded : value < rounded
+        }
     }
 
     case fact(Fact)

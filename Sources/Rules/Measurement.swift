@@ -35,6 +35,9 @@ extension Measure {
     /// Source: the measurement functions and their coefficients are those of `prediction.md` §6:
     /// gas law at constant volume; 2.5 mV/K and surface charge for a lead-acid battery at rest;
     /// 14 and 5.6 mV/K for cranking; 0.14 K/K for coolant.
+    ///
+    /// Inlined, so that of the rule only what is asked for is read, and nothing copied.
+    @inline(__always)
     func measure(_ value: Double, rule: RuleParameters, context: ReadingContext) -> Measurement? {
         guard rule.usable.contains(value) else { return nil }
         let constants = rule.estimator

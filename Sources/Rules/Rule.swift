@@ -90,6 +90,9 @@ package struct Season: Sendable, Equatable {
     }
 
     /// What the season adds to a reading.
+    ///
+    /// Not inlined: few rules have one, and the compiler would work out its day for every reading.
+    @inline(never)
     func swing(at observedAt: Timestamp) -> Double {
         // 1970 began with a day 1, and years of 365.25 days keep up with the calendar.
         amplitude * cosine(turns: (observedAt.days + 1 - peakDay) / 365.25)

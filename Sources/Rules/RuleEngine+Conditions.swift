@@ -11,6 +11,8 @@ extension RuleEngine {
         var clearHours: Double
         /// The shortest silence that the condition asks for.
         var silentHours: Double?
+        /// Whether it asks for newest values only, of which most vehicles tell none.
+        var isOfValues: Bool
 
         init?(_ rule: Rule, slot: Int, _ steps: inout [Step]) {
             guard let condition = rule.condition else { return nil }
@@ -19,6 +21,9 @@ extension RuleEngine {
             holdHours = rule.holdHours
             clearHours = rule.clear.hours
             silentHours = condition.facts.filter { $0.quantity == .silentHours }.map(\.bound).min()
+            isOfValues = condition.facts.allSatisfy {
+                if case .value = $0.quantity { true } else { false }
+            }
             Step.append(condition, to: &steps)
         }
     }
@@ -58,9 +63,10 @@ extension RuleEngine {
         _ vehicle: inout VehicleState,
         _ events: inout [RuleEvent]
     ) {
-        for place in composites.indices {
+        let isQuiet = vehicle.watched.isEmpty && vehicle.attentions.isEmpty
+        for place in composites.indices where !isQuiet || !composites[place].isOfValues {
             let slot = composites[place].slot
-            let reason = reason(at: composites[place].firstStep, now: now, vehicle)
+            let reason = reason(at: composites[place].firstStep, now: now, &vehicle)
             guard reason != nil || !vehicle.attentions.isEmpty else { continue }
             var attention = vehicle.attentions[slot]
             guard (reason != nil) != attention.isRaised else {
@@ -91,27 +97,29 @@ extension RuleEngine {
     }
 
     /// The fact an explanation tells: the first that holds, or nil when the condition does not.
+    ///
+    /// The vehicle is not changed; it is passed by reference, because every flush asks.
     private func reason(
         at place: Int,
         now: Timestamp,
-        _ vehicle: borrowing VehicleState
+        _ vehicle: inout VehicleState
     ) -> (fact: Condition.Fact, value: Double)? {
         var first: (fact: Condition.Fact, value: Double)?
         var part = place + 1
         switch steps[place].kind {
         case .fact(let fact):
-            guard let number = value(of: fact.quantity, now: now, vehicle), fact.holds(number)
+            guard let number = value(of: fact.quantity, now: now, &vehicle), fact.holds(number)
             else { return nil }
             return (fact, number)
         case .all:
             while part < steps[place].end {
-                guard let reason = reason(at: part, now: now, vehicle) else { return nil }
+                guard let reason = reason(at: part, now: now, &vehicle) else { return nil }
                 first = first ?? reason
                 part = steps[part].end
             }
         case .any:
             while part < steps[place].end, first == nil {
-                first = reason(at: part, now: now, vehicle)
+                first = reason(at: part, now: now, &vehicle)
                 part = steps[part].end
             }
         }
@@ -121,11 +129,11 @@ extension RuleEngine {
     private func value(
         of quantity: Condition.Fact.Quantity,
         now: Timestamp,
-        _ vehicle: borrowing VehicleState
+        _ vehicle: inout VehicleState
     ) -> Double? {
         switch quantity {
         case .value(let signal):
-            guard let place = watched.firstIndex(of: signal), place < vehicle.watched.count,
+            guard !vehicle.watched.isEmpty, let place = watched.firstIndex(of: signal),
                 !vehicle.watched[place].isNaN
             else { return nil }
             return decimal(vehicle.watched[place])
@@ -134,12 +142,14 @@ extension RuleEngine {
             guard vehicle.trip.activeAt != .never else { return nil }
             return (now - vehicle.trip.activeAt.timestamp).hours
         case .daysToCrossing(let slot):
-            return vehicle.state(ofSlot: slot)?.daysToCrossing(now: now)
+            guard let place = vehicle.place(ofSlot: slot) else { return nil }
+            return vehicle.parts[place].component.daysToCrossing(now: now)
         case .rate(let slot):
-            guard let state = vehicle.state(ofSlot: slot), state.filter.isStarted else {
-                return nil
-            }
-            return slots[slot].parameters.direction.sign * decimal(state.filter.slope)
+            guard let place = vehicle.place(ofSlot: slot),
+                vehicle.parts[place].component.filter.isStarted
+            else { return nil }
+            let slope = vehicle.parts[place].component.filter.slope
+            return slots[slot].parameters.direction.sign * decimal(slope)
         }
     }
 

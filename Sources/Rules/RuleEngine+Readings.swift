@@ -26,22 +26,26 @@ extension RuleEngine {
         if vehicle.held.isEmpty {
             vehicle.held.reserveCapacity(max(readings.count, RuleEngine.heldAtFirst))
         }
-        for index in readings.indices where readings[index].quality == .good {
-            guard vehicle.held.count < Limits.heldReadingsMax else {
-                waiting.taken = index
-                waiting.isFull = true
-                return waiting
+        let order = order.span
+        let room = Limits.heldReadingsMax - vehicle.held.count
+        vehicle.held.append(addingCapacity: min(readings.count, room)) { held in
+            while waiting.taken < readings.count {
+                let reading = readings[waiting.taken]
+                if reading.quality == .good {
+                    guard !held.isFull else { return }
+                    held.append(
+                        HeldReading(
+                            observedAt: reading.observedAt,
+                            value: Float(reading.value),
+                            order: order[Int(reading.signal.index)]
+                        )
+                    )
+                }
+                waiting.taken += 1
             }
-            vehicle.held.append(
-                HeldReading(
-                    observedAt: readings[index].observedAt,
-                    value: Float(readings[index].value),
-                    order: order[Int(readings[index].signal.index)]
-                )
-            )
         }
-        waiting.taken = readings.count
         waiting.isFull = vehicle.held.count >= Limits.heldReadingsMax
+        guard waiting.taken == readings.count else { return waiting }
         if vehicle.flushDue == .distantFuture, !vehicle.held.isEmpty {
             vehicle.flushDue = now + Limits.holdMilliseconds
             waiting.due = vehicle.flushDue
@@ -49,29 +53,18 @@ extension RuleEngine {
         return waiting
     }
 
-    /// What one flush works with beside the parts themselves.
+    /// What one flush works with beside the vehicle.
     private struct Moment {
         var now: Timestamp
-        var reference = VehicleReference()
-        var trip = TripContext()
-        var usage = UsageProfile()
-        var watched: [Float] = []
-        var attentions = AttentionList()
         var events: [RuleEvent] = []
         /// Where the next slot is looked for first: readings come in the order of the slots.
         var place = 0
+        /// The time of the reading before, in both its forms: a packet's readings share theirs.
+        var observedAt = Timestamp.distantPast
+        var instant = CompactInstant.never
 
         init(now: Timestamp) {
             self.now = now
-        }
-
-        /// Takes what it works with from the vehicle, or gives it back: nothing is copied.
-        mutating func exchange(with vehicle: inout VehicleState) {
-            swap(&reference, &vehicle.reference)
-            swap(&trip, &vehicle.trip)
-            swap(&usage, &vehicle.usage)
-            swap(&watched, &vehicle.watched)
-            swap(&attentions, &vehicle.attentions)
         }
     }
 
@@ -81,21 +74,24 @@ extension RuleEngine {
         var held: [HeldReading] = []
         swap(&held, &vehicle.held)
         HeldReading.sort(&held)
-        let leaders = vehicle.isAttended ? leaders(vehicle.attentions) : noLeaders
+        let leaders = vehicle.attentions.hasRaised ? leaders(vehicle.attentions) : noLeaders
         var moment = Moment(now: now)
-        moment.exchange(with: &vehicle)
+        // Taken from the vehicle and given back: both are written, and nothing is copied.
+        var parts: [VehicleState.Part] = []
         var next = 0
         while true {
-            next = use(held.span, from: next, vehicle.slots, vehicle.parts.mutableSpan, &moment)
+            swap(&parts, &vehicle.parts)
+            next = use(held.span, from: next, parts.mutableSpan, &vehicle, &moment)
+            swap(&parts, &vehicle.parts)
             guard next < held.count else { break }
-            let signal = held[next].signal
-            for place in firstUse[signal]..<firstUse[signal + 1]
+            for place in signals[held[next].signal].uses
             where uses[place].role.isOfComponent {
                 vehicle.add(slot: uses[place].slot)
             }
         }
-        moment.exchange(with: &vehicle)
-        joinFamilies(&moment.events, since: leaders, now: now, vehicle)
+        if !moment.events.isEmpty {
+            joinFamilies(&moment.events, since: leaders, now: now, vehicle)
+        }
         judgeConditions(now: now, &vehicle, &moment.events)
         return moment.events
     }
@@ -105,38 +101,44 @@ extension RuleEngine {
     private func use(
         _ readings: Span<HeldReading>,
         from first: Int,
-        _ slots: [UInt16],
         _ parts: consuming MutableSpan<VehicleState.Part>,
+        _ vehicle: inout VehicleState,
         _ moment: inout Moment
     ) -> Int {
+        let uses = uses.span
         for index in first..<readings.count {
             let reading = readings[index]
-            let signal = reading.signal
-            for place in firstUse[signal]..<firstUse[signal + 1]
-            where uses[place].role.isOfComponent {
-                guard find(uses[place].slot, slots, &moment) else { return index }
+            let signal = signals[reading.signal]
+            if signal.hasComponent {
+                for place in signal.uses where uses[place].role.isOfComponent {
+                    guard find(uses[place].slot, vehicle.slots.span, &moment) else { return index }
+                }
             }
-            let time = CompactInstant(reading.observedAt)
-            let trip = moment.trip.note(time, opensTrip: opensTrip[signal])
-            if asksForHabits, let trip { moment.usage.note(trip) }
-            for place in firstUse[signal]..<firstUse[signal + 1] {
-                let use = uses[place]
-                switch use.role {
+            if reading.observedAt != moment.observedAt {
+                moment.observedAt = reading.observedAt
+                moment.instant = CompactInstant(reading.observedAt)
+            }
+            let time = moment.instant
+            let trip = vehicle.trip.note(time, opensTrip: signal.opensTrip)
+            if asksForHabits, let trip { vehicle.usage.note(trip) }
+            for place in signal.uses {
+                let slot = uses[place].slot
+                switch uses[place].role {
                 case .ambient:
-                    moment.trip.ambient = reading.value
-                    moment.trip.ambientAt = time
-                case .speed: moment.usage.note(speed: reading.value, at: time)
+                    vehicle.trip.ambient = reading.value
+                    vehicle.trip.ambientAt = time
+                case .speed: vehicle.usage.note(speed: reading.value, at: time)
                 case .watched:
-                    if moment.watched.isEmpty {
-                        moment.watched = Array(repeating: .nan, count: watched.count)
+                    if vehicle.watched.isEmpty {
+                        vehicle.watched = Array(repeating: .nan, count: watched.count)
                     }
-                    moment.watched[use.slot] = reading.value
+                    vehicle.watched[slot] = reading.value
                 case .companion:
-                    _ = find(use.slot, slots, &moment)
-                    noteTemperature(reading, use.slot, &parts[moment.place], &moment)
+                    _ = find(slot, vehicle.slots.span, &moment)
+                    noteTemperature(reading, slot, &parts[moment.place], &vehicle, &moment)
                 case .value:
-                    _ = find(use.slot, slots, &moment)
-                    noteValue(reading, use.slot, &parts[moment.place], &moment)
+                    _ = find(slot, vehicle.slots.span, &moment)
+                    noteValue(reading, slot, &parts[moment.place], &vehicle, &moment)
                 }
             }
         }
@@ -144,8 +146,14 @@ extension RuleEngine {
     }
 
     /// Sets the moment's place to that of a slot; false where the vehicle has none.
-    private func find(_ slot: Int, _ slots: [UInt16], _ moment: inout Moment) -> Bool {
+    @inline(__always)
+    private func find(_ slot: Int, _ slots: Span<UInt16>, _ moment: inout Moment) -> Bool {
         if moment.place < slots.count, Int(slots[moment.place]) == slot { return true }
+        let next = moment.place + 1
+        if next < slots.count, Int(slots[next]) == slot {
+            moment.place = next
+            return true
+        }
         for place in slots.indices where Int(slots[place]) == slot {
             moment.place = place
             return true
@@ -157,42 +165,42 @@ extension RuleEngine {
         _ reading: HeldReading,
         _ slot: Int,
         _ part: inout VehicleState.Part,
+        _ vehicle: inout VehicleState,
         _ moment: inout Moment
     ) {
         let observedAt = reading.observedAt
         guard part.component.isNew(observedAt) else { return }
-        let measure = slots[slot].parameters.measure
-        let gate = slots[slot].parameters.gate
-        if gate.isFirstOfTrip, moment.trip.startedAt != .never,
-            part.component.filter.time >= moment.trip.startedAt
+        let slots = slots.span
+        if slots[slot].parameters.gate.isFirstOfTrip, vehicle.trip.startedAt != .never,
+            part.component.filter.time >= vehicle.trip.startedAt
         {
             return
         }
         let hasCompanion = slots[slot].hasCompanion
         var context = ReadingContext()
-        if gate.needsContext || (measure.needsContext && !hasCompanion) {
-            context = moment.trip.context(at: CompactInstant(observedAt))
-        }
-        guard gate.holds(in: context), keepsBounds(slot, moment.watched) else { return }
+        if slots[slot].asksForContext { context = vehicle.trip.context(at: moment.instant) }
+        guard slots[slot].parameters.gate.holds(in: context),
+            keepsBounds(slots[slot].bounds, vehicle.watched.span)
+        else { return }
         let value = Double(reading.value)
         guard hasCompanion else {
-            let measurement = measure.measure(
+            let measurement = slots[slot].parameters.measure.measure(
                 value,
                 rule: slots[slot].parameters,
                 context: context
             )
-            return feed(observedAt, measurement, slot, &part, &moment)
+            return feed(observedAt, measurement, slot, &part, &vehicle, &moment)
         }
-        if let waiting = takeUnjoined(slot, &part, &moment) {
-            feedWithoutTemperature(waiting, slot, &part, &moment)
+        if let waiting = takeUnjoined(slot, &part, &vehicle) {
+            feedWithoutTemperature(waiting, slot, &part, &vehicle, &moment)
         }
         if part.component.hasTemperatureSensor,
             part.join.at == UInt32(truncatingIfNeeded: observedAt.milliseconds)
         {
             let celsius = part.join.celsius
-            return feed(observedAt, value, at: celsius, slot, &part, &moment)
+            return feed(observedAt, value, at: celsius, slot, &part, &vehicle, &moment)
         }
-        context = moment.trip.context(at: CompactInstant(observedAt))
+        context = vehicle.trip.context(at: moment.instant)
         let pending = Attention.Unjoined(
             observedAt: observedAt,
             value: value,
@@ -200,17 +208,18 @@ extension RuleEngine {
             ambient: context.ambient
         )
         guard part.component.hasTemperatureSensor else {
-            return feedWithoutTemperature(pending, slot, &part, &moment)
+            return feedWithoutTemperature(pending, slot, &part, &vehicle, &moment)
         }
-        var attention = moment.attentions[slot]
+        var attention = vehicle.attentions[slot]
         attention.unjoined = pending
-        part.component.hasAttention = moment.attentions.keep(attention, ofSlot: slot)
+        part.component.hasAttention = vehicle.attentions.keep(attention, ofSlot: slot)
     }
 
-    private func keepsBounds(_ slot: Int, _ newest: [Float]) -> Bool {
-        for place in slots[slot].bounds where !newest.isEmpty {
+    private func keepsBounds(_ places: Range<Int>, _ newest: Span<Float>) -> Bool {
+        guard !newest.isEmpty else { return true }
+        for place in places {
             let value = newest[bounds[place].watched]
-            if !value.isNaN, !bounds[place].fact.holds(decimal(value)) { return false }
+            if !value.isNaN, !bounds[place].fact.holds(value) { return false }
         }
         return true
     }
@@ -219,27 +228,29 @@ extension RuleEngine {
         _ reading: HeldReading,
         _ slot: Int,
         _ part: inout VehicleState.Part,
+        _ vehicle: inout VehicleState,
         _ moment: inout Moment
     ) {
         part.component.hasTemperatureSensor = true
-        part.join.note(reading.value, at: reading.observedAt, moment.trip)
+        part.join.note(reading.value, at: reading.observedAt, vehicle.trip)
         guard part.component.hasAttention,
-            moment.attentions[slot].unjoined?.observedAt == reading.observedAt,
-            let waiting = takeUnjoined(slot, &part, &moment)
+            vehicle.attentions[slot].unjoined?.observedAt == reading.observedAt,
+            let waiting = takeUnjoined(slot, &part, &vehicle)
         else { return }
-        feed(waiting.observedAt, waiting.value, at: part.join.celsius, slot, &part, &moment)
+        let celsius = part.join.celsius
+        feed(waiting.observedAt, waiting.value, at: celsius, slot, &part, &vehicle, &moment)
     }
 
     private func takeUnjoined(
         _ slot: Int,
         _ part: inout VehicleState.Part,
-        _ moment: inout Moment
+        _ vehicle: inout VehicleState
     ) -> Attention.Unjoined? {
         guard part.component.hasAttention else { return nil }
-        var attention = moment.attentions[slot]
+        var attention = vehicle.attentions[slot]
         guard let waiting = attention.unjoined else { return nil }
         attention.unjoined = nil
-        part.component.hasAttention = moment.attentions.keep(attention, ofSlot: slot)
+        part.component.hasAttention = vehicle.attentions.keep(attention, ofSlot: slot)
         return waiting
     }
 
@@ -249,6 +260,7 @@ extension RuleEngine {
         at celsius: Float,
         _ slot: Int,
         _ part: inout VehicleState.Part,
+        _ vehicle: inout VehicleState,
         _ moment: inout Moment
     ) {
         guard slots[slot].parameters.usable.contains(gauge) else { return }
@@ -257,13 +269,14 @@ extension RuleEngine {
             value: Measure.coldPressure(gauge, at: Double(celsius)),
             variance: deviation * deviation
         )
-        feed(observedAt, measurement, slot, &part, &moment)
+        feed(observedAt, measurement, slot, &part, &vehicle, &moment)
     }
 
     private func feedWithoutTemperature(
         _ pending: Attention.Unjoined,
         _ slot: Int,
         _ part: inout VehicleState.Part,
+        _ vehicle: inout VehicleState,
         _ moment: inout Moment
     ) {
         var context = ReadingContext()
@@ -274,7 +287,7 @@ extension RuleEngine {
             rule: slots[slot].parameters,
             context: context
         )
-        feed(pending.observedAt, measurement, slot, &part, &moment)
+        feed(pending.observedAt, measurement, slot, &part, &vehicle, &moment)
     }
 
     private func feed(
@@ -282,6 +295,7 @@ extension RuleEngine {
         _ measurement: Measurement?,
         _ slot: Int,
         _ part: inout VehicleState.Part,
+        _ vehicle: inout VehicleState,
         _ moment: inout Moment
     ) {
         guard var measurement else { return }
@@ -289,22 +303,22 @@ extension RuleEngine {
             measurement.value -= season.swing(at: observedAt)
         }
         let hadAttention = part.component.hasAttention
-        var attention = hadAttention ? moment.attentions[slot] : Attention()
+        var attention = hadAttention ? vehicle.attentions[slot] : Attention()
         let changes = part.component.update(
             observedAt: observedAt,
             now: moment.now,
             measurement: measurement,
-            limit: limit(ofSlot: slot, moment.reference).limit,
+            limit: limit(ofSlot: slot, vehicle.reference).limit,
             rule: slots[slot].parameters,
             &attention
         )
         for kind in changes {
             moment.events.append(
-                event(kind, slot, moment.now, part, moment.reference, attention)
+                event(kind, slot, moment.now, part, vehicle.reference, attention)
             )
         }
         if hadAttention || !attention.isIdle {
-            part.component.hasAttention = moment.attentions.keep(attention, ofSlot: slot)
+            part.component.hasAttention = vehicle.attentions.keep(attention, ofSlot: slot)
         }
     }
 

@@ -15,6 +15,8 @@ package struct RuleEngine: Sendable {
         package var component: Int
         var parameters: RuleParameters
         var hasCompanion: Bool
+        /// Whether a reading is used only for what the vehicle was doing.
+        var asksForContext: Bool
         var limit: LimitDefinition
         var axle: PlacardAxle?
         /// The places in `bounds` that a reading must keep.
@@ -48,10 +50,18 @@ package struct RuleEngine: Sendable {
 
     package let rules: [Rule]
     package let slots: [Slot]
-    /// The uses of all signals, one after the other, and where each signal's begin.
+    /// What a signal is to the rules.
+    struct Signal: Sendable {
+        /// Its part of `uses`.
+        var uses: Range<Int>
+        /// Whether some of these are of components.
+        var hasComponent: Bool
+        var opensTrip: Bool
+    }
+
+    /// The uses of all signals, one after the other.
     let uses: [Use]
-    let firstUse: [Int]
-    let opensTrip: [Bool]
+    let signals: [Signal]
     /// Composite rules, and the signals whose newest values they and the bounds ask for.
     let composites: [Composite]
     let steps: [Step]
@@ -61,6 +71,8 @@ package struct RuleEngine: Sendable {
     /// As many as there are families: none of them has an alert.
     let noLeaders: [Int?]
     let asksForHabits: Bool
+    /// The composite rules that a silence may make true.
+    let silences: [Composite]
     /// The order in which readings of one instant are used, by signal: what tells of a trip first,
     /// then temperatures of components and what bounds ask for, then values.
     let order: [UInt32]
@@ -100,6 +112,8 @@ package struct RuleEngine: Sendable {
                         component: index,
                         parameters: RuleParameters(rule),
                         hasCompanion: component.companion != nil,
+                        asksForContext: rule.gate.needsContext
+                            || (rule.measure.needsContext && component.companion == nil),
                         limit: rule.limit,
                         axle: component.axle,
                         bounds: firstBound..<bounds.count
@@ -112,6 +126,7 @@ package struct RuleEngine: Sendable {
             Composite(rules[slots[slot].rule], slot: slot, &steps)
         }
         self.steps = steps
+        silences = composites.filter { $0.silentHours != nil }
         let facts = rules.compactMap(\.condition).flatMap(\.facts).map(\.quantity)
         asksForHabits = facts.contains { if case .share = $0 { true } else { false } }
         for case .value(let signal) in facts { _ = watch(signal) }
@@ -143,8 +158,15 @@ package struct RuleEngine: Sendable {
         noLeaders = Array(repeating: nil, count: families.count)
         self.slots = slots
         self.uses = uses.flatMap(\.self)
-        firstUse = uses.reduce(into: [0]) { $0.append($0[$0.count - 1] + $1.count) }
-        self.opensTrip = opensTrip
+        var end = 0
+        signals = zip(uses, opensTrip).map { uses, opensTrip in
+            defer { end += uses.count }
+            return Signal(
+                uses: end..<(end + uses.count),
+                hasComponent: uses.contains(where: \.role.isOfComponent),
+                opensTrip: opensTrip
+            )
+        }
         signalKeys = catalogue.signals.map { checkpointKey($0.path) }
     }
 
@@ -196,7 +218,7 @@ package struct RuleEngine: Sendable {
     /// The vehicle is not changed; it is passed by reference, because every flush asks.
     package func nextTimer(of vehicle: inout VehicleState) -> Timestamp? {
         var next = vehicle.nextTimer
-        for composite in composites where vehicle.trip.activeAt != .never {
+        for composite in silences where vehicle.trip.activeAt != .never {
             guard let hours = composite.silentHours,
                 !vehicle.attentions[composite.slot].isRaised
             else { continue }

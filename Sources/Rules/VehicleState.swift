@@ -271,23 +271,17 @@ package struct VehicleState: Equatable, Sendable {
         )
     }
 
-    /// Whether something goes on with a component.
+    /// Reads a little of the state itself, which knows where everything else is.
     ///
-    /// Looks at all, though one would do: asked for together, they come out of memory together, and
-    /// not one after the other while readings are used.
-    var isAttended: Bool {
-        var isAttended = false
-        for place in parts.indices {
-            isAttended = parts[place].component.hasAttention || isAttended
-        }
-        return isAttended
+    /// The sum means nothing; without it the compiler would leave the reading out.
+    package mutating func touchFirst() -> UInt32 {
+        trip.activeAt.seconds &+ UInt32(truncatingIfNeeded: flushDue.milliseconds)
+            &+ UInt32(truncatingIfNeeded: reference.limits.count)
     }
 
     /// Reads a little of everything a flush works with, so that it is in the cache when the flush
     /// comes: of a large fleet each vehicle's memory is far away, and that of several at once comes
     /// as fast as that of one.
-    ///
-    /// The sum means nothing; without it the compiler would leave the reading out.
     package mutating func touch() -> UInt32 {
         var sum = UInt32(truncatingIfNeeded: slots.last ?? 0)
         for place in parts.indices {

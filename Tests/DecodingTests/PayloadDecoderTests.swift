@@ -244,4 +244,24 @@ struct PayloadDecoderTests {
         )
         #expect(try decoder.decodeLine(Array(bare.utf8).span, clock: .distantPast) == now)
     }
+
+    @Test func linesOfVehiclesThatTakeTurnsAreToldApart() throws {
+        var decoder = try decoder
+        let signals = [speed, "Vehicle.LowVoltageBattery.CurrentVoltage", speed, "Vehicle.Speeed"]
+        var changes: [Int] = []
+        for turn in 0..<12 {
+            let signal = signals[turn % 4]
+            let line =
+                "{\"vehicle\":\"v\(turn / 2 % 3)\",\"signal\":\"\(signal)\","
+                + "\"ts\":\"2026-03-01T00:00:00Z\",\"value\":\(turn)}"
+            let bytes = Array(line.utf8)
+            let isKnown = (try? decoder.decodeLine(bytes.span, clock: now)) != nil
+            #expect(isKnown == (turn % 4 != 3))
+            #expect(decoder.readings.map(\.value) == (isKnown ? [Double(turn)] : []))
+            #expect(String(decoding: decoder.lineVehicle, as: UTF8.self) == "v\(turn / 2 % 3)")
+            changes.append(decoder.lineVehicleChanges)
+        }
+        // The count need only move where the vehicle does.
+        for turn in 1..<12 where turn % 2 == 0 { #expect(changes[turn] > changes[turn - 1]) }
+    }
 }

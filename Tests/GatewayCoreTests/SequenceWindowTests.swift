@@ -12,11 +12,22 @@ struct SequenceWindowTests {
         var seen: Set<UInt64> = []
         for _ in 0..<400 {
             let number = UInt64.random(in: 1...120, using: &generator)
-            #expect(window.insert(number) == seen.insert(number).inserted)
+            let isNew = window.follow([1], number) || window.insert(number)
+            #expect(isNew == seen.insert(number).inserted)
             var expected: UInt64 = 0
             while seen.contains(expected + 1) { expected += 1 }
             #expect(window.contiguous == expected)
         }
+    }
+
+    @Test func onlyTheNextNumberOfItsBootFollows() {
+        var window = SequenceWindow(boot: [1])
+        let packets: [(boot: [UInt8], number: UInt64)] = [([2], 1), ([1], 1), ([1], 1), ([1], 3)]
+        #expect(packets.map { window.follow($0.boot, $0.number) } == [false, true, false, false])
+        _ = window.insert(4)
+        let followed = window.follow([1], 2)
+        #expect(!followed, "3 is missing")
+        #expect(window.contiguous == 1)
     }
 
     @Test func whatFindsNoPlaceIsNeverConfirmed() {

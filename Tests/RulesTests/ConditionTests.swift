@@ -1,11 +1,12 @@
 import ConfigFiles
 import GatewayApp
 import GatewayCore
-import Rules
 import Support
 import Telemetry
 import Testing
 import Workshop
+
+@testable import Rules
 
 /// Composite rules beyond what `config/rules/usage.test.yaml` shows.
 struct ConditionTests {
@@ -20,6 +21,27 @@ struct ConditionTests {
         )
         assembly.rules += composites
         return assembly.makeGateway()
+    }
+
+    /// A bound says "53.4 and more", and a vehicle that wrote 53.4 meets it: the number that is kept,
+    /// in single precision, is a little less.
+    @Test(arguments: UInt64(1)...8)
+    func aBoundIsMetByTheNumberThatWasWritten(seed: UInt64) {
+        var generator = SeededGenerator(seed: seed)
+        for _ in 0..<1_000 {
+            let bound = Double(Int.random(in: -20_000...20_000, using: &generator)) / 10
+            let near = [Float(bound), Float(bound).nextUp, Float(bound).nextDown, Float(bound) + 1]
+            for (value, isAtLeast) in near.flatMap({ [($0, true), ($0, false)] }) {
+                let fact = Condition.Fact(
+                    quantity: .silentHours,
+                    isAtLeast: isAtLeast,
+                    bound: bound
+                )
+                let written = Double(value.description) ?? .nan
+                #expect(decimal(value) == written)
+                #expect(fact.holds(value) == fact.holds(written))
+            }
+        }
     }
 
     private static let silence = """

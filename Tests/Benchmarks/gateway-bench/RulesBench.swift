@@ -11,6 +11,9 @@ struct RulesBench: ParsableCommand {
     @Option(help: "Vehicles, in random order.")
     var vehicles = 100_000
 
+    @Option(help: "Packets of each.")
+    var rounds = 6
+
     func run() throws {
         let assembly = try settings.assembly()
         let engine = RuleEngine(rules: assembly.rules, catalogue: assembly.catalogue)
@@ -18,23 +21,23 @@ struct RulesBench: ParsableCommand {
         var generator = Generator()
         var states = [VehicleState](repeating: VehicleState(), count: vehicles)
         let before = residentBytes()
-        let rounds = 6
         var events = 0
         var nanoseconds: [Double] = []
         var packet: [Reading] = []
         for round in 0..<rounds {
             let order = (0..<vehicles).shuffled(using: &generator)
             let time = Timestamp(milliseconds: 1_772_323_200_000) + .hours(Int64(round * 9))
-            let values = (0..<vehicles * 8).map {
-                Packet.steady($0 % 8, of: $0 / 8, &generator)
+            // In the order in which they are used: the core has just decoded them.
+            let values = order.flatMap { vehicle in
+                (0..<8).map { Packet.steady($0, of: vehicle, &generator) }
             }
             let begun = processorSeconds()
             for (place, vehicle) in order.enumerated() {
                 // As the core does before it flushes them.
                 if place % 8 == 0 {
-                    for next in order[place..<min(place + 8, vehicles)] {
-                        _ = states[next].touch()
-                    }
+                    let next = order[place..<min(place + 8, vehicles)]
+                    for vehicle in next { _ = states[vehicle].touchFirst() }
+                    for vehicle in next { _ = states[vehicle].touch() }
                 }
                 packet.removeAll(keepingCapacity: true)
                 for (index, signal) in signals.enumerated() {
@@ -45,7 +48,7 @@ struct RulesBench: ParsableCommand {
                             signal: signal,
                             observedAt: time,
                             receivedAt: time,
-                            value: values[vehicle * 8 + index],
+                            value: values[place * 8 + index],
                             quality: .good
                         )
                     )
