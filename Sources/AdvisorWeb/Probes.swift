@@ -36,9 +36,10 @@ struct Probes {
         var ready: Bool
         var broker: String
         var store: String
+        var rules: String
     }
 
-    /// Ready: readings flow in and commits succeed.
+    /// Ready: readings flow in and commits succeed; after a start the rules may still be behind.
     private func ready() throws -> Response {
         let feed = services.feed()
         let status = services.core.status
@@ -50,7 +51,8 @@ struct Probes {
             Readiness(
                 ready: isReady,
                 broker: feed.isConnected ? "connected" : feed.lastError ?? "connecting",
-                store: (storeError ?? "writable") + damage
+                store: (storeError ?? "writable") + damage,
+                rules: status.isRecalling ? "recalling what is stored" : "up to date"
             ),
             status: isReady ? .ok : .serviceUnavailable
         )

@@ -29,6 +29,7 @@ package final class CoreLoop: Sendable {
     /// Closed on stop; nothing is ever sent.
     private let stopBell = Mailbox<Never>(capacity: 1)
     private let current = Mutex(CoreStatus())
+    private let rebuilt = Mutex<[Confirmation]>([])
     private let clock: @Sendable () -> Timestamp
     private let logger: Logger
     private let thread: Mutex<DedicatedThread?>
@@ -43,11 +44,17 @@ package final class CoreLoop: Sendable {
 
     package var status: CoreStatus { current.withLock { $0 } }
 
-    /// Starts the thread.
+    /// Starts the thread; packets are taken at once, everything else when `recall` is through.
     ///
     /// Call once.
-    package func start(_ gateway: Gateway, writer: Writer, registry: [RegistryRow]) {
+    package func start(
+        _ gateway: Gateway,
+        writer: Writer,
+        recall: Recall? = nil,
+        registry: [RegistryRow]
+    ) {
         current.withLock { status in
+            status.isRecalling = recall != nil
             status.now = gateway.now
             status.vehicles = gateway.vehicleCount
             status.liveAlerts = gateway.liveAlertCount
@@ -56,7 +63,7 @@ package final class CoreLoop: Sendable {
             status.missingPackets = gateway.missingPackets
         }
         let started = DedicatedThread(name: "core") { [self] in
-            run(gateway, writer, registry)
+            run(gateway, writer, recall, registry)
         }
         thread.withLock { $0 = started }
     }
@@ -126,9 +133,16 @@ package final class CoreLoop: Sendable {
 
     // MARK: The thread
 
-    private func run(_ gateway: Gateway, _ writer: Writer, _ registry: [RegistryRow]) {
+    private func run(
+        _ gateway: Gateway,
+        _ writer: Writer,
+        _ recall: Recall?,
+        _ registry: [RegistryRow]
+    ) {
         var gateway = gateway
         var wanted: [VehicleID] = []
+        if let recall { takePackets(&gateway, writer, recall, &wanted) }
+        guard !gateway.isRecalling else { return }
         if !registry.isEmpty { _ = step(.registry(registry), &gateway, writer, &wanted) }
         var saidAliveAt = ContinuousClock.now
         while !mailbox.isFinished {
@@ -137,29 +151,115 @@ package final class CoreLoop: Sendable {
                 changes.publish(isChanged: false)
             }
             let message = mailbox.receive(waitingMilliseconds: CoreLoop.idleMilliseconds)
-            switch message {
-            case .batch(let batch, let reply):
-                let arrival = batch.packets.first?.receivedAt
-                let unit = step(.packets(batch), &gateway, writer, &wanted, arrival)
-                reply.send(unit?.confirmations.map { gateway.confirmation($0) })
-            case .command(let command, let continuation):
-                let unit = step(.command(command), &gateway, writer, &wanted)
-                continuation.resume(
-                    returning: unit?.answer ?? .failure(Problem(.storeUnavailable))
-                )
-            case .note(let occurrence):
-                _ = step(.command(.note(occurrence)), &gateway, writer, &wanted)
-            case .question(let question): question(gateway)
-            case nil:
-                if let due = gateway.nextDue, due <= clock() {
-                    _ = step(.tick, &gateway, writer, &wanted)
-                } else {
-                    makeRoom(writer)
-                }
+            if let message {
+                take(message, &gateway, writer, &wanted)
+            } else if let due = gateway.nextDue, due <= clock() {
+                _ = step(.tick, &gateway, writer, &wanted)
+            } else {
+                makeRoom(writer)
             }
         }
     }
 
+    private func take(
+        _ message: Message,
+        _ gateway: inout Gateway,
+        _ writer: Writer,
+        _ wanted: inout [VehicleID]
+    ) {
+        switch message {
+        case .batch(let batch, let reply):
+            let arrival = batch.packets.first?.receivedAt
+            let unit = step(.packets(batch), &gateway, writer, &wanted, arrival)
+            reply.send(unit?.confirmations.map { gateway.confirmation($0) })
+        case .command(let command, let continuation):
+            let unit = step(.command(command), &gateway, writer, &wanted)
+            continuation.resume(
+                returning: unit?.answer ?? .failure(Problem(.storeUnavailable))
+            )
+        case .note(let occurrence):
+            _ = step(.command(.note(occurrence)), &gateway, writer, &wanted)
+        case .question(let question): question(gateway)
+        }
+    }
+
+    /// Takes packets, and between them the steps of a start; what else comes waits for the last one.
+    private func takePackets(
+        _ gateway: inout Gateway,
+        _ writer: Writer,
+        _ recall: Recall,
+        _ wanted: inout [VehicleID]
+    ) {
+        let begun = ContinuousClock.now
+        var recall = recall
+        var waiting: [Message] = []
+        while recallNext(&recall, &gateway), !mailbox.isFinished {
+            guard let message = mailbox.receive(waitingMilliseconds: 0) else { continue }
+            if case .batch = message {
+                take(message, &gateway, writer, &wanted)
+            } else if waiting.count < Limits.waitingCommandsMax {
+                waiting.append(message)
+            } else {
+                refuse(message, gateway, .overloaded)
+            }
+        }
+        guard !gateway.isRecalling else {
+            for message in waiting { refuse(message, gateway, .storeUnavailable) }
+            return
+        }
+        let confirmations = gateway.confirmations
+        rebuilt.withLock { $0 = confirmations }
+        current.withLock { status in
+            status.isRecalling = false
+            status.missingPackets = gateway.missingPackets
+            status.silentVehicles = gateway.silentCount
+        }
+        logger.info(
+            "the rules know all that is stored",
+            metadata: [
+                "vehicles": "\(gateway.vehicleCount)",
+                "seconds": "\(seconds(ContinuousClock.now - begun))",
+            ]
+        )
+        if recall.unreadableCount > 0 {
+            logger.warning(
+                "checkpoints that are damaged or of another version: trends were learnt again",
+                metadata: [
+                    "vehicles": "\(recall.relearntCount)", "days": "\(Limits.relearningDaysMax)",
+                    "vehicles.afresh": "\(recall.unreadableCount - recall.relearntCount)",
+                ]
+            )
+        }
+        for message in waiting { take(message, &gateway, writer, &wanted) }
+    }
+
+    private func recallNext(_ recall: inout Recall, _ gateway: inout Gateway) -> Bool {
+        do throws(StoreError) {
+            return try recall.step(&gateway)
+        } catch {
+            logger.error("what is stored cannot be read", metadata: ["error": "\(error)"])
+            _ = stopBell.receive(waitingMilliseconds: CoreLoop.retryMilliseconds)
+            return true
+        }
+    }
+
+    private func refuse(_ message: Message, _ gateway: Gateway, _ code: ProblemCode) {
+        switch message {
+        case .batch(_, let reply): reply.send(nil)
+        case .command(_, let continuation): continuation.resume(returning: .failure(Problem(code)))
+        case .note: break
+        case .question(let question): question(gateway)
+        }
+    }
+
+    /// What vehicles may forget, rebuilt from the store after a start; empty before, and from the
+    /// second time on.
+    package func takeRebuilt() -> [Confirmation] {
+        rebuilt.withLock { rebuilt in
+            defer { rebuilt = [] }
+            return rebuilt
+        }
+    }
     /// Steps and commits.
     ///
     /// Nil when we were stopped before the commit succeeded.
@@ -175,10 +275,13 @@ package final class CoreLoop: Sendable {
             return nil
         }
         let begun = ContinuousClock.now
-        let unit = gateway.step(input, now: clock(), checkpointing: wanted)
+        // While the journal is recalled there is nothing to make checkpoints of, and then much.
+        let next = gateway.isRecalling ? [] : wanted.prefix(2 * Limits.sealsPerCommitMax)
+        let unit = gateway.step(input, now: clock(), checkpointing: Array(next))
         let started = ContinuousClock.now
         guard let receipt = commit(unit, writer) else { return nil }
-        wanted = receipt.wanted
+        wanted.removeFirst(next.count)
+        wanted += receipt.wanted
         let commitSeconds = seconds(ContinuousClock.now - started)
         let lag = firstReceivedAt.map { Double((clock() - $0).rawValue) / 1_000 }
         let isChanged = !unit.alerts.isEmpty || !unit.suggestions.isEmpty

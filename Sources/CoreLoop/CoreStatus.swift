@@ -44,6 +44,8 @@ package struct CoreStatus: Sendable {
     package var retentionAt: Timestamp?
     /// Why old readings cannot be moved; nil while they can.
     package var retentionError: String?
+    /// Whether the rules still learn what was stored before the start; packets are taken meanwhile.
+    package var isRecalling = false
     /// Why the store does not take commits; nil while it does.
     package var storeError: String?
 

@@ -24,7 +24,7 @@ package enum Export {
             catalogue: assembly.catalogue,
             stations: assembly.stations
         )
-        try writer.recall { _ in }
+        try writer.reopen()
         let file = CSVFile(writingTo: .standardOutput)
         try file.write("vehicle,signal,observed,value,quality")
         try writer.export(vehicle: vehicle, path: signal) { reading in

@@ -55,25 +55,9 @@ package enum Serve {
             outbox: assembly.outbox
         )
         var gateway = assembly.makeGateway()
-        let unreadable = gateway.restore(
-            try Restorer.load(store, stations: assembly.stations),
-            now: clock()
-        )
-        try writer.recall { gateway.recall($0) }
-        let taught = try writer.retell(
-            of: unreadable,
-            since: gateway.now - .days(Int64(Limits.relearningDaysMax))
-        ) { gateway.relearn($0, from: $1) }
-        gateway.resume()
-        if !unreadable.isEmpty {
-            logger.warning(
-                "checkpoints that are damaged or of another version: trends were learnt again",
-                metadata: [
-                    "vehicles": "\(taught)", "days": "\(Limits.relearningDaysMax)",
-                    "vehicles.afresh": "\(unreadable.count - taught)",
-                ]
-            )
-        }
+        let state = try Restorer.load(store, stations: assembly.stations, checkpoints: false)
+        _ = gateway.restore(state, now: clock())
+        try writer.reopen()
         logger.info(
             "store opened",
             metadata: ["store.path": "\(store.path)", "vehicles": "\(gateway.vehicleCount)"]
@@ -90,10 +74,14 @@ package enum Serve {
             try embedded.start(configuration: settings.embeddedConfig)
             broker = embedded
         }
-        let confirmations = gateway.confirmations
         let hasHistory = gateway.vehicleCount > 0
         let core = CoreLoop(clock: clock, logger: logger)
-        core.start(gateway, writer: writer, registry: assembly.registry)
+        core.start(
+            gateway,
+            writer: writer,
+            recall: Recall(writer),
+            registry: assembly.registry
+        )
         let source = MQTTSource(
             address(settings),
             filters: MQTTSource.native + assembly.sources.map(\.topic.filter),
@@ -102,7 +90,7 @@ package enum Serve {
         )
         let net = DedicatedThread(name: "net") {
             source.run(
-                confirmations: confirmations,
+                confirmations: { core.takeRebuilt() },
                 expectsSession: hasHistory,
                 onSessionLost: { core.note(.sessionLost) }
             ) { batch in

@@ -233,8 +233,9 @@ extension Gateway {
                 unit.counts.noReading += 1
             }
         }
-        // A repeated packet goes to the store, which knows best what it has, but not to the rules.
-        if !isRepeat { hold(from: first, of: vehicle) }
+        // A repeated packet goes to the store, which knows best what it has, but not to the rules;
+        // while the journal is recalled, they get every packet from there.
+        if !isRepeat, !isRecalling { hold(from: first, of: vehicle) }
     }
 
     /// Some signals tell of the vehicle itself.
@@ -302,10 +303,7 @@ extension Gateway {
         of vehicle: VehicleID
     ) -> Bool {
         guard header.sequence == nil else { return !noteSequence(header, of: vehicle) }
-        let mark = PacketMark(vehicle: vehicle, kind: .unnumbered(Gateway.hash(payload)))
-        guard note(mark) else { return true }
-        unit.marks.append(mark)
-        return false
+        return !keep(PacketMark(vehicle: vehicle, kind: .unnumbered(Gateway.hash(payload))))
     }
 
     /// FNV-1a, 64 bits, over parts one after the other.
@@ -325,15 +323,20 @@ extension Gateway {
     /// False when the packet is a repeat by its number.
     private mutating func noteSequence(_ header: PacketHeader, of vehicle: VehicleID) -> Bool {
         guard let sequence = header.sequence else { return true }
-        let mark = PacketMark(vehicle: vehicle, kind: .numbered(header.boot, sequence))
-        let isNew = note(mark)
-        if isNew { unit.marks.append(mark) }
+        let isNew = keep(PacketMark(vehicle: vehicle, kind: .numbered(header.boot, sequence)))
         if let oldest = header.oldest, oldest > 1 {
-            let skip = PacketMark(vehicle: vehicle, kind: .skipped(header.boot, oldest - 1))
-            if note(skip) { unit.marks.append(skip) }
+            _ = keep(PacketMark(vehicle: vehicle, kind: .skipped(header.boot, oldest - 1)))
         }
-        confirm(vehicle)
+        if !isRecalling { confirm(vehicle) }
         return isNew
+    }
+
+    /// Remembers a packet, here and in the unit; false when it is a repeat.
+    private mutating func keep(_ mark: PacketMark) -> Bool {
+        // What was before is not known yet: the journal tells it in its turn.
+        guard isRecalling || note(mark) else { return false }
+        unit.marks.append(mark)
+        return true
     }
 
     /// Remembers a packet; false when it is a repeat.

@@ -73,14 +73,16 @@ extension Gateway {
         return bytes
     }
 
-    /// Takes up the records and checkpoints of a store; then follow `recall`, row by row, `relearn`,
-    /// and `resume`.
+    /// Takes up the records of a store, and those checkpoints that come with them; then follow
+    /// `takeUp` with the others, `recall`, row by row, `relearn`, and `resume`.
+    ///
+    /// Until then, packets may come: they are stored and recalled in their turn. Nothing else may.
     /// - Returns: vehicles whose checkpoint could not be read, so that they have trends to learn.
     package mutating func restore(_ state: RestoredState, now: Timestamp) -> [VehicleID] {
         precondition(vehicles.isEmpty, "A gateway is restored before its first step.")
         self.advance(to: state.now ?? now)
+        isRecalling = true
         unit.releasedOccupancies = state.orphans
-        var unreadable: [VehicleID] = []
         vehicles.reserveCapacity(state.vehicles.count)
         for row in state.vehicles {
             _ = names.intern(row.name.utf8Span.span)
@@ -89,15 +91,6 @@ extension Gateway {
             )
         }
         checkpointRows = [Int64](repeating: .min, count: vehicles.count)
-        for (vehicle, row, bytes) in state.checkpoints {
-            checkpointRows[Int(vehicle.index)] = row
-            do throws(CheckpointError) {
-                try restore(vehicle, bytes)
-            } catch {
-                unreadable.append(vehicle)
-            }
-        }
-        relearning = Set(unreadable)
         for delivery in state.deliveries { deliveries.note(delivery) }
         for row in state.vehicles { adopt(row.profile, for: row.id) }
         for alert in state.alerts {
@@ -122,12 +115,34 @@ extension Gateway {
         nextAppointment = state.nextAppointment
         nextComplaint = state.nextComplaint
         nextClosure = state.nextClosure
+        return takeUp(state.checkpoints)
+    }
+
+    /// Takes up checkpoints, of any vehicles, before the rows that go on from them.
+    /// - Returns: vehicles whose checkpoint could not be read, so that they have trends to learn.
+    package mutating func takeUp(
+        _ checkpoints: [(vehicle: VehicleID, row: Int64, bytes: [UInt8])]
+    ) -> [VehicleID] {
+        var unreadable: [VehicleID] = []
+        for (vehicle, row, bytes) in checkpoints {
+            checkpointRows[Int(vehicle.index)] = row
+            do throws(CheckpointError) {
+                try restore(vehicle, bytes)
+                adopt(vehicles[Int(vehicle.index)].profile, for: vehicle)
+            } catch {
+                unreadable.append(vehicle)
+            }
+        }
+        relearning.formUnion(unreadable)
         return unreadable
     }
 
     /// Takes in again what the store holds beyond a vehicle's checkpoint: the same readings in the
     /// same order, so the same state.
     package mutating func recall(_ unit: JournalUnit) {
+        // What was counted then is not counted now.
+        let counts = self.unit.counts
+        defer { self.unit.counts = counts }
         for mark in unit.marks where isBeyond(unit.row, mark.vehicle) { _ = note(mark) }
         Gateway.eachPacket(of: unit.readings.span) { packet in
             let vehicle = packet[0].vehicle
@@ -173,11 +188,16 @@ extension Gateway {
         }
     }
 
-    /// Learns a vehicle's trends from what the store has of it, in order of time.
+    /// Learns a vehicle's trends from what the store has of it, in order of time, the journal up to
+    /// `row` included.
     ///
     /// What would have been alerts on the way is past: those that live go on, others begin afresh
     /// with the next readings.
-    package mutating func relearn(_ vehicle: VehicleID, from readings: [Reading]) {
+    package mutating func relearn(
+        _ vehicle: VehicleID,
+        from readings: [Reading],
+        upToRow row: Int64
+    ) {
         let recalled = recalledEvents.count
         Gateway.eachPacket(of: readings.span) { recall($0) }
         recalledEvents.removeLast(recalledEvents.count - recalled)
@@ -190,10 +210,12 @@ extension Gateway {
             return live.contains("\(engine.rule(ofSlot: slot).id)/\(component)")
         }
         relearning.remove(vehicle)
+        checkpointRows[index] = row
     }
 
+    /// Whether a row tells more than a vehicle's checkpoint; vehicles first seen since have none.
     private func isBeyond(_ row: Int64, _ vehicle: VehicleID) -> Bool {
-        Int(vehicle.index) < checkpointRows.count && checkpointRows[Int(vehicle.index)] < row
+        Int(vehicle.index) >= checkpointRows.count || checkpointRows[Int(vehicle.index)] < row
     }
 
     private mutating func recallFlush(_ vehicle: VehicleID, now: Timestamp) {
@@ -205,10 +227,9 @@ extension Gateway {
     /// Goes on: timers are rebuilt, and what fell due since is fired by the next step, each at its
     /// own time.
     package mutating func resume() {
+        isRecalling = false
         checkpointRows.removeAll()
         relearning.removeAll()
-        // What was counted then is not counted now.
-        unit.counts = StepCounts()
         for index in vehicles.indices {
             let vehicle = VehicleID(index: UInt32(index))
             let due = vehicles[index].rules.flushDue
@@ -225,7 +246,21 @@ extension Gateway {
         }
         _ = supersede()
         reviewSeverities()
+        for vehicle in heardMeanwhile.sorted(by: { $0.index < $1.index })
+        where vehicles[Int(vehicle.index)].isSilent {
+            hear(vehicle)
+        }
+        heardMeanwhile.removeAll()
         missingPackets = vehicles.reduce(0) { $0 + $1.windows.reduce(0) { $0 + $1.missing } }
+    }
+
+    /// Draws what has come of recalled readings.
+    mutating func applyRecalled() {
+        for (vehicle, events) in recalledEvents {
+            touch(vehicle)
+            apply(events, to: vehicle)
+        }
+        recalledEvents.removeAll()
     }
 
     private mutating func restore(

@@ -60,6 +60,7 @@ extension Gateway {
         let index = Int(vehicle.index)
         guard !isReingesting else { return }
         vehicles[index].lastHeardAt = now
+        if isRecalling { heardMeanwhile.insert(vehicle) }
         guard vehicles[index].isSilent else { return }
         vehicles[index].isSilent = false
         silentCount -= 1
@@ -70,7 +71,8 @@ extension Gateway {
 
     /// One timer a vehicle: when it fires, it asks when the vehicle was last heard.
     mutating func scheduleSilence(_ vehicle: VehicleID) {
-        guard let silentAfter else { return }
+        // Of all vehicles at once when the journal has been recalled.
+        guard let silentAfter, !isRecalling else { return }
         timers.insert(
             TimerQueue.Entry(
                 due: vehicles[Int(vehicle.index)].lastHeardAt + silentAfter,

@@ -79,6 +79,11 @@ package struct Gateway: Sendable {
     /// Vehicles whose state changed other than by readings and marks.
     var touched: [VehicleID] = []
     var deliveries = DeliveryMemory()
+    /// Whether what the store holds of readings is still being recalled; packets are then stored, and
+    /// all that is to come of them waits until they are recalled too.
+    package internal(set) var isRecalling = false
+    /// Vehicles heard meanwhile.
+    var heardMeanwhile: Set<VehicleID> = []
     /// While the journal is recalled: the row each vehicle's checkpoint covers, by vehicle; a
     /// million readings ask.
     var checkpointRows: [Int64] = []
@@ -196,11 +201,7 @@ package struct Gateway: Sendable {
         now: Timestamp,
         checkpointing: [VehicleID] = []
     ) -> CommitUnit {
-        for (vehicle, events) in recalledEvents {
-            touch(vehicle)
-            apply(events, to: vehicle)
-        }
-        recalledEvents.removeAll()
+        if !isRecalling { applyRecalled() }
         for vehicle in checkpointing { touch(vehicle) }
         switch input {
         case .packets(let batch):
@@ -218,16 +219,20 @@ package struct Gateway: Sendable {
         case .tick: break
         }
         advance(to: now)
-        for vehicle in touched {
-            vehicles[Int(vehicle.index)].isTouched = false
-            unit.checkpoints.append((vehicle, checkpoint(of: vehicle)))
-        }
-        touched.removeAll(keepingCapacity: true)
+        if !isRecalling { checkpointTouched() }
         unauditedTransitions.removeAll(keepingCapacity: true)
         var finished = CommitUnit()
         swap(&finished, &unit)
         finished.now = now
         return finished
+    }
+
+    private mutating func checkpointTouched() {
+        for vehicle in touched {
+            vehicles[Int(vehicle.index)].isTouched = false
+            unit.checkpoints.append((vehicle, checkpoint(of: vehicle)))
+        }
+        touched.removeAll(keepingCapacity: true)
     }
 
     /// Uses the readings that still wait, as at the end of a recording.
@@ -239,6 +244,10 @@ package struct Gateway: Sendable {
 
     /// Lets everything happen that falls due up to `instant`, each at its own time.
     mutating func advance(to instant: Timestamp) {
+        guard !isRecalling else {
+            now = max(now, instant)
+            return
+        }
         if instant < now { unit.counts.clockClamped += 1 }
         if tellsForecasts, now == .distantPast, instant > now { scheduleMidnight(after: instant) }
         let target = max(now, instant)

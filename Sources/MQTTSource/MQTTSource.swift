@@ -66,11 +66,11 @@ package final class MQTTSource: Sendable {
 
     /// Reads until stopped.
     ///
-    /// `confirmations` are published on the first connection; `expectsSession` says that there was
+    /// `confirmations` is asked for more now and then, and what it gives is published; `expectsSession` says that there was
     /// a session before this process; `deliver` blocks until the batch is committed or abandoned;
     /// `onSessionLost` is told that the broker holds no session where there should be one.
     package func run(
-        confirmations: [Confirmation],
+        confirmations: () -> [Confirmation],
         expectsSession: Bool = false,
         onSessionLost: @escaping () -> Void = {},
         deliver: (PacketBatch) -> BatchOutcome
@@ -97,12 +97,11 @@ package final class MQTTSource: Sendable {
         }
         var backoff = Backoff()
         var generator = SystemRandomNumberGenerator()
-        var pending = confirmations
         var expectsSession = expectsSession
         while !isStopping {
             do throws(BrokerError) {
                 try session.connect()
-                try serve(session, arena, &batch, &pending, &backoff, deliver) { isPresent in
+                try serve(session, arena, &batch, confirmations, &backoff, deliver) { isPresent in
                     if expectsSession, !isPresent { onSessionLost() }
                     defer { expectsSession = true }
                     return expectsSession && !isPresent
@@ -139,12 +138,13 @@ package final class MQTTSource: Sendable {
         _ session: BrokerSession,
         _ arena: ArenaBox,
         _ batch: inout PacketBatch,
-        _ pending: inout [Confirmation],
+        _ rebuilt: () -> [Confirmation],
         _ backoff: inout Backoff,
         _ deliver: (PacketBatch) -> BatchOutcome,
         _ isSessionLost: (Bool) -> Bool
     ) throws(BrokerError) {
         var keptAliveAt = ContinuousClock.now
+        var isWelcome = false
         let packetsMax = address.receiveMaximum
         while true {
             let ready = session.wait(milliseconds: 100, wake: wake.descriptor)
@@ -163,7 +163,7 @@ package final class MQTTSource: Sendable {
                     isSessionLost: isSessionLost(isSessionPresent)
                 )
                 backoff.reset()
-                publish(&pending, session)
+                isWelcome = true
             }
             if session.isSubscriptionRefused {
                 throw BrokerError(
@@ -180,6 +180,10 @@ package final class MQTTSource: Sendable {
                 }
             }
             if isLost { return }
+            if isWelcome {
+                var confirmations = rebuilt()
+                publish(&confirmations, session)
+            }
             guard !isStopping else {
                 session.disconnect()
                 _ = session.flush()

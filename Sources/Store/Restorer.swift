@@ -11,23 +11,18 @@ package enum Restorer {
     /// Reads everything that lives.
     ///
     /// Records that refer to stations or bays no longer configured lose their slot; the planner
-    /// finds another.
+    /// finds another. Without the checkpoints, a `Recall` brings them.
     package static func load(
         _ store: GatewayStore,
-        stations: [Station]
+        stations: [Station],
+        checkpoints: Bool = true
     ) throws(StoreError) -> RestoredState {
         do {
             return try store.pool.read { database in
                 var state = RestoredState()
                 state.vehicles = try vehicles(database)
-                let checkpoints = try Row.fetchCursor(
-                    database,
-                    sql: "SELECT vehicle_id, journal_id, state FROM checkpoint ORDER BY vehicle_id"
-                )
-                while let row = try checkpoints.next() {
-                    state.checkpoints.append(
-                        (VehicleID(index: row[0]), row[1], Array(row[2] as Data))
-                    )
+                if checkpoints {
+                    state.checkpoints = try Restorer.checkpoints(database, after: nil)
                 }
                 state.deliveries = try Row.fetchAll(
                     database,
@@ -61,6 +56,28 @@ package enum Restorer {
         } catch {
             throw StoreError(error)
         }
+    }
+
+    /// The checkpoints of the vehicles after one, in order; all of them, or so many.
+    static func checkpoints(
+        _ database: Database,
+        after vehicle: VehicleID?,
+        limit: Int = -1
+    ) throws -> [(vehicle: VehicleID, row: Int64, bytes: [UInt8])] {
+        let rows = try Row.fetchCursor(
+            database.cachedStatement(
+                sql: """
+                    SELECT vehicle_id, journal_id, state FROM checkpoint
+                    WHERE vehicle_id > ? ORDER BY vehicle_id LIMIT ?
+                    """
+            ),
+            arguments: [vehicle.map { Int64($0.index) } ?? -1, limit]
+        )
+        var checkpoints: [(vehicle: VehicleID, row: Int64, bytes: [UInt8])] = []
+        while let row = try rows.next() {
+            checkpoints.append((VehicleID(index: row[0]), row[1], Array(row[2] as Data)))
+        }
+        return checkpoints
     }
 
     private static func next(_ table: String, _ database: Database) throws -> Int64 {

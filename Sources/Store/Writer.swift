@@ -69,7 +69,7 @@ package final class Writer: Sendable {
     }
 
     /// The catalogue's signal of the store's number; nil when it has left the catalogue.
-    private func signal(_ number: UInt16) -> SignalID? {
+    func signal(_ number: UInt16) -> SignalID? {
         Int(number) < signals.count ? signals[Int(number)] : nil
     }
 
@@ -230,125 +230,6 @@ package final class Writer: Sendable {
         } catch {
             throw StoreError(error)
         }
-    }
-
-    /// Takes the journal up again: calls `body` with what each commit took in, oldest first; a row
-    /// that is damaged is left out and noted.
-    ///
-    /// Call it once, before the first commit.
-    package func recall(_ body: (JournalUnit) -> Void) throws(StoreError) {
-        do {
-            try store.open.withLock { open in
-                try store.pool.read { database in
-                    let first = try Int64.fetchOne(database, sql: "SELECT min(id) FROM journal")
-                    let covered = try Int64.fetchOne(
-                        database,
-                        sql: "SELECT max(journal_id) FROM checkpoint"
-                    )
-                    let vehicles =
-                        try Int.fetchOne(database, sql: "SELECT max(id) + 1 FROM vehicle") ?? 0
-                    open.begin(atRow: first ?? (covered ?? 0) + 1, vehicles: vehicles)
-                    let rows = try Row.fetchCursor(
-                        database,
-                        sql: "SELECT id, body FROM journal ORDER BY id"
-                    )
-                    while let row = try rows.next() {
-                        let bytes = Array(row[1] as Data)
-                        // Damaged rows leave gaps in the numbers.
-                        while open.nextRow < row[0] { open.settle(bytes: 0) }
-                        do throws(CheckpointError) {
-                            try JournalBody.verify(bytes, vehicles: vehicles)
-                        } catch {
-                            store.damage.note(.journal, row[0], error)
-                            open.settle(bytes: bytes.count)
-                            continue
-                        }
-                        body(try recall(row[0], bytes, &open))
-                    }
-                }
-            }
-        } catch {
-            throw StoreError(error)
-        }
-    }
-
-    /// Calls `body` with the stored readings of vehicles since an instant, vehicle by vehicle, each
-    /// in order of time, until they are too many.
-    ///
-    /// Call `recall` before: what is in the journal only is part of it. The time of arrival is not
-    /// kept; it is taken to be their own.
-    /// - Returns: for how many of the vehicles, from the first on.
-    package func retell(
-        of vehicles: [VehicleID],
-        since start: Timestamp,
-        _ body: (VehicleID, [Reading]) -> Void
-    ) throws(StoreError) -> Int {
-        do {
-            return try store.pool.read { database in
-                var left = Limits.relearningReadingsMax
-                for (told, vehicle) in vehicles.enumerated() {
-                    guard left > 0 else { return told }
-                    let stored = try store.readings(database, of: vehicle, from: start)
-                    left -= stored.count
-                    body(
-                        vehicle,
-                        stored.compactMap { reading in
-                            signal(reading.signal).map {
-                                Reading(
-                                    vehicle: vehicle,
-                                    signal: $0,
-                                    observedAt: reading.observedAt,
-                                    receivedAt: reading.observedAt,
-                                    value: reading.value,
-                                    quality: reading.quality
-                                )
-                            }
-                        }
-                    )
-                }
-                return vehicles.count
-            }
-        } catch {
-            throw StoreError(error)
-        }
-    }
-
-    private func recall(
-        _ row: Int64,
-        _ bytes: [UInt8],
-        _ open: inout OpenReadings
-    ) throws -> JournalUnit {
-        var unit = JournalUnit(row: row, marks: [], readings: [])
-        var sealed: [VehicleID] = []
-        try JournalBody.read(bytes) { entry throws(CheckpointError) in
-            switch entry {
-            case .mark(let mark):
-                unit.marks.append(mark)
-                open.pin(mark.vehicle)
-            case .seal(let vehicle): sealed.append(vehicle)
-            case .group(let group):
-                var cursor = ByteCursor(group.bytes, at: group.values.lowerBound)
-                for head in group.heads {
-                    let number = try head.number(&cursor)
-                    // A signal that left the catalogue stays in the store; rules cannot know it.
-                    guard let signal = signal(head.signal) else { continue }
-                    unit.readings.append(
-                        Reading(
-                            vehicle: group.vehicle,
-                            signal: signal,
-                            observedAt: group.observedAt,
-                            receivedAt: group.receivedAt,
-                            value: head.value(number),
-                            quality: head.quality
-                        )
-                    )
-                }
-                try open.recall(group)
-            }
-        }
-        open.settle(bytes: bytes.count)
-        for vehicle in sealed { open.seal(vehicle, until: nil) }
-        return unit
     }
 
     // MARK: Records

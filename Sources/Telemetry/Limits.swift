@@ -40,9 +40,10 @@ public enum Limits {
     /// Older than this behind its arrival, a reading is counted as late.
     public static let lateMilliseconds = Milliseconds.minutes(10)
 
-    /// Readings at which a vehicle's open readings become a chunk: 114 packets of eight signals. Past
-    /// that a reading takes hardly fewer bytes (`performance.md` §4), and of the rows that sensors
-    /// make, 1,320 bytes each, three fit a page of the database.
+    /// Readings at which a vehicle's open readings become a chunk: 114 packets of eight signals.
+    ///
+    /// Past that a reading takes hardly fewer bytes (`performance.md` §4), and of the rows that
+    /// sensors make, 1,320 bytes each, three fit a page of the database.
     public static let chunkReadings = 912
     /// Days between the first and the last reading of a chunk: how far a search looks back.
     public static let chunkSpanDaysMax = 62

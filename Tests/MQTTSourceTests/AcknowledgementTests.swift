@@ -46,7 +46,7 @@ struct AcknowledgementTests {
             clock: { Timestamp(milliseconds: 0) }
         )
         let thread = DedicatedThread(name: "net") {
-            source.run(confirmations: []) { store.deliver($0) }
+            source.run(confirmations: { [] }) { store.deliver($0) }
         }
         return (source, thread)
     }
