@@ -299,7 +299,7 @@ extension Gateway {
             suggestion.holdUntil == due
         else { return }
         let causes = suggestion.alerts.compactMap { alerts[$0] }.filter { $0.state == .planned }
-        if !causes.isEmpty, causes.allSatisfy(isSilent) {
+        if !causes.isEmpty, causes.allSatisfy({ isSilent($0) }) {
             for cause in causes {
                 var alert = cause
                 closeSilent(&alert)

@@ -74,7 +74,7 @@ extension RuleEngine {
         var held: [HeldReading] = []
         swap(&held, &vehicle.held)
         HeldReading.sort(&held)
-        let leaders = vehicle.attentions.hasRaised ? leaders(vehicle.attentions) : noLeaders
+        let leaders = vehicle.attentions.isEmpty ? nil : leaders(vehicle.attentions)
         var moment = Moment(now: now)
         // Taken from the vehicle and given back: both are written, and nothing is copied.
         var parts: [VehicleState.Part] = []
@@ -90,7 +90,7 @@ extension RuleEngine {
             }
         }
         if !moment.events.isEmpty {
-            joinFamilies(&moment.events, since: leaders, now: now, vehicle)
+            joinFamilies(&moment.events, since: leaders ?? noLeaders, now: now, vehicle)
         }
         judgeConditions(now: now, &vehicle, &moment.events)
         return moment.events
