@@ -4,7 +4,9 @@ package import GatewayCore
 package import Messages
 package import Rules
 package import Store
+import Synchronization
 package import Telemetry
+import Threads
 package import Workshop
 
 /// What the files of `config/` say, checked and ready for a core.
@@ -106,5 +108,33 @@ package struct Assembly: Sendable {
             limits: limits,
             tellsForecasts: tellsForecasts
         )
+    }
+
+    /// A gateway that knows the records of a store and may take packets, and what is left of its
+    /// start.
+    ///
+    /// Records and open readings are read side by side: of a million vehicles either takes a second.
+    package func start(
+        _ store: GatewayStore,
+        _ writer: Writer,
+        now: Timestamp
+    ) throws(StoreError) -> (gateway: Gateway, recall: Recall) {
+        let outcome = Mutex<Result<Void, StoreError>>(.success(()))
+        let reopening = DedicatedThread(name: "reopen") {
+            do throws(StoreError) {
+                try writer.reopen()
+            } catch {
+                outcome.withLock { $0 = .failure(error) }
+            }
+        }
+        let loaded = Result { () throws(StoreError) in
+            try Restorer.load(store, stations: stations, checkpoints: false)
+        }
+        var gateway = makeGateway()
+        if case .success(let state) = loaded { _ = gateway.restore(state, now: now) }
+        reopening.join()
+        _ = try loaded.get()
+        try outcome.withLock { $0 }.get()
+        return (gateway, Recall(writer))
     }
 }

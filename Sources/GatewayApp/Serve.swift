@@ -54,10 +54,7 @@ package enum Serve {
             retention: assembly.retention,
             outbox: assembly.outbox
         )
-        var gateway = assembly.makeGateway()
-        let state = try Restorer.load(store, stations: assembly.stations, checkpoints: false)
-        _ = gateway.restore(state, now: clock())
-        try writer.reopen()
+        let (gateway, recall) = try assembly.start(store, writer, now: clock())
         logger.info(
             "store opened",
             metadata: ["store.path": "\(store.path)", "vehicles": "\(gateway.vehicleCount)"]
@@ -79,7 +76,7 @@ package enum Serve {
         core.start(
             gateway,
             writer: writer,
-            recall: Recall(writer),
+            recall: recall,
             registry: assembly.registry
         )
         let source = MQTTSource(

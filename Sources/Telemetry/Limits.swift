@@ -49,7 +49,8 @@ public enum Limits {
     public static let chunkSpanDaysMax = 62
     /// Vehicles sealed in one commit, so that a commit stays short.
     public static let sealsPerCommitMax = 128
-    /// Bytes the journal may hold: what a restart takes in again, in about a second.
+    /// Bytes the journal may hold: what a restart takes in again, twenty million readings in some
+    /// seconds.
     public static let journalBytesMax = 64 * 1_024 * 1_024
     /// Sets of signals that vehicles send together and that are told apart; what comes in others is
     /// written reading by reading.

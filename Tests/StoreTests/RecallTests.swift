@@ -92,11 +92,8 @@ struct RecallTests {
         }
         try store.close()
         (store, writer) = try open("b.sqlite")
-        gateway = assembly.makeGateway()
-        let state = try Restorer.load(store, stations: assembly.stations, checkpoints: false)
-        #expect(gateway.restore(state, now: Fixtures.start).isEmpty)
-        try writer.reopen()
-        var recall = Recall(writer)
+        var recall: Recall
+        (gateway, recall) = try assembly.start(store, writer, now: Fixtures.start)
         var next = kill
         repeat {
             for packet in packets[next..<min(next + between, packets.count)] {
@@ -127,14 +124,11 @@ struct RecallTests {
         #expect(gateway.silentCount == 1)
         try store.close()
         (store, writer) = try open("c.sqlite")
-        gateway = assembly.makeGateway()
-        let state = try Restorer.load(store, stations: assembly.stations, checkpoints: false)
-        _ = gateway.restore(state, now: Fixtures.start)
-        try writer.reopen()
+        var recall: Recall
+        (gateway, recall) = try assembly.start(store, writer, now: Fixtures.start)
         let time = Fixtures.start + .days(Int64(61))
         let packet = Fixtures.packet("v1", sequence: 2, at: time, ["Vehicle.Speed": 1])
         _ = try take(packet, &gateway, writer)
-        var recall = Recall(writer)
         while try recall.step(&gateway) {}
         #expect(gateway.silentCount == 0)
         let unit = gateway.step(.tick, now: time)

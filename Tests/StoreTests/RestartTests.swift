@@ -34,15 +34,7 @@ struct RestartTests {
                 catalogue: assembly.catalogue,
                 stations: assembly.stations
             )
-            var gateway = assembly.makeGateway()
-            let state = try Restorer.load(
-                store,
-                stations: assembly.stations,
-                checkpoints: false
-            )
-            _ = gateway.restore(state, now: Fixtures.start)
-            try writer.reopen()
-            var recall = Recall(writer)
+            var (gateway, recall) = try assembly.start(store, writer, now: Fixtures.start)
             while try recall.step(&gateway) {}
             unreadable = recall.unreadableCount
             self.gateway = gateway

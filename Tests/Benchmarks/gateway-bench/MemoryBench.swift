@@ -93,16 +93,12 @@ struct MemoryBench: ParsableCommand {
             catalogue: assembly.catalogue,
             stations: assembly.stations
         )
-        var restored = assembly.makeGateway()
-        let state = try Restorer.load(again, stations: assembly.stations, checkpoints: false)
-        _ = restored.restore(state, now: gateway.now)
-        try newWriter.reopen()
+        var (restored, recall) = try assembly.start(again, newWriter, now: gateway.now)
         Figure(
             name: "start again with \(vehicles) vehicles, until packets are taken",
             value: span(since: clock),
             unit: "s"
         ).print()
-        var recall = Recall(newWriter)
         while try recall.step(&restored) {}
         Figure(
             name: "start again with \(vehicles) vehicles, until the rules know all",
