@@ -15,7 +15,8 @@ package final class CoreLoop: Sendable {
         case batch(PacketBatch, Reply<[Confirmation]?>)
         case command(Command, CheckedContinuation<Result<Answer, Problem>, Never>)
         case note(Occurrence)
-        case question(@Sendable (Gateway) -> Void)
+        /// Nil for a gateway that cannot answer.
+        case question(@Sendable (Gateway?) -> Void)
     }
 
     /// How often an idle core looks at the clock; a timer is at most this late.
@@ -114,6 +115,15 @@ package final class CoreLoop: Sendable {
         }
     }
 
+    /// What vehicles may forget, rebuilt from the store after a start; empty before, and from the
+    /// second time on.
+    package func takeRebuilt() -> [Confirmation] {
+        rebuilt.withLock { rebuilt in
+            defer { rebuilt = [] }
+            return rebuilt
+        }
+    }
+
     /// Puts on record what befell the gateway.
     package func note(_ occurrence: Occurrence) {
         _ = mailbox.send(.note(occurrence))
@@ -125,7 +135,7 @@ package final class CoreLoop: Sendable {
     ) async -> Reply? {
         await withCheckedContinuation { continuation in
             let isTaken = mailbox.send(
-                .question { continuation.resume(returning: question($0)) }
+                .question { continuation.resume(returning: $0.map(question)) }
             )
             if !isTaken { continuation.resume(returning: nil) }
         }
@@ -193,27 +203,23 @@ package final class CoreLoop: Sendable {
         let begun = ContinuousClock.now
         var recall = recall
         var waiting: [Message] = []
-        while recallNext(&recall, &gateway), !mailbox.isFinished {
-            guard let message = mailbox.receive(waitingMilliseconds: 0) else { continue }
-            if case .batch = message {
-                take(message, &gateway, writer, &wanted)
-            } else if waiting.count < Limits.waitingCommandsMax {
-                waiting.append(message)
-            } else {
-                refuse(message, gateway, .overloaded)
+        while recallNext(&recall, &gateway), !stopBell.isFinished {
+            // One batch at most, for it adds to what is to be recalled.
+            while let message = mailbox.receive(waitingMilliseconds: 0) {
+                if case .batch = message {
+                    take(message, &gateway, writer, &wanted)
+                    break
+                } else if waiting.count < Limits.waitingCommandsMax {
+                    waiting.append(message)
+                } else {
+                    refuse(message, .overloaded)
+                }
             }
         }
-        guard !gateway.isRecalling else {
-            for message in waiting { refuse(message, gateway, .storeUnavailable) }
-            return
-        }
+        guard !gateway.isRecalling else { return refuseAll(waiting) }
         let confirmations = gateway.confirmations
         rebuilt.withLock { $0 = confirmations }
-        current.withLock { status in
-            status.isRecalling = false
-            status.missingPackets = gateway.missingPackets
-            status.silentVehicles = gateway.silentCount
-        }
+        current.withLock { $0.isRecalling = false }
         logger.info(
             "the rules know all that is stored",
             metadata: [
@@ -230,36 +236,59 @@ package final class CoreLoop: Sendable {
                 ]
             )
         }
+        _ = step(.tick, &gateway, writer, &wanted)
         for message in waiting { take(message, &gateway, writer, &wanted) }
     }
 
+    /// Takes the next step of a start, again and again until what is stored can be read or we stop:
+    /// meanwhile nothing is taken, so nothing is acknowledged.
+    /// - Returns: whether there is another.
     private func recallNext(_ recall: inout Recall, _ gateway: inout Gateway) -> Bool {
-        do throws(StoreError) {
-            return try recall.step(&gateway)
-        } catch {
-            logger.error("what is stored cannot be read", metadata: ["error": "\(error)"])
-            _ = stopBell.receive(waitingMilliseconds: CoreLoop.retryMilliseconds)
-            return true
+        while true {
+            do throws(StoreError) {
+                let isMore = try recall.step(&gateway)
+                if note(nil) { logger.notice("what is stored can be read again") }
+                return isMore
+            } catch {
+                if note(error.description) {
+                    logger.error(
+                        "nothing is taken until what is stored can be read",
+                        metadata: ["error": "\(error)"]
+                    )
+                }
+                _ = stopBell.receive(waitingMilliseconds: CoreLoop.retryMilliseconds)
+                if stopBell.isFinished { return true }
+            }
         }
     }
 
-    private func refuse(_ message: Message, _ gateway: Gateway, _ code: ProblemCode) {
+    /// Notes why the store does not serve us; whether that is news.
+    private func note(_ storeError: String?) -> Bool {
+        current.withLock { status in
+            defer { status.storeError = storeError }
+            return status.storeError != storeError
+        }
+    }
+
+    /// Answers everybody who waits, and whoever still comes, until nobody can any more.
+    private func refuseAll(_ waiting: [Message]) {
+        for message in waiting { refuse(message, .storeUnavailable) }
+        while !mailbox.isFinished {
+            if let message = mailbox.receive(waitingMilliseconds: CoreLoop.idleMilliseconds) {
+                refuse(message, .storeUnavailable)
+            }
+        }
+    }
+
+    private func refuse(_ message: Message, _ code: ProblemCode) {
         switch message {
         case .batch(_, let reply): reply.send(nil)
         case .command(_, let continuation): continuation.resume(returning: .failure(Problem(code)))
         case .note: break
-        case .question(let question): question(gateway)
+        case .question(let question): question(nil)
         }
     }
 
-    /// What vehicles may forget, rebuilt from the store after a start; empty before, and from the
-    /// second time on.
-    package func takeRebuilt() -> [Confirmation] {
-        rebuilt.withLock { rebuilt in
-            defer { rebuilt = [] }
-            return rebuilt
-        }
-    }
     /// Steps and commits.
     ///
     /// Nil when we were stopped before the commit succeeded.
@@ -298,8 +327,11 @@ package final class CoreLoop: Sendable {
             if let lag { status.lagSeconds.add(lag) }
             status.vehicles = gateway.vehicleCount
             status.liveAlerts = gateway.liveAlertCount
-            status.silentVehicles = gateway.silentCount
-            status.missingPackets = gateway.missingPackets
+            // Neither is known while the journal is recalled.
+            if !gateway.isRecalling {
+                status.silentVehicles = gateway.silentCount
+                status.missingPackets = gateway.missingPackets
+            }
             status.now = gateway.now
             if isChanged { status.liveSuggestions = gateway.liveSuggestionCount }
         }
@@ -339,21 +371,13 @@ package final class CoreLoop: Sendable {
         while true {
             do throws(StoreError) {
                 let receipt = try writer.commit(unit)
-                let hadFailed = current.withLock { status in
-                    defer { status.storeError = nil }
-                    return status.storeError != nil
-                }
-                if hadFailed { logger.notice("the store takes commits again") }
+                if note(nil) { logger.notice("the store takes commits again") }
                 return receipt
             } catch {
                 // Trying again cannot help, and going on would lose what the unit holds. The process
                 // ends unacknowledged; the next one restores from the store and gets it again.
                 precondition(!error.isPermanent, "The schema refuses a unit: \(error)")
-                let isNew = current.withLock { status in
-                    defer { status.storeError = error.description }
-                    return status.storeError != error.description
-                }
-                if isNew {
+                if note(error.description) {
                     logger.error(
                         "nothing is acknowledged until the store can write",
                         metadata: ["error": "\(error)"]

@@ -128,7 +128,7 @@ package struct Assembly: Sendable {
             }
         }
         let loaded = Result { () throws(StoreError) in
-            try Restorer.load(store, stations: stations, checkpoints: false)
+            try Restorer.load(store, stations: stations)
         }
         var gateway = makeGateway()
         if case .success(let state) = loaded { _ = gateway.restore(state, now: now) }

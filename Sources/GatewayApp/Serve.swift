@@ -205,7 +205,7 @@ package enum Serve {
                 await post.take(reply)
                 done.send(true)
             }
-            _ = done.receive(waitingMilliseconds: 10_000)
+            while done.receive(waitingMilliseconds: 10_000) == nil, core.status.isRecalling {}
         }
         var quiet = logger
         quiet.logLevel = max(logger.logLevel, .warning)

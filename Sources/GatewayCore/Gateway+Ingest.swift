@@ -240,7 +240,7 @@ extension Gateway {
 
     /// Some signals tell of the vehicle itself.
     private mutating func noteReference(_ reading: DecodedReading, of vehicle: VehicleID) {
-        if reading.signal == odometerSignal, !work.isEmpty {
+        if reading.signal == odometerSignal, !work.isEmpty, !isRecalling {
             noteOdometer(reading.value, of: vehicle)
         }
         let isFront = reading.signal == placardFrontSignal
@@ -411,18 +411,24 @@ extension Gateway {
         vehicles.append(VehicleEntry(firstSeenAt: now, lastHeardAt: now))
         adopt(VehicleProfile(), for: vehicle)
         scheduleSilence(vehicle)
-        writeRow(of: vehicle)
+        writeRow(of: vehicle, VehicleProfile())
         return vehicle
     }
 
     mutating func update(_ vehicle: VehicleID, with profile: VehicleProfile) {
         let index = Int(vehicle.index)
-        var merged = vehicles[index].profile.merged(with: profile)
+        let known = profilesMeanwhile[vehicle] ?? vehicles[index].profile
+        var merged = known.merged(with: profile)
         // The owner's home dealer goes before what the vehicle or the registry says.
         if let station = work[vehicle]?.facts.station { merged.station = station }
-        guard merged != vehicles[index].profile else { return }
+        guard merged != known else { return }
+        writeRow(of: vehicle, merged)
+        // What is recalled was read by the profile of then.
+        guard !isRecalling else {
+            profilesMeanwhile[vehicle] = merged
+            return
+        }
         adopt(merged, for: vehicle)
-        writeRow(of: vehicle)
         touch(vehicle)
     }
 
@@ -441,14 +447,13 @@ extension Gateway {
         )
     }
 
-    private mutating func writeRow(of vehicle: VehicleID) {
-        let entry = vehicles[Int(vehicle.index)]
+    private mutating func writeRow(of vehicle: VehicleID, _ profile: VehicleProfile) {
         unit.vehicles.append(
             VehicleRow(
                 id: vehicle,
                 name: name(of: vehicle),
-                profile: entry.profile,
-                firstSeenAt: entry.firstSeenAt
+                profile: profile,
+                firstSeenAt: vehicles[Int(vehicle.index)].firstSeenAt
             )
         )
     }

@@ -133,7 +133,7 @@ extension Gateway {
                 unreadable.append(vehicle)
             }
         }
-        relearning.formUnion(unreadable)
+        for vehicle in unreadable { relearning[vehicle] = .max }
         return unreadable
     }
 
@@ -147,7 +147,7 @@ extension Gateway {
         Gateway.eachPacket(of: unit.readings.span) { packet in
             let vehicle = packet[0].vehicle
             guard isBeyond(unit.row, vehicle),
-                relearning.isEmpty || !relearning.contains(vehicle)
+                relearning.isEmpty || relearning[vehicle].map({ $0 < unit.row }) ?? true
             else { return }
             recall(packet)
         }
@@ -209,8 +209,12 @@ extension Gateway {
             let component = engine.component(ofSlot: slot).name
             return live.contains("\(engine.rule(ofSlot: slot).id)/\(component)")
         }
-        relearning.remove(vehicle)
-        checkpointRows[index] = row
+        relearning[vehicle] = row
+    }
+
+    /// Lets vehicles that were to learn their trends again do so from what comes after a row.
+    package mutating func beginAfresh(fromRow row: Int64) {
+        for (vehicle, told) in relearning where told == .max { relearning[vehicle] = row }
     }
 
     /// Whether a row tells more than a vehicle's checkpoint; vehicles first seen since have none.
@@ -230,6 +234,11 @@ extension Gateway {
         isRecalling = false
         checkpointRows.removeAll()
         relearning.removeAll()
+        for (vehicle, profile) in profilesMeanwhile.sorted(by: { $0.key.index < $1.key.index }) {
+            adopt(profile, for: vehicle)
+            touch(vehicle)
+        }
+        profilesMeanwhile.removeAll()
         for index in vehicles.indices {
             let vehicle = VehicleID(index: UInt32(index))
             let due = vehicles[index].rules.flushDue

@@ -59,8 +59,11 @@ extension Gateway {
     mutating func hear(_ vehicle: VehicleID) {
         let index = Int(vehicle.index)
         guard !isReingesting else { return }
+        guard !isRecalling else {
+            _ = heardMeanwhile.insert(vehicle)
+            return
+        }
         vehicles[index].lastHeardAt = now
-        if isRecalling { heardMeanwhile.insert(vehicle) }
         guard vehicles[index].isSilent else { return }
         vehicles[index].isSilent = false
         silentCount -= 1

@@ -82,13 +82,14 @@ package struct Gateway: Sendable {
     /// Whether what the store holds of readings is still being recalled; packets are then stored, and
     /// all that is to come of them waits until they are recalled too.
     package internal(set) var isRecalling = false
-    /// Vehicles heard meanwhile.
+    /// Vehicles heard meanwhile, and what they said they are: in force when all is recalled.
     var heardMeanwhile: Set<VehicleID> = []
+    var profilesMeanwhile: [VehicleID: VehicleProfile] = [:]
     /// While the journal is recalled: the row each vehicle's checkpoint covers, by vehicle; a
     /// million readings ask.
     var checkpointRows: [Int64] = []
-    /// Until they have: vehicles that learn their trends again.
-    var relearning: Set<VehicleID> = []
+    /// Vehicles that learn their trends again, and the row up to which they have.
+    var relearning: [VehicleID: Int64] = [:]
     /// What changed rules make of recalled readings; drawn in the next step.
     var recalledEvents: [(vehicle: VehicleID, events: [RuleEvent])] = []
     var alerts: [AlertID: Alert] = [:]

@@ -66,7 +66,8 @@ package final class MQTTSource: Sendable {
 
     /// Reads until stopped.
     ///
-    /// `confirmations` is asked for more now and then, and what it gives is published; `expectsSession` says that there was
+    /// `confirmations` is asked for more again and again, and what it gives is published;
+    /// `expectsSession` says that there was
     /// a session before this process; `deliver` blocks until the batch is committed or abandoned;
     /// `onSessionLost` is told that the broker holds no session where there should be one.
     package func run(
@@ -175,7 +176,11 @@ package final class MQTTSource: Sendable {
                 swap(&batch, &arena.batch)
                 defer { batch.removeAll() }
                 switch deliver(batch) {
-                case .committed(var confirmations): publish(&confirmations, session)
+                case .committed(var confirmations):
+                    // What is rebuilt is older than what the batch has brought.
+                    var older = rebuilt()
+                    publish(&older, session)
+                    publish(&confirmations, session)
                 case .abandoned: return
                 }
             }

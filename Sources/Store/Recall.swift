@@ -8,7 +8,6 @@ import Telemetry
 /// purpose: what must be known before the first packet (`Restorer.load`).
 package struct Recall: Sendable {
     private static let checkpointsAtOnce = 500
-    private static let vehiclesRelearntAtOnce = 4
 
     private enum Phase {
         case checkpoints
@@ -51,24 +50,34 @@ package struct Recall: Sendable {
             vehicle = checkpoints.last?.vehicle
             if checkpoints.isEmpty { phase = .journal }
         case .journal:
-            if let last = try writer.recall(after: row, { gateway.recall($0) }) {
-                row = last
-            } else if unreadable.isEmpty || readingsLeft <= 0 {
-                gateway.resume()
-                return false
-            } else {
-                phase = .relearning
+            var told = row
+            defer { row = told }
+            let last = try writer.recall(after: row) { unit in
+                gateway.recall(unit)
+                told = unit.row
             }
+            told = last.row
+            guard last.isEnd else { break }
+            // At once, or a packet that comes before the next step would put it off for ever.
+            guard unreadable.isEmpty else {
+                phase = .relearning
+                break
+            }
+            gateway.resume()
+            return false
         case .relearning:
-            let vehicles = unreadable.prefix(Recall.vehiclesRelearntAtOnce)
-            unreadable.removeFirst(vehicles.count)
             let row = writer.lastRow
-            try writer.retell(of: vehicles, since: start) { vehicle, readings in
+            if let vehicle = unreadable.last, readingsLeft > 0 {
+                let readings = try writer.readings(of: vehicle, since: start)
                 gateway.relearn(vehicle, from: readings, upToRow: row)
+                unreadable.removeLast()
                 readingsLeft -= readings.count
                 relearntCount += 1
+            } else {
+                gateway.beginAfresh(fromRow: row)
+                unreadable.removeAll()
+                phase = .journal
             }
-            if unreadable.isEmpty || readingsLeft <= 0 { phase = .journal }
         }
         return true
     }

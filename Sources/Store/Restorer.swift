@@ -11,19 +11,15 @@ package enum Restorer {
     /// Reads everything that lives.
     ///
     /// Records that refer to stations or bays no longer configured lose their slot; the planner
-    /// finds another. Without the checkpoints, a `Recall` brings them.
+    /// finds another. The checkpoints are brought by a `Recall`.
     package static func load(
         _ store: GatewayStore,
-        stations: [Station],
-        checkpoints: Bool = true
+        stations: [Station]
     ) throws(StoreError) -> RestoredState {
         do {
             return try store.pool.read { database in
                 var state = RestoredState()
                 state.vehicles = try vehicles(database)
-                if checkpoints {
-                    state.checkpoints = try Restorer.checkpoints(database, after: nil)
-                }
                 state.deliveries = try Row.fetchAll(
                     database,
                     sql: "SELECT identifier, hash, received_ms FROM delivery ORDER BY id"
@@ -58,11 +54,11 @@ package enum Restorer {
         }
     }
 
-    /// The checkpoints of the vehicles after one, in order; all of them, or so many.
+    /// The checkpoints of so many vehicles after one, in order.
     static func checkpoints(
         _ database: Database,
         after vehicle: VehicleID?,
-        limit: Int = -1
+        limit: Int
     ) throws -> [(vehicle: VehicleID, row: Int64, bytes: [UInt8])] {
         let rows = try Row.fetchCursor(
             database.cachedStatement(

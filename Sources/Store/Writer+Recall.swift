@@ -1,23 +1,14 @@
 import Foundation
 import GRDB
-package import GatewayCore
+import GatewayCore
 import Synchronization
 import Telemetry
 
 /// What a start takes from the journal.
 extension Writer {
-    /// Bytes of the journal that are recalled before somebody else has a turn: some milliseconds.
-    private static let recalledAtOnce = 64 * 1_024
-
-    /// Takes the journal up again: calls `body` with what each commit took in, oldest first; a row
-    /// that is damaged is left out and noted.
-    ///
-    /// Call it once, before the first commit.
-    package func recall(_ body: (JournalUnit) -> Void) throws(StoreError) {
-        try reopen()
-        var last: Int64 = 0
-        while let row = try recall(after: last, body) { last = row }
-    }
+    /// What is recalled of the journal before somebody else has a turn, some milliseconds' worth:
+    /// so many bytes, and so many rows, for a turn may add one.
+    private static let recalledAtOnce = (bytes: 64 * 1_024, rows: 4)
 
     /// Learns from the journal which readings are not sealed; damaged rows are left out and noted.
     ///
@@ -72,33 +63,39 @@ extension Writer {
     }
 
     /// Calls `body` with what the next commits after a row took in, some of them, oldest first.
-    /// - Returns: the last row that was looked at; nil when there is none.
+    /// - Returns: the last row that was looked at, and whether it is the last there is.
     func recall(
         after row: Int64,
         _ body: (JournalUnit) -> Void
-    ) throws(StoreError) -> Int64? {
+    ) throws(StoreError) -> (row: Int64, isEnd: Bool) {
         do {
             return try store.pool.read { database in
-                var last: Int64?
-                var left = Writer.recalledAtOnce
+                var last = row
+                var told = (bytes: 0, rows: 0)
+                let vehicles =
+                    try Int.fetchOne(database, sql: "SELECT max(id) + 1 FROM vehicle") ?? 0
                 let rows = try Row.fetchCursor(
                     database.cachedStatement(
                         sql: "SELECT id, body FROM journal WHERE id > ? ORDER BY id"
                     ),
                     arguments: [row]
                 )
-                while left > 0, let row = try rows.next() {
+                while told.bytes < Writer.recalledAtOnce.bytes
+                    || told.rows < Writer.recalledAtOnce.rows
+                {
+                    guard let row = try rows.next() else { return (last, true) }
                     let bytes = Array(row[1] as Data)
                     last = row[0]
-                    left -= bytes.count
+                    told.bytes += bytes.count
+                    told.rows += 1
                     do throws(CheckpointError) {
-                        try CheckSum.verify(bytes)
+                        try JournalBody.verify(bytes, vehicles: vehicles)
                         body(try unit(row[0], bytes))
                     } catch {
                         // It was noted when the readings were opened again.
                     }
                 }
-                return last
+                return (last, false)
             }
         } catch {
             throw StoreError(error)
@@ -149,35 +146,27 @@ extension Writer {
     /// The newest row of the journal.
     var lastRow: Int64 { store.open.withLock { $0.nextRow - 1 } }
 
-    /// Calls `body` with the stored readings of vehicles since an instant, vehicle by vehicle, each
-    /// in order of time.
+    /// The stored readings of a vehicle since an instant, in order of time.
     ///
     /// Call `reopen` before: what is in the journal only is part of it. The time of arrival is not
     /// kept; it is taken to be their own.
-    func retell(
-        of vehicles: some Sequence<VehicleID>,
-        since start: Timestamp,
-        _ body: (VehicleID, [Reading]) -> Void
-    ) throws(StoreError) {
+    func readings(
+        of vehicle: VehicleID,
+        since start: Timestamp
+    ) throws(StoreError) -> [Reading] {
         do {
-            try store.pool.read { database in
-                for vehicle in vehicles {
-                    let stored = try store.readings(database, of: vehicle, from: start)
-                    body(
-                        vehicle,
-                        stored.compactMap { reading in
-                            signal(reading.signal).map {
-                                Reading(
-                                    vehicle: vehicle,
-                                    signal: $0,
-                                    observedAt: reading.observedAt,
-                                    receivedAt: reading.observedAt,
-                                    value: reading.value,
-                                    quality: reading.quality
-                                )
-                            }
-                        }
-                    )
+            return try store.pool.read { database in
+                try store.readings(database, of: vehicle, from: start).compactMap { reading in
+                    signal(reading.signal).map {
+                        Reading(
+                            vehicle: vehicle,
+                            signal: $0,
+                            observedAt: reading.observedAt,
+                            receivedAt: reading.observedAt,
+                            value: reading.value,
+                            quality: reading.quality
+                        )
+                    }
                 }
             }
         } catch {

@@ -18,7 +18,7 @@ struct CoreLoopTests {
         folder = try ScratchFolder()
     }
 
-    private func start() throws -> (CoreLoop, GatewayStore) {
+    private func start(isReadable: Bool = true) throws -> (CoreLoop, GatewayStore) {
         let assembly = try Fixtures.assembly()
         let store = try GatewayStore(path: folder.path("a.sqlite"), durability: .full)
         let writer = try Writer(
@@ -29,8 +29,14 @@ struct CoreLoopTests {
         var logger = Logger(label: "test")
         logger.logLevel = .critical
         let core = CoreLoop(clock: { Fixtures.start }, logger: logger)
-        core.start(assembly.makeGateway(), writer: writer, registry: [])
+        let (gateway, recall) = try assembly.start(store, writer, now: Fixtures.start)
+        if !isReadable { try rename("checkpoint", to: "elsewhere", store) }
+        core.start(gateway, writer: writer, recall: recall, registry: [])
         return (core, store)
+    }
+
+    private func rename(_ table: String, to other: String, _ store: GatewayStore) throws {
+        try store.pool.write { try $0.execute(sql: "ALTER TABLE \(table) RENAME TO \(other)") }
     }
 
     private let packet = Fixtures.batch([
@@ -95,6 +101,46 @@ struct CoreLoopTests {
         #expect(second.receive(waitingMilliseconds: 20_000) == false)
         other.join()
         core.stop()
+        #expect(try count(store) == 0)
+    }
+
+    // MARK: Starting
+
+    private let question: Command = .suggestion(
+        .init(rawValue: 1),
+        version: 1,
+        .book(.held),
+        by: Actor("a")
+    )
+
+    /// Nothing is taken while what is stored cannot be read; then everything is, in its turn.
+    @Test func whatCannotBeReadHoldsUpEverything() async throws {
+        let (core, store) = try start(isReadable: false)
+        let (reply, thread) = deliver(core)
+        _ = try await eventually("a store error") { core.status.storeError }
+        #expect(core.status.isRecalling)
+        #expect(reply.receive(waitingMilliseconds: 100) == nil)
+        #expect(await core.submit(question) == .failure(Problem(.storeUnavailable)))
+        try rename("elsewhere", to: "checkpoint", store)
+        #expect(reply.receive(waitingMilliseconds: 20_000) == true)
+        thread.join()
+        #expect(await core.submit(question) == .failure(Problem(.notFound)))
+        #expect(!core.status.isRecalling && core.status.storeError == nil)
+        core.stop()
+        #expect(try count(store) == 1)
+    }
+
+    /// Stopped before the end of a start: whoever waits is answered, and nothing is acknowledged.
+    @Test func aStopDuringAStartAnswersEverybody() async throws {
+        let (core, store) = try start(isReadable: false)
+        _ = try await eventually("a store error") { core.status.storeError }
+        let (reply, thread) = deliver(core)
+        async let vehicles = core.ask { $0.vehicleCount }
+        core.stopRetrying()
+        #expect(reply.receive(waitingMilliseconds: 20_000) == false)
+        thread.join()
+        core.stop()
+        #expect(await vehicles == nil)
         #expect(try count(store) == 0)
     }
 }

@@ -50,6 +50,12 @@ struct DamageTests {
             return receipt
         }
 
+        func start(_ assembly: Assembly) throws {
+            var recall: Recall
+            (gateway, recall) = try assembly.start(store, writer, now: Fixtures.start)
+            while try recall.step(&gateway) {}
+        }
+
         func seal() throws {
             let vehicle = VehicleID(index: 0)
             store.open.withLock { $0.want([vehicle]) }
@@ -149,16 +155,9 @@ struct DamageTests {
         try house.store.close()
         house = try House(folder, assembly)
         for turn in 0..<2 {
-            _ = house.gateway.restore(
-                try Restorer.load(house.store, stations: assembly.stations),
-                now: Fixtures.start
-            )
+            try house.start(assembly)
             var rows: [Int64] = []
-            try house.writer.recall {
-                rows.append($0.row)
-                house.gateway.recall($0)
-            }
-            house.gateway.resume()
+            _ = try house.writer.recall(after: 0) { rows.append($0.row) }
             #expect(rows == [1, 2, 4, 5, 6])
             #expect(try house.minutes() == [0, 4])
             #expect(try house.writer.setAsideDamage().count == 1)
@@ -180,12 +179,7 @@ struct DamageTests {
         try house.spoil("journal", "2")
         try house.store.close()
         house = try House(folder, assembly)
-        _ = house.gateway.restore(
-            try Restorer.load(house.store, stations: assembly.stations),
-            now: Fixtures.start
-        )
-        try house.writer.recall { house.gateway.recall($0) }
-        house.gateway.resume()
+        try house.start(assembly)
         #expect(try house.minutes() == [0])
         _ = try house.send(minute: 5, seal: true)
         #expect(try house.minutes() == [0, 5])

@@ -73,7 +73,7 @@ struct OpenReadingsTests {
                 "\($0.observedAt) \($0.signal.index) \($0.value) \($0.quality != .good)"
             }
         }
-        #expect(try writer.recall(after: 0, tell) == 1)
+        #expect(try writer.recall(after: 0, tell) == (1, true))
         #expect(recalled == expected)
         let open = store.open.withLock { $0.readings(of: VehicleID(index: 0)) }
         #expect(open.map(\.value) == unit.readings.map(\.value))

@@ -138,13 +138,9 @@ struct ReadingsTests {
             if step % 77 == 50 {
                 try store.close()
                 (store, writer) = try open()
-                gateway = assembly.makeGateway()
-                _ = gateway.restore(
-                    try Restorer.load(store, stations: assembly.stations),
-                    now: clock
-                )
-                try writer.recall { gateway.recall($0) }
-                gateway.resume()
+                var recall: Recall
+                (gateway, recall) = try assembly.start(store, writer, now: clock)
+                while try recall.step(&gateway) {}
                 wanted = []
             }
         }
@@ -280,8 +276,9 @@ struct ReadingsTests {
         _ = try writer.commit(last)
         try store.close()
         (store, writer) = try open()
+        try writer.reopen()
         var rows: [Int64] = []
-        try writer.recall { rows.append($0.row) }
+        _ = try writer.recall(after: 0) { rows.append($0.row) }
         #expect(rows == [2, 3])
         var count = 0
         try writer.export { _ in count += 1 }

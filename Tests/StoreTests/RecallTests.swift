@@ -1,4 +1,5 @@
 import Foundation
+import GRDB
 import GatewayApp
 import Support
 import Telemetry
@@ -115,7 +116,8 @@ struct RecallTests {
     }
 
     /// A car that was silent when the gateway stopped, and is heard while it starts, is no longer.
-    @Test func aCarHeardDuringAStartIsNotSilent() throws {
+    @Test(arguments: 0...3)
+    func aCarHeardDuringAStartIsNotSilent(steps: Int) throws {
         var (store, writer) = try open("c.sqlite")
         var gateway = assembly.makeGateway()
         let packets = packets
@@ -127,12 +129,126 @@ struct RecallTests {
         var recall: Recall
         (gateway, recall) = try assembly.start(store, writer, now: Fixtures.start)
         let time = Fixtures.start + .days(Int64(61))
+        for _ in 0..<steps { _ = try recall.step(&gateway) }
         let packet = Fixtures.packet("v1", sequence: 2, at: time, ["Vehicle.Speed": 1])
         _ = try take(packet, &gateway, writer)
-        while try recall.step(&gateway) {}
+        while gateway.isRecalling { _ = try recall.step(&gateway) }
         #expect(gateway.silentCount == 0)
         let unit = gateway.step(.tick, now: time)
-        #expect(unit.transitions.map(\.to) == ["heard"])
-        #expect(unit.checkpoints.map(\.vehicle.index) == [0])
+        if steps < 3 {
+            #expect(unit.transitions.map(\.to) == ["heard"])
+            #expect(unit.checkpoints.map(\.vehicle.index) == [0])
+        }
+    }
+
+    /// Trends that must be learnt again, or cannot be: the numbers of packets that come meanwhile
+    /// count, and what they say is judged.
+    @Test(arguments: [false, true])
+    func packetsTakenWhileTrendsAreLearntAgainCount(isSpoilt: Bool) throws {
+        var (store, writer) = try open("d.sqlite")
+        var gateway = assembly.makeGateway()
+        let packets = Fixtures.leak("v1", perDay: 1, days: 16)
+        for packet in packets[..<30] { _ = try take(packet, &gateway, writer) }
+        let all = [VehicleID(index: 0)]
+        _ = try take(packets[30], &gateway, writer, checkpointing: all)
+        var rules = ByteWriter()
+        gateway.engine.encode(gateway.vehicles[0].rules, into: &rules)
+        try store.pool.write { database in
+            let state = try Data.fetchOne(database, sql: "SELECT state FROM checkpoint") ?? Data()
+            var bytes = Array(state.dropLast(CheckSum.bytes))
+            // Another layout of the rules' part; the part before it still reads.
+            bytes[bytes.count - rules.bytes.count] = 1
+            CheckSum.append(to: &bytes)
+            try database.execute(
+                sql: "UPDATE checkpoint SET state = ?",
+                arguments: [isSpoilt ? Data(count: 40) : Data(bytes)]
+            )
+        }
+        try store.close()
+        (store, writer) = try open("d.sqlite")
+        var recall: Recall
+        (gateway, recall) = try assembly.start(store, writer, now: Fixtures.start)
+        var next = 31
+        while try recall.step(&gateway) {
+            _ = try take(packets[next], &gateway, writer)
+            next += 1
+        }
+        #expect(recall.unreadableCount == 1 && recall.relearntCount == 1)
+        #expect(next > 33)
+        for packet in packets[next...] { _ = try take(packet, &gateway, writer) }
+        let vehicle = gateway.vehicles[0]
+        #expect(isSpoilt || vehicle.windows.map(\.contiguous) == [UInt64(packets.count)])
+        #expect(vehicle.windows.allSatisfy { $0.missing == 0 } || isSpoilt)
+        let left = gateway.engine.forecasts(now: gateway.now, vehicle.rules).map(
+            \.evidence.readings
+        )
+        var undisturbed = assembly.makeGateway()
+        for packet in packets {
+            _ = undisturbed.step(.packets(Fixtures.batch([packet])), now: packet.receivedAt)
+        }
+        let right = undisturbed.engine.forecasts(
+            now: gateway.now,
+            undisturbed.vehicles[0].rules
+        ).map(\.evidence.readings)
+        #expect(left == right)
+    }
+
+    /// What a car says of itself during a start is stored at once, and in force after it.
+    @Test func aProfileToldDuringAStartIsInForceAfterIt() throws {
+        var (store, writer) = try open("e.sqlite")
+        var gateway = assembly.makeGateway()
+        _ = try take(packets[0], &gateway, writer)
+        try store.close()
+        (store, writer) = try open("e.sqlite")
+        var recall: Recall
+        (gateway, recall) = try assembly.start(store, writer, now: Fixtures.start)
+        let profile: Packet = (
+            "vehicles/v1/profile", #"{"v":1,"placard_front_kpa":300}"#,
+            Fixtures.start + .hours(1)
+        )
+        let unit = try take(profile, &gateway, writer)
+        #expect(unit.vehicles.map(\.profile.placardFrontKilopascals) == [300])
+        #expect(gateway.vehicles[0].rules.reference.placardFrontKilopascals == nil)
+        while try recall.step(&gateway) {}
+        #expect(gateway.vehicles[0].rules.reference.placardFrontKilopascals == 300)
+        #expect(gateway.step(.tick, now: gateway.now).checkpoints.count == 1)
+    }
+
+    /// Rows as the first builds wrote them have no check sum; they are recalled all the same.
+    @Test func aJournalOfTheFirstBuildsIsRecalled() throws {
+        var (store, writer) = try open("f.sqlite")
+        var gateway = assembly.makeGateway()
+        _ = try take(packets[0], &gateway, writer)
+        var bytes: [UInt8] = [1]
+        bytes.append(signed: Fixtures.start.milliseconds + 3_600_000)
+        // Packet 2 of its boot, then one reading of signal 1: 23.5.
+        bytes.append(varint: 2)
+        bytes.append(varint: 0)
+        let boot = gateway.vehicles[0].windows[0].boot
+        bytes.append(varint: UInt64(boot.count))
+        bytes += boot
+        bytes.append(varint: 2)
+        for number in [1, 0] { bytes.append(varint: UInt64(number)) }
+        for number in [0, 0] { bytes.append(signed: Int64(number)) }
+        bytes.append(varint: 1)
+        bytes.append(varint: 3)
+        bytes.append(varint: 1 << 5 | 1)
+        bytes.append(signed: 235)
+        try store.pool.write {
+            try $0.execute(
+                sql: "INSERT INTO journal (body) VALUES (?)",
+                arguments: [Data(bytes)]
+            )
+        }
+        try store.close()
+        (store, writer) = try open("f.sqlite")
+        var recall: Recall
+        (gateway, recall) = try assembly.start(store, writer, now: Fixtures.start)
+        while try recall.step(&gateway) {}
+        #expect(gateway.vehicles[0].windows.map(\.contiguous) == [2])
+        #expect(gateway.vehicles[0].lastHeardAt == Fixtures.start + .hours(1))
+        let open = store.open.withLock { $0.readings(of: VehicleID(index: 0)) }
+        #expect(open.map(\.value).last == 23.5)
+        #expect(try writer.setAsideDamage().count == 0)
     }
 }

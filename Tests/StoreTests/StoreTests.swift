@@ -49,11 +49,9 @@ struct StoreTests {
     ) throws -> (gateway: Gateway, writer: Writer) {
         try store.close()
         let (again, writer) = try open(URL(fileURLWithPath: store.path).lastPathComponent)
-        var gateway = assembly.makeGateway()
-        let state = try Restorer.load(again, stations: assembly.stations)
-        #expect(gateway.restore(state, now: now).isEmpty)
-        try writer.recall { gateway.recall($0) }
-        gateway.resume()
+        var (gateway, recall) = try assembly.start(again, writer, now: now)
+        while try recall.step(&gateway) {}
+        #expect(recall.unreadableCount == 0)
         return (gateway, writer)
     }
 

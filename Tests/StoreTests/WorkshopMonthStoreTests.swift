@@ -44,11 +44,10 @@ struct WorkshopMonthStoreTests {
             let now = gateway.now
             try store.close()
             (store, writer) = try open()
-            gateway = assembly.makeGateway()
-            let state = try Restorer.load(store, stations: assembly.stations)
-            #expect(gateway.restore(state, now: now).isEmpty)
-            try writer.recall { gateway.recall($0) }
-            gateway.resume()
+            var recall: Recall
+            (gateway, recall) = try assembly.start(store, writer, now: now)
+            while try recall.step(&gateway) {}
+            #expect(recall.unreadableCount == 0)
         }
         #expect(steps > 1_000)
         #expect(month.faults.isEmpty, "\(month.faults.prefix(3))")

@@ -169,12 +169,14 @@ enum Chunks {
             rest.append(contentsOf: try take(last[0], damage, database))
             rest.order()
         }
+        // Late arrivals and long outages make blocks that are more than one row holds.
+        let isLong = rest.count > Limits.chunkReadings * 2
+        let all = isLong ? rest.columns.flatMap(\.times).sorted() : []
         while let times = rest.times {
             var cut = times.lowerBound + span + 1
-            // Late arrivals and long outages make blocks that are more than one row holds.
             if rest.count > Limits.chunkReadings * 2 {
-                let all = rest.columns.flatMap(\.times).sorted()
-                cut = min(cut, max(times.lowerBound + 1, all[Limits.chunkReadings]))
+                let next = all[all.count - rest.count + Limits.chunkReadings]
+                cut = min(cut, max(times.lowerBound + 1, next))
             }
             guard cut <= times.upperBound else {
                 try insert(rest, of: vehicle, damage, database)

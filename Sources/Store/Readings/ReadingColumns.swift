@@ -65,7 +65,10 @@ struct ReadingColumn: Sendable, Equatable {
 
     private static func raised(_ number: Int64, by steps: Int) -> Int64? {
         var number = number
-        for _ in 0..<max(0, steps) { number = number &* 10 }
+        for _ in 0..<max(0, steps) {
+            guard number.magnitude < 1 << 51 else { return nil }
+            number *= 10
+        }
         return number.magnitude < 1 << 51 ? number : nil
     }
 
@@ -134,7 +137,9 @@ struct ReadingColumns: Sendable, Equatable {
 
     mutating func append(contentsOf readings: [StoredReading]) {
         for reading in readings {
-            let scale = (0...ScaledDecimal.scaleMax).first {
+            // At the column's own scale where that will do: another is brought to it at a cost.
+            let own = columns[place(of: reading.signal)].scale ?? 0
+            let scale = ([own] + (0...ScaledDecimal.scaleMax)).first {
                 ScaledDecimal.mantissa(reading.value, scale: $0) != nil
             }
             let mantissa = scale.flatMap { ScaledDecimal.mantissa(reading.value, scale: $0) }
