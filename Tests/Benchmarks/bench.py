@@ -207,9 +207,10 @@ def main() -> None:
         if options.only in (None, "core"):
             million = 2 if options.quick else 50
             parts = [["decode"], ["rules"], ["plan"], ["store", "--millions", million]]
-            parts.append(["memory", "--vehicles", 100_000])
-            if not options.quick:
-                parts.append(["memory", "--vehicles", 1_000_000])
+            for vehicles in [100_000] if options.quick else [100_000, 1_000_000]:
+                fleet = folder / f"{vehicles}.sqlite"
+                parts.append(["memory", "--vehicles", vehicles, "--store", fleet])
+                parts.append(["start", "--store", fleet])
             for part in parts:
                 print(f"== {' '.join(map(str, part))}", flush=True)
                 for line in output([RELEASE / "gateway-bench", *part]).splitlines():

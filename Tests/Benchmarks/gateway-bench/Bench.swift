@@ -11,6 +11,7 @@ struct Bench: AsyncParsableCommand {
             "Measures decoding, rules, planning, store and memory; Tests/Benchmarks/run calls it.",
         subcommands: [
             DecodeBench.self, RulesBench.self, PlanBench.self, StoreBench.self, MemoryBench.self,
+            StartBench.self,
         ]
     )
 }
@@ -38,6 +39,14 @@ func processorSeconds() -> Double {
     var time = timespec()
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time)
     return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
+}
+
+/// Seconds of processor time the process has spent outside the system: waking a thread takes a
+/// virtual machine longer than a query does.
+func userSeconds() -> Double {
+    var usage = rusage()
+    getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
+    return Double(usage.ru_utime.tv_sec) + Double(usage.ru_utime.tv_usec) / 1e6
 }
 
 /// The median processor time of some runs, in nanoseconds per item.

@@ -4,7 +4,7 @@ import GatewayCore
 import Store
 import Telemetry
 
-/// A whole gateway with many vehicles: memory, and the time to reload its rules and to start again.
+/// A whole gateway with many vehicles: memory, and the time to reload its rules.
 struct MemoryBench: ParsableCommand {
     static let configuration = CommandConfiguration(commandName: "memory")
 
@@ -16,19 +16,13 @@ struct MemoryBench: ParsableCommand {
     @Option(help: "Packets of each.")
     var packets = 3
 
-    @Option(help: "Folder of the database.")
-    var folder = FileManager.default.temporaryDirectory.path
+    @Option(help: "Database; it is left behind, so that `start` may start again on it.")
+    var store = FileManager.default.temporaryDirectory.path + "/gateway-bench.sqlite"
 
     func run() throws {
         let assembly = try settings.assembly()
-        let path = "\(folder)/gateway-bench-\(getpid()).sqlite"
-        defer {
-            for suffix in ["", "-wal", "-shm", ".lock"] {
-                try? FileManager.default.removeItem(atPath: path + suffix)
-            }
-        }
         let before = residentBytes()
-        let store = try GatewayStore(path: path, durability: .scratch)
+        let store = try GatewayStore(path: self.store, durability: .scratch)
         var gateway = assembly.makeGateway()
         let writer = try Writer(
             store: store,
@@ -78,7 +72,7 @@ struct MemoryBench: ParsableCommand {
         let reload = Input.command(
             .reload(RuleSet(rules: assembly.rules, limits: [:]), by: Actor("bench", .engineer))
         )
-        var clock = ContinuousClock.now
+        let clock = ContinuousClock.now
         _ = try writer.commit(gateway.step(reload, now: gateway.now))
         Figure(
             name: "reload the rules with \(vehicles) vehicles",
@@ -86,30 +80,45 @@ struct MemoryBench: ParsableCommand {
             unit: "s"
         ).print()
         try store.close()
-        clock = ContinuousClock.now
-        let again = try GatewayStore(path: path, durability: .scratch)
-        let newWriter = try Writer(
-            store: again,
+    }
+}
+
+/// A gateway that starts again on what another has stored, in a process of its own.
+struct StartBench: ParsableCommand {
+    static let configuration = CommandConfiguration(commandName: "start")
+
+    @OptionGroup var settings: ConfigOption
+
+    @Option(help: "Database that `memory` has left.")
+    var store: String
+
+    func run() throws {
+        let assembly = try settings.assembly()
+        let clock = ContinuousClock.now
+        let store = try GatewayStore(path: self.store, durability: .scratch)
+        let writer = try Writer(
+            store: store,
             catalogue: assembly.catalogue,
             stations: assembly.stations
         )
-        var (restored, recall) = try assembly.start(again, newWriter, now: gateway.now)
+        let time = Timestamp(milliseconds: 1_772_323_200_000)
+        var (gateway, recall) = try assembly.start(store, writer, now: time)
         Figure(
-            name: "start again with \(vehicles) vehicles, until packets are taken",
+            name: "start again with \(gateway.vehicleCount) vehicles, until packets are taken",
             value: span(since: clock),
             unit: "s"
         ).print()
-        while try recall.step(&restored) {}
+        while try recall.step(&gateway) {}
         Figure(
-            name: "start again with \(vehicles) vehicles, until the rules know all",
+            name: "start again with \(gateway.vehicleCount) vehicles, until the rules know all",
             value: span(since: clock),
             unit: "s"
         ).print()
-        try again.close()
+        try store.close()
     }
+}
 
-    private func span(since begun: ContinuousClock.Instant) -> Double {
-        let passed = (ContinuousClock.now - begun).components
-        return Double(passed.seconds) + Double(passed.attoseconds) / 1e18
-    }
+private func span(since begun: ContinuousClock.Instant) -> Double {
+    let passed = (ContinuousClock.now - begun).components
+    return Double(passed.seconds) + Double(passed.attoseconds) / 1e18
 }
