@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import GatewayApp
+import Synchronization
 
 /// `gateway-bench`: one figure per line of JSON, each beside its floor in the same run.
 @main
@@ -41,12 +42,16 @@ func processorSeconds() -> Double {
     return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
 }
 
-/// Seconds of processor time the process has spent outside the system: waking a thread takes a
-/// virtual machine longer than a query does.
-func userSeconds() -> Double {
-    var usage = rusage()
-    getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
-    return Double(usage.ru_utime.tv_sec) + Double(usage.ru_utime.tv_usec) / 1e6
+/// Keeps one core busy while `body` runs: where a virtual machine's cores sleep, waking a thread
+/// costs more than a query, and what a query costs would not show.
+func withBusyCore(_ body: () async throws -> Void) async rethrows {
+    final class Flag: Sendable {
+        let isOver = Atomic(false)
+    }
+    let flag = Flag()
+    Thread { while !flag.isOver.load(ordering: .relaxed) {} }.start()
+    defer { flag.isOver.store(true, ordering: .relaxed) }
+    try await body()
 }
 
 /// The median processor time of some runs, in nanoseconds per item.
