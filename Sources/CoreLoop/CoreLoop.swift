@@ -247,10 +247,10 @@ package final class CoreLoop: Sendable {
         while true {
             do throws(StoreError) {
                 let isMore = try recall.step(&gateway)
-                if note(nil) { logger.notice("what is stored can be read again") }
+                if noteStoreError(nil) { logger.notice("what is stored can be read again") }
                 return isMore
             } catch {
-                if note(error.description) {
+                if noteStoreError(error.description) {
                     logger.error(
                         "nothing is taken until what is stored can be read",
                         metadata: ["error": "\(error)"]
@@ -263,7 +263,7 @@ package final class CoreLoop: Sendable {
     }
 
     /// Notes why the store does not serve us; whether that is news.
-    private func note(_ storeError: String?) -> Bool {
+    private func noteStoreError(_ storeError: String?) -> Bool {
         current.withLock { status in
             defer { status.storeError = storeError }
             return status.storeError != storeError
@@ -371,13 +371,13 @@ package final class CoreLoop: Sendable {
         while true {
             do throws(StoreError) {
                 let receipt = try writer.commit(unit)
-                if note(nil) { logger.notice("the store takes commits again") }
+                if noteStoreError(nil) { logger.notice("the store takes commits again") }
                 return receipt
             } catch {
                 // Trying again cannot help, and going on would lose what the unit holds. The process
                 // ends unacknowledged; the next one restores from the store and gets it again.
                 precondition(!error.isPermanent, "The schema refuses a unit: \(error)")
-                if note(error.description) {
+                if noteStoreError(error.description) {
                     logger.error(
                         "nothing is acknowledged until the store can write",
                         metadata: ["error": "\(error)"]

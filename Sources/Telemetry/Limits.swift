@@ -52,9 +52,9 @@ public enum Limits {
     /// Bytes the journal may hold: what a restart takes in again, twenty million readings in some
     /// seconds.
     public static let journalBytesMax = 64 * 1_024 * 1_024
-    /// Sets of signals that vehicles send together and that are told apart; what comes in others is
-    /// written reading by reading.
-    public static let groupShapesMax = 65_536
+    /// Signals in all sets of them that vehicles send together and that are told apart, some ten
+    /// megabytes; what comes in other sets is written reading by reading.
+    public static let shapeSignalsMax = 524_288
     /// Commits the journal may hold.
     public static let journalRowsMax = 200_000
     /// Damaged rows that wait to be set aside: what is left out is met again.

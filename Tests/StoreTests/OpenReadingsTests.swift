@@ -134,17 +134,18 @@ struct OpenReadingsTests {
     @Test func shapesAreRememberedUpToTheLimit() {
         var shapes = GroupShapes()
         func heads(_ number: Int) -> [ValueHead] {
-            [number >> 8, number & 255 | 256].map {
+            [number >> 9, number & 511 | 512].map {
                 ValueHead(signal: UInt16($0), quality: .good, scale: 1)
             }
         }
-        for number in 0..<Limits.groupShapesMax {
+        let most = Limits.shapeSignalsMax / 2
+        for number in 0..<most {
             #expect(shapes.number(of: heads(number), after: nil) == number)
         }
-        #expect(shapes.number(of: heads(Limits.groupShapesMax), after: nil) == nil)
+        #expect(shapes.number(of: heads(most), after: nil) == nil)
         #expect(shapes.number(of: heads(7), after: nil) == 7)
         #expect(
-            shapes.number(of: [heads(1)[0]], after: nil) == Limits.groupShapesMax
+            shapes.number(of: [heads(1)[0]], after: nil) == most
         )
     }
 }

@@ -76,7 +76,9 @@ struct GroupShapes: Sendable {
     }
 
     private mutating func add(_ shape: [ValueHead]) -> Int? {
-        guard shape.count == 1 || shapes.count < Limits.groupShapesMax else { return nil }
+        guard shape.count == 1 || heads.count + shape.count <= Limits.shapeSignalsMax else {
+            return nil
+        }
         let number = shapes.count
         numbers[shape] = number
         shapes.append(Shape(heads: heads.count..<heads.count + shape.count, successor: number))
