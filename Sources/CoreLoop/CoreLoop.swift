@@ -31,6 +31,8 @@ package final class CoreLoop: Sendable {
     private let stopBell = Mailbox<Never>(capacity: 1)
     private let current = Mutex(CoreStatus())
     private let rebuilt = Mutex<[Confirmation]>([])
+    /// Set when a commit is given up: memory is ahead of the store then, for good.
+    private let hasGivenUp = Atomic(false)
     private let clock: @Sendable () -> Timestamp
     private let logger: Logger
     private let thread: Mutex<DedicatedThread?>
@@ -161,11 +163,11 @@ package final class CoreLoop: Sendable {
                 changes.publish(isChanged: false)
             }
             let message = mailbox.receive(waitingMilliseconds: CoreLoop.idleMilliseconds)
-            if let message {
-                take(message, &gateway, writer, &wanted)
-            } else if let due = gateway.nextDue, due <= clock() {
+            if let message { take(message, &gateway, writer, &wanted) }
+            // After each message too: questions in a row must not hold up what is due.
+            if let due = gateway.nextDue, due <= clock() {
                 _ = step(.tick, &gateway, writer, &wanted)
-            } else {
+            } else if message == nil {
                 makeRoom(writer)
             }
         }
@@ -299,10 +301,7 @@ package final class CoreLoop: Sendable {
         _ wanted: inout [VehicleID],
         _ firstReceivedAt: Timestamp? = nil
     ) -> CommitUnit? {
-        // After a commit was given up, memory is ahead of the store: nothing more may be stored.
-        guard !stopBell.isFinished || current.withLock({ $0.storeError == nil }) else {
-            return nil
-        }
+        guard !hasGivenUp.load(ordering: .relaxed) else { return nil }
         let begun = ContinuousClock.now
         // While the journal is recalled there is nothing to make checkpoints of, and then much.
         let next = gateway.isRecalling ? [] : wanted.prefix(2 * Limits.sealsPerCommitMax)
@@ -384,7 +383,9 @@ package final class CoreLoop: Sendable {
                     )
                 }
                 _ = stopBell.receive(waitingMilliseconds: CoreLoop.retryMilliseconds)
-                if stopBell.isFinished { return nil }
+                guard stopBell.isFinished else { continue }
+                hasGivenUp.store(true, ordering: .relaxed)
+                return nil
             }
         }
     }

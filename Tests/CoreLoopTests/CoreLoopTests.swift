@@ -3,6 +3,7 @@ import GRDB
 import GatewayCore
 import Logging
 import Support
+import Synchronization
 import Telemetry
 import Testing
 import Threads
@@ -18,7 +19,10 @@ struct CoreLoopTests {
         folder = try ScratchFolder()
     }
 
-    private func start(isReadable: Bool = true) throws -> (CoreLoop, GatewayStore) {
+    private func start(
+        isReadable: Bool = true,
+        clock: @escaping @Sendable () -> Timestamp = { Fixtures.start }
+    ) throws -> (CoreLoop, GatewayStore) {
         let assembly = try Fixtures.assembly()
         let store = try GatewayStore(path: folder.path("a.sqlite"), durability: .full)
         let writer = try Writer(
@@ -28,7 +32,7 @@ struct CoreLoopTests {
         )
         var logger = Logger(label: "test")
         logger.logLevel = .critical
-        let core = CoreLoop(clock: { Fixtures.start }, logger: logger)
+        let core = CoreLoop(clock: clock, logger: logger)
         let (gateway, recall) = try assembly.start(store, writer, now: Fixtures.start)
         if !isReadable { try rename("checkpoint", to: "elsewhere", store) }
         core.start(gateway, writer: writer, recall: recall, registry: [])
@@ -104,6 +108,47 @@ struct CoreLoopTests {
         #expect(try count(store) == 0)
     }
 
+    /// A clock that reaches the next due time while questions are being asked.
+    private final class QuestionedClock: Sendable {
+        private let asked = Mutex(0)
+
+        var now: Timestamp {
+            asked.withLock { $0 < 100 ? Fixtures.start : Fixtures.start + Limits.holdMilliseconds }
+        }
+
+        func note() {
+            asked.withLock { $0 += 1 }
+        }
+    }
+
+    /// Questions that never pause hold up nothing that is due.
+    @Test func whatIsDueHappensBetweenQuestions() async throws {
+        let clock = QuestionedClock()
+        let (core, _) = try start(clock: { clock.now })
+        let (reply, thread) = deliver(core)
+        #expect(reply.receive(waitingMilliseconds: 20_000) == true)
+        thread.join()
+        let isUsed = await withTaskGroup(of: Bool.self) { group in
+            for _ in 0..<4 {
+                group.addTask {
+                    for _ in 0..<500 {
+                        let runs = await core.ask { gateway in
+                            clock.note()
+                            return gateway.lastRuns
+                        }
+                        if runs?.contains(where: { $0.job == "readings" && $0.at != nil }) == true {
+                            return true
+                        }
+                    }
+                    return false
+                }
+            }
+            return await group.allSatisfy { $0 }
+        }
+        #expect(isUsed)
+        core.stop()
+    }
+
     // MARK: Starting
 
     private let question: Command = .suggestion(
@@ -128,6 +173,30 @@ struct CoreLoopTests {
         #expect(!core.status.isRecalling && core.status.storeError == nil)
         core.stop()
         #expect(try count(store) == 1)
+    }
+
+    /// A commit given up during a start stays given up, although what is stored can be read.
+    @Test func aStartThatGaveUpACommitStoresNothingMore() async throws {
+        let (core, store) = try start(isReadable: false)
+        let (reply, thread) = deliver(core)
+        _ = try await eventually("a store error") { core.status.storeError }
+        #expect(reply.receive(waitingMilliseconds: 100) == nil)
+        try await store.pool.write {
+            try $0.execute(sql: "ALTER TABLE core_time RENAME TO core_time_elsewhere")
+            try $0.execute(sql: "ALTER TABLE elsewhere RENAME TO checkpoint")
+        }
+        _ = try await eventually("a commit that fails") {
+            core.status.storeError?.contains("core_time") == true ? true : nil
+        }
+        core.stopRetrying()
+        #expect(reply.receive(waitingMilliseconds: 20_000) == false)
+        thread.join()
+        try rename("core_time_elsewhere", to: "core_time", store)
+        let (second, other) = deliver(core)
+        #expect(second.receive(waitingMilliseconds: 20_000) == false)
+        other.join()
+        core.stop()
+        #expect(try count(store) == 0)
     }
 
     /// Stopped before the end of a start: whoever waits is answered, and nothing is acknowledged.
