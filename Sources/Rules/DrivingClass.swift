@@ -51,7 +51,7 @@ struct DrivingClass: Sendable {
         }
     }
 
-    /// Share of vehicles.
+    /// Share of vehicles, as a proportion to the other classes.
     let weight: Double
     let working: Days
     let off: Days
@@ -73,9 +73,8 @@ struct DrivingClass: Sendable {
             + trips * naturalLogarithm(trips / tripsADay)
     }
 
-    /// All classes; their weights sum to one.
     static let all = [
-        commuter, weekendDriver, lightDriver, family, taxi, any,
+        commuter, weekendDriver, lightDriver, family, taxi, any, seldomDriver,
     ]
 
     private static let commuter = DrivingClass(
@@ -178,6 +177,29 @@ struct DrivingClass: Sendable {
         ),
         tripsADay: 0.0005,
         trips: 0.5
+    )
+
+    /// One day in five, on no day of the week more than on another.
+    ///
+    /// Without it a vehicle that has stood since it connected passes for one of those driven daily.
+    private static let seldomDriver = DrivingClass(
+        weight: 0.03,
+        working: Days(
+            share: (0.20, 0.10),
+            root: (2.90, 0.45),
+            deviation: 0.60,
+            days: 5,
+            irregularity: 1.2
+        ),
+        off: Days(
+            share: (0.20, 0.10),
+            root: (2.90, 0.45),
+            deviation: 0.60,
+            days: 5,
+            irregularity: 1.2
+        ),
+        tripsADay: 0.008,
+        trips: 0.6
     )
 
     /// Whatever fits none of the others.

@@ -44,7 +44,9 @@ package struct DrivingForecast: Sendable, Equatable {
     /// A counter that has run down gives `now` for all of its times. The vehicle is taken to have
     /// stood still since the newest reading.
     package init?(_ history: DrivingHistory, now: Timestamp, _ calendar: DrivingCalendar) {
-        guard history.isStarted else { return nil }
+        let isKnown =
+            history.isStarted && history.kilometresToGo > 0 && now >= history.warmUpEnd(calendar)
+        guard isKnown || history.isLimitReached else { return nil }
         let mixture = DrivingMixture(history)
         kilometresADay = mixture.kilometresADay
         if history.isLimitReached {
@@ -54,8 +56,6 @@ package struct DrivingForecast: Sendable, Equatable {
             actBy = now
             return
         }
-        guard now >= history.warmUpEnd(calendar), history.kilometresToGo > 0
-        else { return nil }
         let future = Future(
             mixture: mixture,
             distance: history.kilometresToGo,

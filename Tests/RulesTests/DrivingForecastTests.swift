@@ -144,6 +144,33 @@ struct DrivingForecastTests {
         #expect(old.late - old.early < young.late - young.early)
     }
 
+    @Test func aTaxiJustConnectedIsForeseenInTime() throws {
+        var taxi = DrivenCar(toGo: 300 * 18)
+        taxi.drive(300, days: 8)
+        let forecast = try #require(taxi.forecast())
+        expectOrder(forecast, now: taxi.hour(7))
+        let due = taxi.hour(7) + .days(10.0)
+        #expect(forecast.early < due && due < forecast.late)
+        #expect(forecast.actBy < due)
+        #expect((forecast.late - forecast.early).days <= 8)
+    }
+
+    @Test func longTripsWidenTheRangeAndLeaveTheOrdinaryDaysAlone() throws {
+        var plain = DrivenCar(toGo: 37 * 90)
+        plain.drive(37, days: 60)
+        var traveller = DrivenCar(toGo: 37 * 90 + 4 * 400)
+        for _ in 0..<2 {
+            traveller.drive(37, days: 14)
+            traveller.drive(400, days: 2)
+            traveller.drive(37, days: 14)
+        }
+        let even = try #require(plain.forecast())
+        let uneven = try #require(traveller.forecast())
+        #expect(abs(uneven.kilometresADay - even.kilometresADay) < 30)
+        #expect(uneven.early < even.early)
+        #expect((uneven.late - uneven.early).days > (even.late - even.early).days)
+    }
+
     @Test(arguments: [3.0, 37, 90, 350])
     func timesAreInOrderAllTheWay(kilometresADay: Double) throws {
         var car = DrivenCar(toGo: kilometresADay * 120 - 1)
