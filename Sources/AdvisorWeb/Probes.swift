@@ -3,6 +3,7 @@ import Decoding
 import GatewayCore
 import HTTPTypes
 import Hummingbird
+import Rules
 import Telemetry
 
 /// `/healthz`, `/readyz` and `/metrics`: for machines that watch.
@@ -150,6 +151,12 @@ struct Probes {
             "gateway_vehicles_silent",
             "Vehicles silent for longer than core.silent_after_hours.",
             status.silentVehicles
+        )
+        put(
+            "gateway_troubles",
+            "gauge",
+            "What cannot be judged, by kind: vehicles and components.",
+            TroubleKind.allCases.map { ("{kind=\"\($0.name)\"}", "\(status.troubles[$0] ?? 0)") }
         )
         gauge(
             "gateway_packets_missing",

@@ -61,7 +61,10 @@ extension RuleFile {
         _ rules: [Rule],
         _ catalogue: Catalogue
     ) throws -> Condition {
-        let kinds = ["all", "any", "value", "crossing", "rate", "share", "silent"]
+        let kinds = [
+            "all", "any", "value", "crossing", "rate", "placard_share", "cold_share", "share",
+            "silent",
+        ]
         let entries = try item.entries(keys: kinds)
         guard entries.count == 1, let (kind, value) = entries.first else {
             throw item.failure("one of \(kinds.joined(separator: ", ")) was expected")
@@ -84,6 +87,13 @@ extension RuleFile {
         case "rate":
             let map = try value.mapping(keys: ["rule", "component", "at_least", "at_most"])
             return .fact(try fact(.rate(slot: try slot(map, rules)), map))
+        case "placard_share", "cold_share":
+            let map = try value.mapping(keys: ["rule", "component", "at_least", "at_most"])
+            let slot = try slot(map, rules)
+            let isCold = kind == "cold_share"
+            return .fact(
+                try fact(isCold ? .coldShare(slot: slot) : .placardShare(slot: slot), map)
+            )
         case "share":
             let map = try value.mapping(keys: ["habit", "trips", "at_least", "at_most"])
             let habit = try map.require("habit").choice(UsageProfile.Habit.self)
@@ -161,7 +171,9 @@ extension RuleFile {
         for fact in condition.facts {
             switch fact.quantity {
             case .value(let signal): return signal
-            case .daysToCrossing(let slot), .rate(let slot): return components[slot].signal
+            case .daysToCrossing(let slot), .rate(let slot), .placardShare(let slot),
+                .coldShare(let slot):
+                return components[slot].signal
             case .share, .silentHours: continue
             }
         }

@@ -50,7 +50,8 @@ package enum RuleFile {
     private static let commonKeys = ["title", "consequence", "severity", "jobs"]
     private static let ownKeys = [
         "measure", "when", "reading_offset", "season", "direction", "limit", "usable", "components",
-        "near", "clear", "estimator", "display", "near_text", "crossed_text", "fast_text",
+        "near", "clear", "estimator", "driven", "display", "near_text", "crossed_text",
+        "fast_text",
     ]
 
     /// A rule, or one for each of its axes: `service` with an axis `date` is the rule `service_date`.
@@ -103,8 +104,12 @@ package enum RuleFile {
         }
         let near = try near(map.require("near"))
         let fastText = try map[optional: "fast_text"].map(template)
-        guard (near.fastDrop == nil) == (fastText == nil) else {
-            throw map.value.failure("near.fast_drop and fast_text go together")
+        guard (near.fast == nil) == (fastText == nil) else {
+            throw map.value.failure("near.fast and fast_text go together")
+        }
+        let driven = try map[optional: "driven"].map(driven)
+        if driven != nil, let item = map[optional: "estimator"] {
+            throw item.failure("a driven counter has an estimator of its own: leave this out")
         }
         let measure = try map.require("measure").choice(Measure.self)
         let limit = try limit(map.require("limit"))
@@ -121,7 +126,7 @@ package enum RuleFile {
             consequence: try map.require("consequence").choice(Consequence.self),
             near: near,
             clear: try clear(map.require("clear")),
-            estimator: try estimator(map.require("estimator")),
+            estimator: driven == nil ? try estimator(map.require("estimator")) : .ofDriven,
             display: try display(map.require("display")),
             jobs: try jobs(map.require("jobs"), known: known),
             readingOffset: try map[optional: "reading_offset"]?.double() ?? 0,
@@ -131,6 +136,7 @@ package enum RuleFile {
             crossedText: try template(map.require("crossed_text")),
             fastText: fastText
         )
+        rule.drivenKilometres = driven
         if let item = map[optional: "when"] { try gate(item, &rule, catalogue) }
         if let item = map[optional: "severity"] { rule.severity = try ladder(item) }
         return rule
@@ -166,17 +172,14 @@ package enum RuleFile {
 
     /// The rungs a rule names; the others stay where every rule has them.
     private static func ladder(_ item: YAMLValue) throws -> SeverityLadder {
-        let map = try item.mapping(keys: ["soon_days", "urgent_days", "crossed_days"])
+        let map = try item.mapping(keys: ["soon_days", "urgent_days"])
         var ladder = SeverityLadder()
         let range = 0.0...730
         ladder.soonDays = try map[optional: "soon_days"]?.double(in: range) ?? ladder.soonDays
         ladder.urgentDays = try map[optional: "urgent_days"]?.double(in: range) ?? ladder.urgentDays
-        ladder.crossedDays =
-            try map[optional: "crossed_days"]?.double(in: range) ?? ladder.crossedDays
-        guard ladder.soonDays >= ladder.urgentDays, ladder.urgentDays >= ladder.crossedDays else {
+        guard ladder.soonDays >= ladder.urgentDays else {
             throw item.failure(
-                "soon_days \(ladder.soonDays), urgent_days \(ladder.urgentDays) and crossed_days "
-                    + "\(ladder.crossedDays) must not rise in this order"
+                "urgent_days \(ladder.urgentDays) must not be above soon_days \(ladder.soonDays)"
             )
         }
         return ladder
@@ -245,19 +248,48 @@ package enum RuleFile {
     private static func near(_ item: YAMLValue) throws -> NearCondition {
         let map = try item.mapping(keys: [
             "lead_days", "gate_quantile", "timer_days", "warm_up_days", "sustain_readings",
-            "crossed_readings", "spacing_minutes", "fast_drop", "date_step_deviations",
+            "crossed_readings", "sure_margin", "spacing_minutes", "fast", "date_step",
         ])
         var near = NearCondition()
         near.leadDays = try map.require("lead_days").double(in: 0.1...365)
         near.gateQuantile = try map.require("gate_quantile").double(in: 0...3)
-        near.timerDays = try map.require("timer_days").double(in: 0...90)
+        near.timerDays = try timerDays(map.require("timer_days"))
         near.warmUpDays = try map.require("warm_up_days").double(in: 0...365)
         near.sustainReadings = try map.require("sustain_readings").integer(in: 1...100)
         near.crossedReadings = try map.require("crossed_readings").integer(in: 1...100)
         near.spacingMinutes = try map.require("spacing_minutes").double(in: 0...10_080)
-        near.fastDrop = try map[optional: "fast_drop"]?.double(in: 1e-6...1e12)
-        near.dateStepDeviations = try map.require("date_step_deviations").double(in: 0...10)
+        near.sureMargin = try map[optional: "sure_margin"]?.double(in: 0...1e12)
+        near.fast = try map[optional: "fast"].map(fastLoss)
+        near.dateStep = try map[optional: "date_step"]?.double(in: 0.1...10) ?? near.dateStep
         return near
+    }
+
+    /// Days, or `unlimited` for what runs down by the calendar.
+    private static func timerDays(_ item: YAMLValue) throws -> Double {
+        if let word = try? item.string(), word == "unlimited" { return .infinity }
+        return try item.double(in: 0...90)
+    }
+
+    private static func fastLoss(_ item: YAMLValue) throws -> FastLoss {
+        let map = try item.mapping(keys: [
+            "drop", "drop_per_hour", "flat_below", "far_share", "placard_share",
+        ])
+        var fast = FastLoss(
+            drop: try map.require("drop").double(in: 1e-6...1e12),
+            perHour: try map.require("drop_per_hour").double(in: 0...1e12)
+        )
+        let share = 0.0...1
+        fast.flatBelow = try map[optional: "flat_below"]?.double(in: 0...1e12) ?? fast.flatBelow
+        fast.farShare = try map[optional: "far_share"]?.double(in: share) ?? fast.farShare
+        fast.placardShare =
+            try map[optional: "placard_share"]?.double(in: share) ?? fast.placardShare
+        return fast
+    }
+
+    /// Kilometres that a unit of the counter stands for.
+    private static func driven(_ item: YAMLValue) throws -> Double {
+        let map = try item.mapping(keys: ["unit_kilometres"])
+        return try map.require("unit_kilometres").double(in: 0.001...1_000)
     }
 
     private static func clear(_ item: YAMLValue) throws -> ClearCondition {
@@ -283,23 +315,45 @@ package enum RuleFile {
             ("service_jump", \.serviceJump),
             ("service_slope_deviation", \.serviceSlopeDeviation),
             ("service_slope_kept", \.serviceSlopeKept),
-            ("service_slope_memory", \.serviceSlopeMemory), ("kappa", \.kappa),
+            ("service_slope_memory", \.serviceSlopeMemory), ("wander", \.wander),
         ]
         let optional = [
             "ambient_reading_deviation", "change_level_variances", "shared_error_days",
-            "service_slope_kept", "service_slope_memory",
+            "service_slope_kept", "service_slope_memory", "wander",
         ]
-        let map = try item.mapping(keys: fields.map(\.0))
+        let map = try item.mapping(keys: fields.map(\.0) + ["kappa", "range"])
         var constants = EstimatorConstants()
         for (name, path) in fields {
             if optional.contains(name), map[optional: name] == nil { continue }
             let range = name == "slope" ? -1e9...1e9 : 0...1e12
             constants[keyPath: path] = Float(try map.require(name).double(in: range))
         }
+        constants.range = try range(map, item)
         guard constants.readingDeviation > 0, constants.slopeDeviation > 0 else {
             throw item.failure("reading_deviation and slope_deviation must be above 0")
         }
         return constants
+    }
+
+    /// `range`, or what `kappa` widens.
+    private static func range(_ map: YAMLMapping, _ item: YAMLValue) throws -> CrossingRange {
+        guard let range = try map[optional: "range"]?.mapping(keys: ["early", "late"]) else {
+            return CrossingRange(kappa: Float(try map.require("kappa").double(in: 0...1e12)))
+        }
+        guard map[optional: "kappa"] == nil else {
+            throw item.failure("range says all that kappa does: leave kappa out")
+        }
+        func terms(_ item: YAMLValue) throws -> SIMD4<Float> {
+            let terms = try item.list().map { Float(try $0.double(in: 0...1e9)) }
+            guard terms.count == 4 else {
+                throw item.failure("four numbers were expected: [days², deviation², tau, tau²]")
+            }
+            return SIMD4(terms)
+        }
+        return CrossingRange(
+            early: try terms(range.require("early")),
+            late: try terms(range.require("late"))
+        )
     }
 
     static func display(_ item: YAMLValue) throws -> Display {

@@ -1,5 +1,6 @@
 package import Decoding
 import Foundation
+package import Rules
 package import Telemetry
 
 /// A rule test: what a vehicle says from a start on, and the alerts that must come of it.
@@ -32,6 +33,15 @@ package struct RuleTest: Sendable {
         package var texts: [String]
     }
 
+    /// Something that must be found not to be judgeable.
+    package struct ExpectedTrouble: Sendable {
+        package var line: Int
+        package var kind: TroubleKind
+        /// Empty where it is the vehicle's.
+        package var component: String
+        package var since: ClosedRange<Milliseconds>
+    }
+
     package var file: String
     package var line: Int
     package var name: String
@@ -42,6 +52,8 @@ package struct RuleTest: Sendable {
     package var profile: VehicleProfile
     package var series: [Series]
     package var expected: [Expectation]
+    /// What is not expected must not happen; nil asks nothing.
+    package var troubles: [ExpectedTrouble]?
 }
 
 /// `rules/*.test.yaml` → rule tests.
@@ -64,7 +76,7 @@ package enum RuleTestFile {
 
     private static func test(_ item: YAMLValue, _ catalogue: Catalogue) throws -> RuleTest {
         let map = try item.mapping(keys: [
-            "name", "start", "interval", "until", "vehicle", "series", "alerts",
+            "name", "start", "interval", "until", "vehicle", "series", "alerts", "troubles",
         ])
         let startText = Array(try map.require("start").string().utf8)
         var times = TimestampDecoder()
@@ -96,7 +108,23 @@ package enum RuleTestFile {
             until: try map[optional: "until"].map(span) ?? end,
             profile: try map[optional: "vehicle"].map(profile) ?? VehicleProfile(),
             series: series,
-            expected: try map.require("alerts").list().map(expectation)
+            expected: try map.require("alerts").list().map(expectation),
+            troubles: try map[optional: "troubles"]?.list().map(trouble)
+        )
+    }
+
+    private static func trouble(_ item: YAMLValue) throws -> RuleTest.ExpectedTrouble {
+        let map = try item.mapping(keys: ["kind", "component", "since"])
+        let name = try map.require("kind").string()
+        guard let kind = TroubleKind.allCases.first(where: { $0.name == name }) else {
+            let known = TroubleKind.allCases.map(\.name).joined(separator: ", ")
+            throw try map.require("kind").failure("'\(name)' is not one of: \(known)")
+        }
+        return RuleTest.ExpectedTrouble(
+            line: item.line,
+            kind: kind,
+            component: try map[optional: "component"]?.string() ?? "",
+            since: try spans(map.require("since"))
         )
     }
 

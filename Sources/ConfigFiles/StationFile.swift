@@ -89,12 +89,16 @@ package enum StationFile {
         let hours = try map.require("hours").mapping(keys: weekdays)
         let weekly = try weekdays.map { try hours[optional: $0].map(openHours) ?? [] }
         var exceptions: [CivilDate: [OpenHours]] = [:]
+        var publicHolidays: [CivilDate] = []
+        var makeUpDays: [CivilDate] = []
         var years: Set<Int>?
         if let name = map[optional: "holidays"] {
             guard let calendar = holidays[try name.string()] else {
                 throw name.failure("holidays.yaml has no calendar '\(try name.string())'")
             }
             exceptions = calendar.exceptions(weekly: weekly)
+            publicHolidays = calendar.daysOff.sorted()
+            makeUpDays = calendar.workDays.keys.sorted()
             years = calendar.years
         }
         // What the station says itself goes before the calendar.
@@ -128,6 +132,8 @@ package enum StationFile {
             radiusKilometres: try map[optional: "radius_km"]?.double(in: 1...2_000) ?? 60
         )
         station.holidayYears = years
+        station.publicHolidays = publicHolidays
+        station.makeUpDays = makeUpDays
         return station
     }
 

@@ -64,6 +64,7 @@ package final class CoreLoop: Sendable {
             status.liveSuggestions = gateway.liveSuggestionCount
             status.silentVehicles = gateway.silentCount
             status.missingPackets = gateway.missingPackets
+            status.troubles = gateway.openTroubles
         }
         let started = DedicatedThread(name: "core") { [self] in
             run(gateway, writer, recall, registry)
@@ -331,6 +332,7 @@ package final class CoreLoop: Sendable {
                 status.silentVehicles = gateway.silentCount
                 status.missingPackets = gateway.missingPackets
             }
+            if !unit.troubles.isEmpty { status.troubles = gateway.openTroubles }
             status.now = gateway.now
             if isChanged { status.liveSuggestions = gateway.liveSuggestionCount }
         }

@@ -1,4 +1,5 @@
 package import GatewayCore
+package import Rules
 package import Telemetry
 
 /// Times in cumulative buckets, as Prometheus wants them.
@@ -35,6 +36,8 @@ package struct CoreStatus: Sendable {
     package var liveAlerts = 0
     package var silentVehicles = 0
     package var missingPackets = 0
+    /// What cannot be judged, by kind.
+    package var troubles: [TroubleKind: Int] = [:]
     package var liveSuggestions = 0
     /// The core's time at the last step.
     package var now = Timestamp(milliseconds: 0)

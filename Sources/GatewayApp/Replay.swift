@@ -3,6 +3,7 @@ import Decoding
 import Foundation
 import GatewayCore
 import Recording
+import Rules
 import Store
 import Telemetry
 import Workshop
@@ -23,6 +24,7 @@ package struct ReplayOptions: Sendable {
     package var includesAlertChanges = false
     package var predictionsPath: String?
     package var suggestionsPath: String?
+    package var troublesPath: String?
     package var summary = SummaryFormat.text
 
     package init() {}
@@ -62,7 +64,10 @@ package enum Replay {
         }
         run.includesAlertChanges = options.includesAlertChanges
         run.predictions = try options.predictionsPath.map {
-            try CSVFile(path: $0, header: "vehicle,component,at,predicted_crossing,early,late")
+            try CSVFile(path: $0, header: "vehicle,component,at,predicted_crossing,early,late,rule")
+        }
+        run.troubles = try options.troublesPath.map {
+            try CSVFile(path: $0, header: "vehicle,component,kind,since,until,text")
         }
         run.suggestions = try options.suggestionsPath.map {
             try CSVFile(
@@ -99,9 +104,12 @@ private struct ReplayRun {
     var includesAlertChanges = false
     var predictions: CSVFile?
     var suggestions: CSVFile?
+    var troubles: CSVFile?
     var counts = StepCounts()
     var stored = 0
     var duplicate = 0
+    /// The newest suggestion that has its row.
+    var newestSuggestion: Int64 = 0
     /// Vehicles of whom the store wants a checkpoint next.
     var wanted: [VehicleID] = []
 
@@ -114,6 +122,8 @@ private struct ReplayRun {
         try alerts?.close()
         try predictions?.close()
         try suggestions?.close()
+        for trouble in gateway.allTroubles { try troubles?.write(row(trouble)) }
+        try troubles?.close()
     }
 
     private mutating func note(_ unit: CommitUnit) throws {
@@ -134,12 +144,25 @@ private struct ReplayRun {
             let times = [entry.middle, entry.early, entry.late].map { $0.map { "\($0)" } ?? "" }
             try predictions?.write(
                 "\(csv(gateway.name(of: entry.vehicle))),\(entry.component),\(entry.at),"
-                    + times.joined(separator: ",")
+                    + times.joined(separator: ",") + ",\(entry.rule)"
             )
         }
         for suggestion in unit.suggestions where suggestion.version == 1 {
+            // A unit may write the first version several times.
+            guard suggestion.id.rawValue > newestSuggestion else { continue }
+            newestSuggestion = suggestion.id.rawValue
             try suggestions?.write(row(suggestion))
         }
+        for trouble in unit.troubles where trouble.until != nil {
+            try troubles?.write(row(trouble))
+        }
+    }
+
+    private func row(_ trouble: Trouble) -> String {
+        [
+            csv(gateway.name(of: trouble.vehicle)), trouble.component, trouble.kind.name,
+            "\(trouble.since)", trouble.until.map { "\($0)" } ?? "", csv(trouble.text),
+        ].joined(separator: ",")
     }
 
     private func row(_ suggestion: Suggestion) -> String {

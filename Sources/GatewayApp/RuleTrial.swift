@@ -48,7 +48,7 @@ package enum RuleTrial {
     }
 
     private static func complaint(about test: RuleTest, _ assembly: Assembly) -> String? {
-        let (raised, rejected) = run(test, assembly)
+        let (raised, rejected, troubles) = run(test, assembly)
         var lines: [String] = []
         if let first = rejected.first {
             lines.append("  rejected  \(first) (\(rejected.count) times)")
@@ -67,6 +67,7 @@ package enum RuleTrial {
             lines += differences(unexpected.remove(at: place), expectation, test)
         }
         lines += unexpected.map { "  got       \(describe($0))" }
+        if let expected = test.troubles { lines += differences(troubles, expected, test) }
         guard !lines.isEmpty else { return nil }
         return (["\(test.file):\(test.line): \(test.name)"] + lines).joined(separator: "\n")
     }
@@ -76,14 +77,16 @@ package enum RuleTrial {
     private static func run(
         _ test: RuleTest,
         _ assembly: Assembly
-    ) -> (raised: [Raised], rejected: [String]) {
+    ) -> (raised: [Raised], rejected: [String], troubles: [Trouble]) {
         var gateway = assembly.makeGateway()
+        var troubles: [Trouble] = []
         var raised: [Raised] = []
         var rejected: [String] = []
         func note(_ unit: CommitUnit) {
             for letter in unit.deadLetters {
                 rejected.append("\(letter.rejection.reason.rawValue) \(letter.rejection.detail)")
             }
+            troubles += unit.troubles.filter { $0.until == nil }
             for alert in unit.alerts where !raised.contains(where: { $0.alert.id == alert.id }) {
                 raised.append(Raised(alert: alert, at: alert.raisedAt - test.start))
             }
@@ -120,7 +123,7 @@ package enum RuleTrial {
             note(gateway.step(.packets(batch), now: now))
         }
         note(gateway.step(.tick, now: test.start + test.until))
-        return (raised, rejected)
+        return (raised, rejected, troubles)
     }
 
     // MARK: Comparing
@@ -169,6 +172,34 @@ package enum RuleTrial {
         case (nil, nil): break
         }
         return lines
+    }
+
+    private static func differences(
+        _ troubles: [Trouble],
+        _ expected: [RuleTest.ExpectedTrouble],
+        _ test: RuleTest
+    ) -> [String] {
+        var unexpected = troubles
+        var lines: [String] = []
+        for expectation in expected {
+            let place = unexpected.firstIndex {
+                $0.kind == expectation.kind && $0.component == expectation.component
+                    && expectation.since.contains($0.since - test.start)
+            }
+            if let place {
+                unexpected.remove(at: place)
+            } else {
+                lines.append(
+                    "  expected  trouble \(expectation.kind.name) of '\(expectation.component)', line "
+                        + "\(expectation.line): since \(text(expectation.since)), got none"
+                )
+            }
+        }
+        return lines
+            + unexpected.map {
+                "  got       trouble \($0.kind.name) of '\($0.component)' since "
+                    + "\(text($0.since - test.start)): \($0.text)"
+            }
     }
 
     private static func describe(_ expected: RuleTest.Expectation) -> String {

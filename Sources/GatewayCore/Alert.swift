@@ -105,11 +105,11 @@ package enum AlertOutcome: String, CaseIterable, Sendable {
 
 /// How an alert stood when it was put off.
 package struct PutOff: Sendable, Equatable {
-    /// Coming so much sooner than was said, of the time there was, is worse (`advisor.md` §3.1, A9).
+    /// Coming so much sooner than was said, of the time there was, is worse.
     private static let soonerShare = 0.25
 
     package var urgency: Urgency
-    /// When the limit might have been met at the earliest; nil when it was met already.
+    /// The day to act by; nil when the limit was met already.
     package var early: Timestamp?
     package var at: Timestamp
     /// It ends with the vehicle's next visit.
@@ -124,7 +124,7 @@ package struct PutOff: Sendable, Equatable {
 
     init(_ alert: Alert, at now: Timestamp, untilVisit: Bool = false) {
         urgency = alert.urgency
-        early = alert.evidence.isCrossed ? nil : alert.evidence.early
+        early = alert.isMet ? nil : alert.evidence.actBy
         at = now
         self.untilVisit = untilVisit
     }
@@ -132,7 +132,7 @@ package struct PutOff: Sendable, Equatable {
     /// Whether the alert is worse now.
     func isOutdone(by alert: Alert) -> Bool {
         if alert.urgency < urgency { return true }
-        guard let early, let newEarly = alert.evidence.early, early > at else { return false }
+        guard let early, let newEarly = alert.evidence.actBy, early > at else { return false }
         return (early - newEarly).days >= PutOff.soonerShare * (early - at).days
     }
 }
@@ -227,11 +227,17 @@ package struct Alert: Sendable, Equatable {
         VisitCause(
             alert: id,
             consequence: consequence,
-            early: evidence.early ?? now,
+            actBy: isMet ? nil : evidence.actBy ?? now + Alert.unforeseenLead,
             severity: severity,
             jobs: jobs
         )
     }
+
+    /// Whether the limit is met: what is to be done is to be done now.
+    var isMet: Bool { evidence.isCrossed || evidence.isFast }
+
+    /// An alert whose crossing is no longer in sight, while it may clear, is in no hurry.
+    private static let unforeseenLead = Milliseconds.days(Int64(14))
 
     var urgency: Urgency { consequence.urgency(severity) }
 }

@@ -129,6 +129,8 @@ package struct CommitUnit: Sendable {
     /// Dates of which owners are told by message.
     package var dueNotices: [DueNotice] = []
     package var complaints: [Complaint] = []
+    /// What cannot be judged: begun, or over.
+    package var troubles: [Trouble] = []
     package var closures: [ClosureRow] = []
     package var removedClosures: [ClosureID] = []
     package var releasedOccupancies: [OccupancyID] = []
@@ -156,6 +158,7 @@ package struct CommitUnit: Sendable {
             && alerts.isEmpty && suggestions.isEmpty && releasedOccupancies.isEmpty
             && occupancies.isEmpty && transitions.isEmpty && removedDeadLetters.isEmpty
             && appointments.isEmpty && attempts.isEmpty && contacts.isEmpty
+            && troubles.isEmpty
             && work.isEmpty && complaints.isEmpty && closures.isEmpty && removedClosures.isEmpty
     }
 }
@@ -246,6 +249,7 @@ package struct AlertLogEntry: Sendable, Equatable {
 /// A line of the forecasts that `replay --predictions` writes.
 package struct ForecastLogEntry: Sendable, Equatable {
     package var vehicle: VehicleID
+    package var rule: String
     package var component: String
     package var at: Timestamp
     /// The crossing and its 80 % range; nil while none is foreseen.

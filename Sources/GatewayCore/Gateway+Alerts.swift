@@ -4,8 +4,11 @@ import Workshop
 
 /// What the engine sees → the records of alerts (`states.tsv`, machine alert).
 extension Gateway {
-    /// A recovered alert that fires again within this time is the same alert.
-    private static let flapWindow = Milliseconds.days(Int64(7))
+    /// A recovered alert that fires again within this time is the same alert, with the same
+    /// suggestion.
+    private static let flapWindow = Milliseconds.days(Int64(14))
+    /// From so many times on an alert that comes and goes is a matter for an engineer too.
+    private static let flapsNamed = 2
     /// A serviced component must have cleared by then, or its alert opens again.
     private static let verifyWindow = Milliseconds.days(Int64(14))
     /// An alert about a component that has been silent for longer is closed.
@@ -23,8 +26,15 @@ extension Gateway {
 
     mutating func apply(_ events: [RuleEvent], to vehicle: VehicleID) {
         guard !events.isEmpty else { return }
+        var hasChanged = false
         for event in events {
             switch event.kind {
+            case .trouble(let kind, let why):
+                note(kind, because: why, event, vehicle)
+                continue
+            case .troubleOver(let kind):
+                end(kind, vehicle, component: engine.component(ofSlot: event.slot).name)
+                continue
             case .raised: raise(event, vehicle)
             case .moved:
                 log(event, vehicle, .update)
@@ -32,8 +42,9 @@ extension Gateway {
             case .refreshed: update(event, vehicle)
             case .cleared: clear(event, vehicle)
             }
+            hasChanged = true
         }
-        replan(vehicle)
+        if hasChanged { replan(vehicle) }
     }
 
     private func liveAlert(_ event: RuleEvent, _ vehicle: VehicleID) -> Alert? {
@@ -75,8 +86,16 @@ extension Gateway {
                 alert.severity = .notice
                 alert.flapCount += 1
                 alert.due = nil
-                alert.suggestion = nil
                 move(&alert, .firesAgain)
+                if alert.flapCount >= Gateway.flapsNamed {
+                    open(
+                        .flapping,
+                        vehicle,
+                        component: component.name,
+                        "\(component.title.en): the alert of \(rule.title.en) has come "
+                            + "\(alert.flapCount + 1) times."
+                    )
+                }
             }
             judge(&alert)
             write(alert)
@@ -122,11 +141,13 @@ extension Gateway {
         guard var alert = liveAlert(event, vehicle), alert.state != .recovered else { return }
         let isNewlyCrossed = event.evidence.isCrossed && !alert.evidence.isCrossed
         var event = event
-        if event.evidence.middle == nil {
-            // No crossing is in sight any more: what was told stands until the alert clears.
-            event.evidence.early = alert.evidence.early
-            event.evidence.middle = alert.evidence.middle
+        if event.evidence.middle == nil, let middle = alert.evidence.middle, middle > now {
+            // No crossing is in sight any more: what was told stands until the alert clears, or
+            // until its day has come.
+            event.evidence.early = alert.evidence.early.map { max(now, $0) }
+            event.evidence.middle = middle
             event.evidence.late = alert.evidence.late
+            event.evidence.actBy = alert.evidence.actBy.map { max(now, $0) }
         }
         alert.evidence = event.evidence
         alert.sentence = sentence(event, vehicle)
@@ -250,7 +271,7 @@ extension Gateway {
     /// Lets the next reading that is near raise an alert again.
     mutating func lower(_ alert: Alert) {
         guard let slot = slot(of: alert) else { return }
-        engine.lower(slot: slot, &vehicles[Int(alert.vehicle.index)].rules)
+        engine.lower(slot: slot, now: now, &vehicles[Int(alert.vehicle.index)].rules)
         touch(alert.vehicle)
     }
 
@@ -390,6 +411,7 @@ extension Gateway {
         if alert.state.isLive {
             alerts[alert.id] = alert
         } else {
+            end(.flapping, alert.vehicle, component: alert.component)
             alerts[alert.id] = nil
             vehicles[Int(alert.vehicle.index)].alerts.removeAll { $0 == alert.id }
         }

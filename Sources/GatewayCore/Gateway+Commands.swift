@@ -37,6 +37,12 @@ extension Gateway {
                 learn(news)
                 return .success(.noted)
             case .reload(let set, let actor): return .success(reload(set, by: actor))
+            case .accept(let name, let component, let actor):
+                guard let place = names.find(Array(name.utf8).span) else {
+                    throw Problem(.notFound)
+                }
+                let vehicle = VehicleID(index: UInt32(place))
+                return .success(try accept(vehicle, component: component, by: actor))
             case .note(let occurrence):
                 let gateway = Actor("gateway", .system)
                 record(.gateway, 0, from: "", occurrence.rawValue, to: "", by: gateway)

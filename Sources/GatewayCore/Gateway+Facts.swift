@@ -177,10 +177,13 @@ extension Gateway {
 
     /// A reading of the odometer; most vehicles have no service that is due by distance.
     mutating func noteOdometer(_ metres: Double, of vehicle: VehicleID) {
-        guard var work = work[vehicle], work.distanceDue == nil, let near = work.distanceNear,
-            metres >= Double(near) * 1_000
-        else { return }
-        work.distanceDue = now + VehicleWork.serviceLead
+        guard var work = work[vehicle], let near = work.distanceNear else { return }
+        vehicles[Int(vehicle.index)].odometer.note(metres, at: now)
+        guard let believed = vehicles[Int(vehicle.index)].odometer.metres else { return }
+        let isNear = believed >= Double(near) * 1_000
+        guard isNear != (work.distanceDue != nil) else { return }
+        // What a wrong reading said is taken back with what came of it.
+        work.distanceDue = isNear ? now + VehicleWork.serviceLead : nil
         write(work, of: vehicle)
         replan(vehicle)
     }

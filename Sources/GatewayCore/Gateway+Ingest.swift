@@ -46,18 +46,18 @@ extension Gateway {
         of batch: PacketBatch,
         _ conversions: [SignalID: UnitConversion] = [:]
     ) throws(Rejection) {
+        // It is there from its first packet on, whatever becomes of that.
+        let vehicle = try vehicle(named: name)
+        hear(vehicle)
         let header: PacketHeader
         do throws(Rejection) {
             header = try decoder.decodeTelemetry(payload, receivedAt: packet.receivedAt)
         } catch {
             // Kept as a dead letter, it is accounted for: its number must not hold up the others.
-            if decoder.header.sequence != nil, let vehicle = try? vehicle(named: name) {
-                _ = noteSequence(decoder.header, of: vehicle)
-            }
+            if decoder.header.sequence != nil { _ = noteSequence(decoder.header, of: vehicle) }
+            account([error], of: vehicle)
             throw error
         }
-        let vehicle = try vehicle(named: name)
-        hear(vehicle)
         // What is taken in again from the dead letters was numbered when it came first.
         let isRepeat = !isReingesting && isRepeat(header, payload, of: vehicle)
         var readings: [DecodedReading] = []
@@ -68,7 +68,10 @@ extension Gateway {
         }
         accept(readings, from: vehicle, packet.receivedAt, isRepeat: isRepeat)
         swap(&readings, &decoder.readings)
-        if decoder.hasRejections { reject(decoder.rejections, packet, of: batch) }
+        if decoder.hasRejections {
+            account(decoder.rejections, of: vehicle)
+            reject(decoder.rejections, packet, of: batch)
+        }
     }
 
     private mutating func takeForeign(
@@ -117,6 +120,15 @@ extension Gateway {
             accept(readings, from: vehicle, packet.receivedAt, isRepeat: packet.isRedelivered)
             swap(&readings, &sourceDecoder.readings)
             remember(packet, topic, payload)
+            if !sourceDecoder.rejections.isEmpty {
+                account(sourceDecoder.rejections, of: vehicle)
+            }
+        } else if !sourceDecoder.rejections.isEmpty {
+            let name = sourceDecoder.vehicle
+            if let vehicle = try? vehicle(named: name.span) {
+                hear(vehicle)
+                account(sourceDecoder.rejections, of: vehicle)
+            }
         }
         reject(sourceDecoder.rejections, packet, of: batch)
     }
@@ -159,8 +171,14 @@ extension Gateway {
             swap(&readings, &decoder.readings)
             accept(readings, from: vehicle, receivedAt, isRepeat: isRepeat)
             swap(&readings, &decoder.readings)
-            if decoder.hasRejections { reject(decoder.rejections, packet, of: batch) }
+            if decoder.hasRejections {
+                account(decoder.rejections, of: vehicle)
+                reject(decoder.rejections, packet, of: batch)
+            }
         } catch {
+            if !decoder.lineVehicle.isEmpty, let vehicle = try? vehicleOfLine() {
+                account([error], of: vehicle)
+            }
             reject([error], packet, of: batch)
         }
     }
@@ -233,6 +251,7 @@ extension Gateway {
                 unit.counts.noReading += 1
             }
         }
+        if !isRepeat, !isRecalling, !isReingesting { account(decoded, of: vehicle, receivedAt) }
         // A repeated packet goes to the store, which knows best what it has, but not to the rules;
         // while the journal is recalled, they get every packet from there.
         if !isRepeat, !isRecalling { hold(from: first, of: vehicle) }
@@ -441,7 +460,9 @@ extension Gateway {
             to: VehicleReference(
                 placardFrontKilopascals: profile.placardFrontKilopascals,
                 placardRearKilopascals: profile.placardRearKilopascals,
-                limits: limits.isEmpty ? [] : limits[name(of: vehicle)] ?? []
+                limits: limits.isEmpty ? [] : limits[name(of: vehicle)] ?? [],
+                place: vehicles[index].station,
+                isSouthern: stations[vehicles[index].station].location?.latitude ?? 0 < 0
             ),
             &vehicles[index].rules
         )

@@ -12,7 +12,11 @@ extension Gateway {
     /// - Precondition: every job the rules name is in the catalogue of jobs the core began with.
     mutating func reload(_ set: RuleSet, by actor: Actor) -> Answer {
         let old = engine
-        engine = RuleEngine(rules: set.rules, catalogue: catalogue)
+        engine = RuleEngine(
+            rules: set.rules,
+            catalogue: catalogue,
+            places: stations.map(\.drivingCalendar)
+        )
         limits = set.limits
         unit.rules = set.rules
         for index in vehicles.indices {

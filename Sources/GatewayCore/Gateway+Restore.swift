@@ -22,6 +22,8 @@ package struct RestoredState: Sendable {
     package var work: [WorkRow] = []
     /// Open ones, ascending.
     package var complaints: [Complaint] = []
+    /// Open ones, in order of their beginning.
+    package var troubles: [Trouble] = []
     package var closures: [ClosureRow] = []
     /// The core's time at the last commit; nil for a new store.
     package var now: Timestamp?
@@ -55,7 +57,7 @@ package struct JournalUnit: Sendable {
 /// The rules' part comes last: when its layout changes, the rest of an older checkpoint still reads.
 extension Gateway {
     /// Above every version of the rules' part, which once came first.
-    private static let layoutVersion: UInt8 = 64
+    private static let layoutVersion: UInt8 = 65
 
     func checkpoint(of vehicle: VehicleID) -> [UInt8] {
         let entry = vehicles[Int(vehicle.index)]
@@ -67,6 +69,8 @@ extension Gateway {
         for hash in entry.recentPackets { writer.put(hash) }
         writer.put(entry.lastHeardAt)
         writer.put(entry.isSilent)
+        entry.account.encode(into: &writer)
+        entry.odometer.encode(into: &writer)
         engine.encode(entry.rules, into: &writer)
         var bytes = writer.bytes
         CheckSum.append(to: &bytes)
@@ -108,6 +112,10 @@ extension Gateway {
             scheduleWork(row.vehicle)
         }
         complaints = state.complaints
+        for trouble in state.troubles {
+            troubles[trouble.vehicle, default: []].append(trouble)
+            troubleCounts[Int(trouble.kind.rawValue)] += 1
+        }
         for row in state.closures { calendars[row.station].insert(row.closure) }
         nextAlert = state.nextAlert
         nextSuggestion = state.nextSuggestion
@@ -169,10 +177,11 @@ extension Gateway {
     }
 
     private mutating func recall(_ packet: Span<Reading>) {
-        guard packet.indices.contains(where: { packet[$0].quality == .good }) else { return }
+        guard packet.indices.contains(where: { engine.takes(packet[$0]) }) else { return }
         let vehicle = packet[0].vehicle
         let index = Int(vehicle.index)
         let now = packet[0].receivedAt
+        recallOdometer(packet)
         vehicles[index].lastHeardAt = max(vehicles[index].lastHeardAt, now)
         let due = vehicles[index].rules.flushDue
         if due <= now { recallFlush(vehicle, now: due) }
@@ -185,6 +194,17 @@ extension Gateway {
             )
             next += waiting.taken
             if waiting.isFull { recallFlush(vehicle, now: now) }
+        }
+    }
+
+    /// The odometer's history, without what came of it.
+    private mutating func recallOdometer(_ packet: Span<Reading>) {
+        let vehicle = packet[0].vehicle
+        guard work[vehicle]?.distanceNear != nil else { return }
+        for index in packet.indices {
+            let reading = packet[index]
+            guard reading.signal == odometerSignal, reading.quality == .good else { continue }
+            vehicles[Int(vehicle.index)].odometer.note(reading.value, at: reading.receivedAt)
         }
     }
 
@@ -285,8 +305,12 @@ extension Gateway {
         for _ in 0..<(try reader.count()) { recentPackets.append(try reader.unsigned()) }
         let lastHeardAt = try reader.timestamp()
         let isSilent = try reader.flag()
+        let account = try FeedAccount(from: &reader)
+        let odometer = try OdometerWatch(from: &reader)
         vehicles[Int(vehicle.index)].lastHeardAt = lastHeardAt
         vehicles[Int(vehicle.index)].isSilent = isSilent
+        vehicles[Int(vehicle.index)].account = account
+        vehicles[Int(vehicle.index)].odometer = odometer
         vehicles[Int(vehicle.index)].recentPackets = recentPackets
         vehicles[Int(vehicle.index)].windows = windows
         let limits = limits.isEmpty ? [] : limits[name(of: vehicle)] ?? []

@@ -52,10 +52,20 @@ extension Gateway {
     ) -> VisitNeed {
         let causes = causes.map { $0.cause(now: now) }
         let lines = lines(of: vehicle, symptoms: live?.symptoms ?? "")
-        let whole = planner.need(of: causes, with: lines, now: now)
+        // A deadline leaves a working day to act, from the day the visit was proposed.
+        let floor = stations[vehicles[Int(vehicle.index)].station]
+            .instant(openDays: 1, after: live?.createdAt ?? now)
+        let before = live?.need.latestBy
+        let whole = planner.need(of: causes, with: lines, floor: floor, before: before, now: now)
         func ridesAlong(_ line: VisitLine) -> Bool { line.job != nil && line.reason != .stated }
         guard !causes.isEmpty, lines.contains(where: ridesAlong) else { return whole }
-        let bare = planner.need(of: causes, with: lines.filter { !ridesAlong($0) }, now: now)
+        let bare = planner.need(
+            of: causes,
+            with: lines.filter { !ridesAlong($0) },
+            floor: floor,
+            before: before,
+            now: now
+        )
         switch bare.urgency {
         case .p0: return bare
         case .p1:

@@ -1,3 +1,4 @@
+import Rules
 package import Telemetry
 package import Workshop
 
@@ -10,6 +11,15 @@ package struct VehicleStatus: Sendable, Equatable {
     package var isSilent: Bool
     /// Numbers of packets missing between others, over the boots that are followed.
     package var missingPackets: Int
+    /// What of it cannot be judged, and since when.
+    package var troubles: [Trouble]
+}
+
+extension Station {
+    /// On which days those who live near it have off.
+    var drivingCalendar: DrivingCalendar {
+        DrivingCalendar(zone: zone, off: publicHolidays, work: makeUpDays)
+    }
 }
 
 /// Silence and gaps: noticed by the clock and by the numbers, vehicle by vehicle.
@@ -29,7 +39,9 @@ extension Gateway {
             let missing = vehicles[index].windows.reduce(0) { $0 + $1.missing }
             let station = stations[vehicles[index].station].code
             guard codes?.contains(station) ?? true else { continue }
-            guard !troubledOnly || vehicles[index].isSilent || missing > 0 else { continue }
+            let troubles = troubles[VehicleID(index: UInt32(index))] ?? []
+            guard !troubledOnly || vehicles[index].isSilent || missing > 0 || !troubles.isEmpty
+            else { continue }
             statuses.append(
                 VehicleStatus(
                     number: index,
@@ -37,7 +49,8 @@ extension Gateway {
                     firstSeenAt: vehicles[index].firstSeenAt,
                     lastHeardAt: vehicles[index].lastHeardAt,
                     isSilent: vehicles[index].isSilent,
-                    missingPackets: missing
+                    missingPackets: missing,
+                    troubles: troubles
                 )
             )
             if statuses.count == limit { break }
@@ -67,6 +80,7 @@ extension Gateway {
         guard vehicles[index].isSilent else { return }
         vehicles[index].isSilent = false
         silentCount -= 1
+        end(.silent, vehicle)
         record(.vehicle, Int64(index), from: "silent", "heard", to: "heard", by: .clock)
         touch(vehicle)
         scheduleSilence(vehicle)
@@ -93,6 +107,11 @@ extension Gateway {
         }
         vehicles[index].isSilent = true
         silentCount += 1
+        // A vehicle of the registry that no packet has come from is not silent yet.
+        let heardAt = vehicles[index].lastHeardAt
+        if heardAt > .distantPast {
+            open(.silent, vehicle, since: heardAt, "Nothing has been heard since \(heardAt).")
+        }
         record(.vehicle, Int64(index), from: "heard", "silent_too_long", to: "silent", by: .clock)
         touch(vehicle)
     }

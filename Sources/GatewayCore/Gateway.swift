@@ -29,6 +29,10 @@ package struct Gateway: Sendable {
         var lastHeardAt: Timestamp
         /// Whether nothing was heard for longer than `silentAfter`, and that is on record.
         var isSilent = false
+        /// What has become of readings since the last good one.
+        var account = FeedAccount()
+        /// Followed where a service is due by distance.
+        var odometer = OdometerWatch()
         var isTouched = false
         /// When the queue's forecast timer for this vehicle fires; `distantFuture` for none.
         var forecastDue = Timestamp.distantFuture
@@ -110,6 +114,10 @@ package struct Gateway: Sendable {
     var accounts: [Int64: [VehicleID]] = [:]
     /// Open ones, ascending.
     var complaints: [Complaint] = []
+    /// Open ones, by vehicle.
+    var troubles: [VehicleID: [Trouble]] = [:]
+    /// How many are open, by kind.
+    var troubleCounts = [Int](repeating: 0, count: TroubleKind.allCases.count)
     package var calendars: [StationCalendar]
     var timers = TimerQueue()
     /// Flushes to come whose vehicles' memory has been asked for.
@@ -151,7 +159,11 @@ package struct Gateway: Sendable {
             path: "Private.Chassis.Axle.Row2.Tire.PlacardPressure"
         )
         odometerSignal = catalogue.find(path: "Vehicle.TraveledDistance")
-        engine = RuleEngine(rules: rules, catalogue: catalogue)
+        engine = RuleEngine(
+            rules: rules,
+            catalogue: catalogue,
+            places: stations.map(\.drivingCalendar)
+        )
         addOnRules = Gateway.addOns(of: engine)
         severityLadders = Gateway.ladders(of: engine)
         planner = VisitPlanner(catalogue: jobs)
@@ -328,8 +340,9 @@ package struct Gateway: Sendable {
         let events = engine.fireTimers(now: now, &vehicles[index].rules)
         let vehicle = VehicleID(index: UInt32(index))
         scheduleForecasts(vehicle)
-        guard !events.isEmpty else { return }
+        // A timer that came to nothing is over too, which no reading tells.
         touch(vehicle)
+        guard !events.isEmpty else { return }
         apply(events, to: vehicle)
     }
 
@@ -345,6 +358,7 @@ package struct Gateway: Sendable {
                 unit.forecastLog.append(
                     ForecastLogEntry(
                         vehicle: VehicleID(index: UInt32(index)),
+                        rule: engine.rule(ofSlot: slot).id,
                         component: engine.component(ofSlot: slot).name,
                         at: now,
                         early: evidence.early,

@@ -242,6 +242,8 @@ package enum Command: Sendable, Equatable {
     case reload(RuleSet, by: Actor)
     /// Something befell the gateway itself that its history should hold.
     case note(Occurrence)
+    /// An engineer accepts what a component that was not judged tells.
+    case accept(vehicle: String, component: String, by: Actor)
 }
 
 /// What befalls the gateway rather than a vehicle.
@@ -278,6 +280,7 @@ package enum Answer: Sendable, Equatable {
     /// Dead letters that are gone; of those taken in again, readings accepted and still rejected.
     case deadLetters(removed: Int, accepted: Int, rejected: Int)
     case noted
+    case vehicle(name: String)
     /// Rules in force now, and alerts that ended because no rule watches their component.
     case reloaded(rules: Int, superseded: Int)
 }

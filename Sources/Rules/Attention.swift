@@ -1,7 +1,7 @@
 import Telemetry
 
 /// What is remembered of a component only while something goes on with it: an alert, readings in
-/// a row that may become one, a service to be confirmed, a pressure that waits for its temperature.
+/// a row that may become one, a service to be confirmed, a value that another must confirm.
 struct Attention: Equatable, Sendable {
     /// How many readings in a row agreed, counting those close together once.
     struct RunCount: Equatable, Sendable {
@@ -32,69 +32,22 @@ struct Attention: Equatable, Sendable {
         }
     }
 
-    /// Readings that have fallen away from what was expected, since the first that did.
-    ///
-    /// The filter follows such a fall within a minute or, where a device tells every second, while
-    /// it happens: what was expected is remembered from before.
-    struct Fall: Equatable, Sendable {
-        private enum Constant {
-            static let window: Float = 60 / 1_440
-            /// A fall that goes on for as much again is believed after this, one that has ended
-            /// beyond the limit after three readings and this: one strange reading is no puncture.
-            static let minute: Float = 1 / 1_440
-            static let standing: Float = 5 / 1_440
-            static let standingReadings: UInt32 = 3
-        }
+    /// A reading far below what was expected, which waits for the next to say the same.
+    struct Odd: Equatable, Sendable {
+        var observedAt: Timestamp
+        var margin: Float
+        var variance: Float
+        /// Whether it was the first of a trip, when some devices say 0 before they know better.
+        var isFirstOfTrip: Bool
+        /// Whether it said exactly 0, as nothing does that has not been read yet.
+        var isZero: Bool
+    }
 
-        private var expected: Float = 0
-        private var first: Float = 0
-        private var at = CompactInstant.never
-        private var readings: UInt32 = 0
-
-        init() {}
-
-        var isIdle: Bool { readings == 0 }
-
-        /// Notes a reading of which `expected` was expected; true when its component is losing
-        /// `drop` and more at once.
-        mutating func note(
-            margin: Float,
-            expected now: Float,
-            at measured: CompactInstant,
-            drop: Float
-        ) -> Bool {
-            if readings == 0 || measured - at > Constant.window {
-                expected = now
-                first = margin
-                at = measured
-                readings = 0
-            }
-            guard expected - margin >= drop / 2 else {
-                self = Fall()
-                return false
-            }
-            readings += 1
-            guard expected - margin >= drop else { return false }
-            let span = measured - at
-            let goesOn = first - margin >= drop && span >= Constant.minute
-            let stands =
-                margin <= 0 && readings >= Constant.standingReadings && span >= Constant.standing
-            return goesOn || stands
-        }
-
-        func encode(into writer: inout ByteWriter) {
-            writer.put(expected)
-            writer.put(first)
-            at.encode(into: &writer)
-            writer.put(readings)
-        }
-
-        init(from reader: inout ByteReader) throws(CheckpointError) {
-            expected = try reader.float()
-            first = try reader.float()
-            at = try CompactInstant(from: &reader)
-            readings = try reader.word()
-        }
+    /// A value of this wheel that left what was expected of it, for comparison with its siblings.
+    struct Step: Equatable, Sendable {
+        var at: CompactInstant
+        var expected: Float
+        var told: Float
     }
 
     /// A pressure whose temperature has not arrived.
@@ -112,7 +65,13 @@ struct Attention: Equatable, Sendable {
     var fall = Fall()
     var near = RunCount()
     var crossed = RunCount()
+    /// Readings clearly beyond the limit.
+    var sure = RunCount()
     var recovered = RunCount()
+    /// Readings better than the rule knows what to do with.
+    var outside = RunCount()
+    /// Sum of the margins that count in `recovered`.
+    var recoveredSum: Float = 0
     var service = TrendFilter.PendingService()
     /// Lowest margin since the raise.
     var minimum: Float = .infinity
@@ -120,36 +79,82 @@ struct Attention: Equatable, Sendable {
     var pendingSince: Timestamp?
     /// The date last told.
     var published: Timestamp?
-    var publishedDeviation: Float = 0
     /// When the numbers behind the alert were last told.
     var toldAt = CompactInstant.never
     var unjoined: Unjoined?
+    var odd: Odd?
+    var step: Step?
+    /// Since when the value has been higher than any pump makes it.
+    var highSince = CompactInstant.never
+    /// When the alert was last over, and how often it was raised since it was over for good.
+    var clearedAt = CompactInstant.never
+    var raises: UInt32 = 0
+    /// How many of these were fast losses that were over within the hour.
+    var briefFalls: UInt32 = 0
+    var raisedAt = CompactInstant.never
+
+    /// An alert that is raised again within this time is the same matter.
+    static let flapDays: Float = 14
+    /// From so many raises on it stays, until it is over beyond doubt.
+    private static let flappingRaises: UInt32 = 3
+    /// A fast loss that is over after this was none.
+    private static let briefDays: Float = 1 / 24
+    /// A step is compared with its siblings' for so long.
+    private static let stepDays: Float = 10 / 1_440
 
     init() {}
 
     /// Whether there is nothing to remember.
     var isIdle: Bool {
         !isRaised && near.count == 0 && crossed.count == 0 && service.count == 0
-            && pendingSince == nil && unjoined == nil && fall.isIdle
+            && pendingSince == nil && unjoined == nil && fall.isIdle && odd == nil && step == nil
+            && highSince == .never && clearedAt == .never
     }
 
-    mutating func raise(margin: Float) {
+    /// Whether the alert comes and goes: it is one matter, which clears only when that is sure.
+    var isFlapping: Bool { raises >= Attention.flappingRaises }
+
+    /// Whether fast losses come and go: a loose contact, not a tyre.
+    var isLoose: Bool { briefFalls >= Attention.flappingRaises }
+
+    /// Forgets what is too long ago to matter.
+    mutating func fade(at measured: CompactInstant) {
+        if let step, measured - step.at > Attention.stepDays { self.step = nil }
+        guard !isRaised, clearedAt != .never, measured - clearedAt > Attention.flapDays else {
+            return
+        }
+        clearedAt = .never
+        raises = 0
+        briefFalls = 0
+    }
+
+    mutating func raise(margin: Float, now: Timestamp) {
+        raises = raises &+ 1
+        raisedAt = CompactInstant(now)
         isRaised = true
         isCrossed = false
         isFast = false
         minimum = margin
         recovered = RunCount()
+        recoveredSum = 0
         pendingSince = nil
         published = nil
         near = RunCount()
     }
 
-    mutating func clear() {
+    mutating func clear(now: Timestamp) {
+        clearedAt = CompactInstant(now)
+        let isBrief = clearedAt - raisedAt <= Attention.briefDays
+        if isFast, isBrief { briefFalls = briefFalls &+ 1 }
         isRaised = false
         isCrossed = false
+        isFast = false
         pendingSince = nil
         crossed = RunCount()
+        sure = RunCount()
         near = RunCount()
+        recovered = RunCount()
+        recoveredSum = 0
     }
 
     /// Whether readings in a row say that the component is well again.
@@ -162,14 +167,24 @@ struct Attention: Equatable, Sendable {
         _ rule: RuleParameters
     ) -> Bool {
         minimum = min(minimum, margin)
-        let recovery = minimum + Float(rule.clear.recovery)
+        let recovery = minimum + Float(rule.clear.recovery) * (isFlapping ? 2 : 1)
+        let before = recovered.count
         recovered.note(
             margin > (isCrossed ? max(0, recovery) : recovery),
             at: observedAt,
             rule.near
         )
-        return recovered.count >= rule.clear.recoveryReadings
+        if recovered.count == 0 { recoveredSum = 0 }
+        if recovered.count > before { recoveredSum += margin }
+        guard recovered.count >= rule.clear.recoveryReadings else { return false }
+        guard isFlapping else { return true }
+        let since = pendingSince ?? observedAt
+        pendingSince = since
+        return (observedAt - since).days >= Double(Attention.flapDays)
     }
+
+    /// What the readings that proved the recovery said, in the middle.
+    var recoveredMargin: Float { recoveredSum / Float(max(1, recovered.count)) }
 
     /// Clears an alert whose crossing has moved out of sight for long enough; true when it did.
     ///
@@ -178,14 +193,26 @@ struct Attention: Equatable, Sendable {
         guard crossed.count == 0,
             Double(days ?? .infinity) > rule.clear.leadFactor * rule.near.leadDays
         else {
+            if recovered.count < rule.clear.recoveryReadings { pendingSince = nil }
+            return false
+        }
+        let since = pendingSince ?? now
+        pendingSince = since
+        let wait = isFlapping ? Double(Attention.flapDays) * 24 : rule.clear.hours
+        guard (now - since).hours >= wait else { return false }
+        clear(now: now)
+        return true
+    }
+
+    /// Whether the crossing has been out of sight for long enough.
+    mutating func isOver(_ days: Double, now: Timestamp, _ rule: RuleParameters) -> Bool {
+        guard days > rule.clear.leadFactor * rule.near.leadDays else {
             pendingSince = nil
             return false
         }
         let since = pendingSince ?? now
         pendingSince = since
-        guard (now - since).hours >= rule.clear.hours else { return false }
-        clear()
-        return true
+        return (now - since).hours >= rule.clear.hours
     }
 
     // MARK: Checkpoint
@@ -194,15 +221,17 @@ struct Attention: Equatable, Sendable {
         writer.put(isRaised)
         writer.put(isCrossed)
         writer.put(isFast)
-        for run in [near, crossed, recovered] { run.encode(into: &writer) }
+        for run in [near, crossed, sure, recovered, outside] { run.encode(into: &writer) }
+        writer.put(recoveredSum)
         writer.put(service.level)
         service.at.encode(into: &writer)
         writer.put(service.count)
         writer.put(minimum)
         writer.put(pendingSince)
         writer.put(published)
-        writer.put(publishedDeviation)
-        toldAt.encode(into: &writer)
+        for instant in [toldAt, highSince, clearedAt, raisedAt] { instant.encode(into: &writer) }
+        writer.put(raises)
+        writer.put(briefFalls)
         fall.encode(into: &writer)
         writer.put(unjoined != nil)
         if let unjoined {
@@ -210,6 +239,20 @@ struct Attention: Equatable, Sendable {
             writer.put(unjoined.value)
             writer.put(unjoined.parkedHours)
             writer.put(unjoined.ambient)
+        }
+        writer.put(odd != nil)
+        if let odd {
+            writer.put(odd.observedAt)
+            writer.put(odd.margin)
+            writer.put(odd.variance)
+            writer.put(odd.isFirstOfTrip)
+            writer.put(odd.isZero)
+        }
+        writer.put(step != nil)
+        if let step {
+            step.at.encode(into: &writer)
+            writer.put(step.expected)
+            writer.put(step.told)
         }
     }
 
@@ -219,25 +262,48 @@ struct Attention: Equatable, Sendable {
         isFast = try reader.flag()
         near = try RunCount(from: &reader)
         crossed = try RunCount(from: &reader)
+        sure = try RunCount(from: &reader)
         recovered = try RunCount(from: &reader)
+        outside = try RunCount(from: &reader)
+        recoveredSum = try reader.float()
         service.level = try reader.float()
         service.at = try CompactInstant(from: &reader)
         service.count = try reader.word()
         minimum = try reader.float()
         pendingSince = try reader.optionalTimestamp()
         published = try reader.optionalTimestamp()
-        publishedDeviation = try reader.float()
         toldAt = try CompactInstant(from: &reader)
+        highSince = try CompactInstant(from: &reader)
+        clearedAt = try CompactInstant(from: &reader)
+        raisedAt = try CompactInstant(from: &reader)
+        raises = try reader.word()
+        briefFalls = try reader.word()
         fall = try Fall(from: &reader)
+        if try reader.flag() {
+            let observedAt = try reader.timestamp()
+            let value = try reader.double()
+            let parked = try reader.optionalDouble()
+            unjoined = Unjoined(
+                observedAt: observedAt,
+                value: value,
+                parkedHours: parked,
+                ambient: try reader.optionalDouble()
+            )
+        }
+        if try reader.flag() {
+            odd = Odd(
+                observedAt: try reader.timestamp(),
+                margin: try reader.float(),
+                variance: try reader.float(),
+                isFirstOfTrip: try reader.flag(),
+                isZero: try reader.flag()
+            )
+        }
         guard try reader.flag() else { return }
-        let observedAt = try reader.timestamp()
-        let value = try reader.double()
-        let parked = try reader.optionalDouble()
-        unjoined = Unjoined(
-            observedAt: observedAt,
-            value: value,
-            parkedHours: parked,
-            ambient: try reader.optionalDouble()
+        step = Step(
+            at: try CompactInstant(from: &reader),
+            expected: try reader.float(),
+            told: try reader.float()
         )
     }
 }

@@ -2,7 +2,7 @@ package import Telemetry
 
 /// What the engine remembers of one component of one vehicle under one rule, always.
 ///
-/// Invariant: 88 bytes, without references; nothing here grows with the number of readings. What
+/// Invariant: 100 bytes, without references; nothing here grows with the number of readings. What
 /// matters only while something goes on is in `Attention`, which few components have.
 package struct ComponentState: Sendable, Equatable {
     /// A reading the explanation can point to.
@@ -42,16 +42,26 @@ package struct ComponentState: Sendable, Equatable {
     }
 
     /// Flags, and the milliseconds of the newest reading in the lowest ten bits.
-    private enum Bit {
+    enum Bit {
         static let attention: UInt32 = 1 << 10
         static let temperatureSensor: UInt32 = 1 << 11
+        static let notJudged: UInt32 = 1 << 12
+        /// Trips whose first reading the next one contradicted, up to three.
+        static let bootStep: UInt32 = 1 << 13
+        static let boots: UInt32 = 3 << 13
     }
 
     /// A raised alert's numbers are brought up to date this often, so that what an advisor reads
     /// out is never older.
     private static let refreshSpan = Milliseconds.hours(12)
-    /// An error this share of the one that was told tells the date and its range again.
-    private static let sharper: Float = 0.35
+    /// While a loss is fast, what is told is of now.
+    private static let fastRefreshSpan = Milliseconds.minutes(1)
+    /// A first reading that the next contradicts within this was none.
+    private static let bootSpan = Milliseconds.minutes(10)
+    /// Readings that arrive for so long, and none of which is used, are a matter for an engineer.
+    static let unusedSpan = Milliseconds.days(Int64(14))
+    /// A single reading is believed when none contradicts it for so long.
+    static let lonelyDays: Float = 1
     /// How long an anchor serves before the explanation moves on to a newer one.
     private static let anchorSpan = Milliseconds.days(Int64(14))
 
@@ -59,18 +69,26 @@ package struct ComponentState: Sendable, Equatable {
     var older = Anchor()
     var newer = Anchor()
     var newestValue: Float = 0
-    /// Observation times of the last readings, against repeats (`prediction.md` §5.0): the low half
-    /// of the milliseconds, which repeats only after 49 days and 17 hours.
+    private var newest = CompactInstant.never
+    /// The highest level since its history began.
+    private(set) var peak: Float = -.infinity
+    /// Observation times of the last readings, against repeats: the low half of the milliseconds,
+    /// which repeats only after 49 days and 17 hours.
     private var seen: (UInt32, UInt32, UInt32, UInt32) = (0, 0, 0, 0)
     private var timer = CompactInstant.never
-    private var bits: UInt32 = 0
+    /// The first of the readings in a row that were not used.
+    var unusedSince = CompactInstant.never
+    var bits: UInt32 = 0
 
     init() {}
 
     package static func == (left: ComponentState, right: ComponentState) -> Bool {
         left.filter == right.filter && left.older == right.older && left.newer == right.newer
-            && left.newestValue == right.newestValue && left.seen == right.seen
-            && left.timer == right.timer && left.bits == right.bits
+            && left.newestValue == right.newestValue && left.newest == right.newest
+            && left.peak == right.peak
+            && left.seen == right.seen
+            && left.timer == right.timer && left.unusedSince == right.unusedSince
+            && left.bits == right.bits
     }
 
     /// Whether the vehicle keeps an `Attention` for this component.
@@ -85,16 +103,26 @@ package struct ComponentState: Sendable, Equatable {
         set { bits = newValue ? bits | Bit.temperatureSensor : bits & ~Bit.temperatureSensor }
     }
 
+    /// Whether the first reading of a trip is ignored: three were contradicted by the next.
+    private var isBootUnreliable: Bool { bits & Bit.boots == Bit.boots }
+
     /// Time of the newest reading used; `distantPast` before the first.
     package var newestAt: Timestamp {
-        guard filter.isStarted else { return .distantPast }
-        return filter.time.timestamp + Milliseconds(Int64(bits & 0x3ff))
+        guard newest != .never else { return .distantPast }
+        return newest.timestamp + Milliseconds(Int64(bits & 0x3ff))
     }
 
     /// When the alert fires if nothing arrives until then.
     package internal(set) var timerDue: Timestamp? {
         get { timer == .never ? nil : timer.timestamp }
         set { timer = newValue.map { CompactInstant(roundingUp: $0) } ?? .never }
+    }
+
+    /// Whether a reading was used since the vehicle parked before this trip; of a long parking, since
+    /// yesterday.
+    func isJudged(since trip: TripContext, at measured: CompactInstant) -> Bool {
+        trip.startedAt != .never && filter.time > trip.parkedAt
+            && filter.time.seconds &+ 86_400 > measured.seconds
     }
 
     private static func milliseconds(of time: Timestamp) -> UInt32 {
@@ -115,34 +143,79 @@ package struct ComponentState: Sendable, Equatable {
 
     // MARK: One measurement
 
-    /// Takes a measurement in.
+    /// Takes a measurement in, told in a trip that began at `tripStart`.
     ///
-    /// Returns what changed, in order.
+    /// `isExcused` says that the siblings fall as well. What has siblings was compared with them, so
+    /// that no other reading need confirm it. Returns what changed, in order.
     mutating func update(
         observedAt: Timestamp,
         now: Timestamp,
         measurement: Measurement,
         limit: Double,
+        tripStart: CompactInstant,
+        isExcused: Bool,
+        hasSiblings: Bool,
         rule: RuleParameters,
         _ attention: inout Attention
     ) -> [RuleEvent.Kind] {
         var changes: [RuleEvent.Kind] = []
+        let measured = CompactInstant(observedAt)
+        noteUse(&changes)
+        attention.fade(at: measured)
+        attention.outside = Attention.RunCount()
+        let isFirstOfTrip = filter.isStarted && filter.time < tripStart && measured >= tripStart
+        if isFirstOfTrip, isBootUnreliable { return changes }
         let margin = Float(rule.direction.sign * (measurement.value - limit))
-        if attention.isRaised, attention.hasRecovered(margin: margin, at: observedAt, rule) {
-            attention.clear()
-            changes.append(.cleared)
+        let isZero = measurement.isZero
+        if let odd = attention.odd {
+            attention.odd = nil
+            let isSaidAgain = isSaid(again: margin, odd)
+            if isSaidAgain, odd.isZero, isZero, CompactInstant(odd.observedAt) >= tripStart {
+                // Nothing is 0 after hundreds because one trip says so.
+                attention.odd = odd
+                return changes
+            }
+            if isSaidAgain {
+                _ = filter.update(
+                    at: CompactInstant(odd.observedAt),
+                    margin: odd.margin,
+                    variance: odd.variance,
+                    isSure: true,
+                    rule.estimator,
+                    &attention.service
+                )
+            } else if odd.isFirstOfTrip, observedAt - odd.observedAt <= ComponentState.bootSpan {
+                noteBoot(&changes)
+            }
         }
         let value = Float(measurement.value)
-        noteReading(observedAt, value)
-        let measured = CompactInstant(observedAt)
+        if attention.isRaised, attention.hasRecovered(margin: margin, at: observedAt, rule) {
+            recover(at: observedAt, value, measurement, now: now, rule, &attention)
+            changes.append(.cleared)
+            return changes
+        }
+        let previous = filter.time
         let expected = filter.level + filter.slope * max(0, measured - filter.time)
         let step = filter.update(
             at: measured,
             margin: margin,
             variance: Float(measurement.variance),
+            isSure: hasSiblings,
             rule.estimator,
             &attention.service
         )
+        if step == .odd {
+            attention.odd = Attention.Odd(
+                observedAt: observedAt,
+                margin: margin,
+                variance: Float(measurement.variance),
+                isFirstOfTrip: isFirstOfTrip,
+                isZero: isZero
+            )
+        } else {
+            noteReading(observedAt, value)
+        }
+        peak = max(peak, filter.level)
         if step == .restarted {
             attention.published = nil
             older = Anchor(at: observedAt, value: value)
@@ -154,43 +227,88 @@ package struct ComponentState: Sendable, Equatable {
         if hasForecast, let change = forecast(observedAt, now: now, rule, &attention) {
             changes.append(change)
         }
-        if let change = compareWithLimit(observedAt, margin: margin, now: now, rule, &attention) {
+        if !(step == .odd && isZero),
+            let change = compareWithLimit(observedAt, margin: margin, now: now, rule, &attention)
+        {
             changes.append(change)
         }
         // What a late reading says may be from before a service.
-        let isNewest = filter.time == measured
-        if let drop = rule.near.fastDrop, step != .started, isNewest {
-            let isRaisedNow = changes.contains(.raised)
-            attention.isFast =
-                isRaisedNow ? Double(expected - margin) >= drop : attention.isFast
-            let isFalling =
-                isWarm(rule) && !measurement.isByAmbient
-                && attention.fall.note(
-                    margin: margin,
-                    expected: expected,
-                    at: measured,
-                    drop: Float(drop)
-                )
-            if isFalling, !attention.isFast {
-                let wasRaised = attention.isRaised
-                if !wasRaised { raise(margin: margin, now: now, rule, &attention) }
-                attention.isFast = true
-                attention.published = min(attention.published ?? now, now)
-                if !isRaisedNow { changes.append(wasRaised ? .moved : .raised) }
-            }
+        if let fast = rule.near.fast, step != .started, filter.time == measured,
+            !measurement.isByAmbient, !isExcused
+        {
+            changes += noteFall(
+                observedAt,
+                margin: margin,
+                expected: expected,
+                previous: previous,
+                limit: limit,
+                now: now,
+                fast,
+                rule,
+                &attention
+            )
         }
-        if !changes.isEmpty {
+        tell(&changes, isMoved: step == .moved, now: now, &attention)
+        return changes
+    }
+
+    /// What an alert tells is brought up to date, seldom while nothing happens.
+    func tell(
+        _ changes: inout [RuleEvent.Kind],
+        isMoved: Bool,
+        now: Timestamp,
+        _ attention: inout Attention
+    ) {
+        let span =
+            attention.isFast ? ComponentState.fastRefreshSpan : ComponentState.refreshSpan
+        if changes.contains(where: \.isOfAlert) {
             attention.toldAt = CompactInstant(now)
-        } else if attention.isRaised, step == .moved,
-            now - attention.toldAt.timestamp >= ComponentState.refreshSpan
+        } else if attention.isRaised, isMoved || attention.isFast,
+            now - attention.toldAt.timestamp >= span
         {
             attention.toldAt = CompactInstant(now)
             changes.append(.refreshed)
         }
-        return changes
     }
 
-    private mutating func noteReading(_ observedAt: Timestamp, _ value: Float) {
+    /// Whether a reading says what an odd one said before it, rather than what was expected.
+    private func isSaid(again margin: Float, _ odd: Attention.Odd) -> Bool {
+        let days = max(0, CompactInstant(odd.observedAt) - filter.time)
+        let expected = filter.level + filter.slope * days
+        return abs(margin - odd.margin) < abs(margin - expected)
+    }
+
+    private mutating func noteBoot(_ changes: inout [RuleEvent.Kind]) {
+        guard !isBootUnreliable else { return }
+        bits += Bit.bootStep
+        if isBootUnreliable { changes.append(.trouble(.dataFault)) }
+    }
+
+    /// Readings proved that the component is well again: they are the new level, so that what the
+    /// filter has not learnt yet raises nothing in the same instant.
+    private mutating func recover(
+        at observedAt: Timestamp,
+        _ value: Float,
+        _ measurement: Measurement,
+        now: Timestamp,
+        _ rule: RuleParameters,
+        _ attention: inout Attention
+    ) {
+        filter.recover(
+            at: CompactInstant(observedAt),
+            level: attention.recoveredMargin,
+            variance: Float(measurement.variance),
+            rule.estimator
+        )
+        attention.clear(now: now)
+        attention.published = nil
+        attention.service.count = 0
+        older = Anchor(at: observedAt, value: value)
+        newer = older
+        noteReading(observedAt, value)
+    }
+
+    mutating func noteReading(_ observedAt: Timestamp, _ value: Float) {
         if older.readings == 0 {
             older = Anchor(at: observedAt, value: value)
             newer = older
@@ -201,195 +319,50 @@ package struct ComponentState: Sendable, Equatable {
         }
         older.count()
         newer.count()
-        if observedAt >= newestAt {
-            bits = bits & ~0x3ff | ComponentState.milliseconds(of: observedAt)
-            newestValue = value
-        }
+        noteNewest(observedAt, value)
     }
 
-    /// Decides whether the limit is near, and moves the date of a raised alert.
-    private mutating func forecast(
-        _ observedAt: Timestamp,
-        now: Timestamp,
-        _ rule: RuleParameters,
-        _ attention: inout Attention
-    ) -> RuleEvent.Kind? {
-        let isWarm = isWarm(rule)
-        if attention.isRaised {
-            let days = filter.daysToCrossing(ahead: ahead(now))
-            // What falls away at once has no date but now.
-            let change = attention.isFast ? nil : publish(days, now: now, rule, &attention)
-            guard isWarm else { return change }
-            return attention.settle(days: days, now: now, rule) ? .cleared : change
-        }
+    mutating func noteNewest(_ observedAt: Timestamp, _ value: Float) {
+        guard observedAt >= newestAt else { return }
+        newest = CompactInstant(observedAt)
+        bits = bits & ~0x3ff | ComponentState.milliseconds(of: observedAt)
+        newestValue = value
+    }
+
+    // MARK: History
+
+    /// Takes over what is known of another component, which is this one now.
+    mutating func takeHistory(of other: ComponentState) {
+        filter = other.filter
+        peak = other.peak
+        older = other.older
+        newer = other.newer
+    }
+
+    /// Forgets the trend; the next reading begins another.
+    mutating func beginAfresh() {
+        filter = TrendFilter()
+        peak = -.infinity
+        older = Anchor()
+        newer = older
+        bits &= ~(Bit.boots | Bit.notJudged)
+        unusedSince = .never
         timerDue = nil
-        guard isWarm else { return nil }
-        let lead = Float(rule.near.leadDays)
-        let horizon = lead + Float(rule.near.timerDays)
-        let days = filter.daysToCrossing(ahead: ahead(now), horizon: horizon)
-        guard let days, isLikely(now: now, rule) else {
-            attention.near.note(false, at: observedAt, rule.near)
-            return nil
-        }
-        attention.near.note(days <= lead, at: observedAt, rule.near)
-        if attention.near.count >= rule.near.sustainReadings {
-            raise(margin: filter.level, now: now, rule, &attention)
-            return .raised
-        }
-        if days > lead { timerDue = now + .days(Double(days - lead)) }
-        return nil
-    }
-
-    /// Whether there is history enough to expect anything from.
-    private func isWarm(_ rule: RuleParameters) -> Bool {
-        filter.time - filter.firstTime >= Float(rule.near.warmUpDays)
-    }
-
-    /// Whether the limit is crossed within twice the lead, as probably as the rule asks.
-    private func isLikely(now: Timestamp, _ rule: RuleParameters) -> Bool {
-        filter.isCrossed(
-            within: 2 * Float(rule.near.leadDays) + ahead(now),
-            quantile: Float(rule.near.gateQuantile),
-            rule.estimator
-        )
-    }
-
-    /// Days from the level's time to `now`.
-    private func ahead(_ now: Timestamp) -> Float {
-        Float((now - filter.time.timestamp).days)
-    }
-
-    /// Moves the date last told, and with it its range, where the forecast has left it far enough
-    /// or has become three times as sharp.
-    ///
-    /// A date that moves with every reading cannot be told to a customer. One that has come stays
-    /// what it was. The range stays with its date: that of today around a date of last week would
-    /// claim more than is known.
-    private func publish(
-        _ days: Float?,
-        now: Timestamp,
-        _ rule: RuleParameters,
-        _ attention: inout Attention
-    ) -> RuleEvent.Kind? {
-        guard let days else {
-            attention.published = nil
-            return nil
-        }
-        let deviation = filter.crossingDeviation(days: days, rule.estimator)
-        let date = now + .days(Double(days))
-        if let published = attention.published {
-            let step = max(2, rule.near.dateStepDeviations * Double(deviation))
-            let moves =
-                days == 0
-                ? published > now
-                : published < now || abs((date - published).days) > step
-                    || deviation < ComponentState.sharper * attention.publishedDeviation
-            guard moves else { return nil }
-        }
-        let isFirst = attention.published == nil
-        attention.published = date
-        attention.publishedDeviation = deviation
-        return isFirst ? nil : .moved
-    }
-
-    /// Days from `now` until the median crossing: 0 when crossed, nil when none is in sight.
-    func daysToCrossing(now: Timestamp) -> Double? {
-        guard filter.isStarted else { return nil }
-        return filter.daysToCrossing(ahead: ahead(now)).map { Double($0) }
-    }
-
-    /// The attention with what is foreseen now in it; an alert's is what it tells.
-    func outlook(
-        now: Timestamp,
-        _ rule: RuleParameters,
-        _ attention: Attention
-    ) -> Attention {
-        guard filter.isStarted, !attention.isRaised else { return attention }
-        var outlook = attention
-        outlook.published = nil
-        _ = publish(filter.daysToCrossing(ahead: ahead(now)), now: now, rule, &outlook)
-        return outlook
-    }
-
-    /// The limit itself: met is met, with or without a trend.
-    private mutating func compareWithLimit(
-        _ observedAt: Timestamp,
-        margin: Float,
-        now: Timestamp,
-        _ rule: RuleParameters,
-        _ attention: inout Attention
-    ) -> RuleEvent.Kind? {
-        attention.crossed.note(margin <= 0, at: observedAt, rule.near)
-        guard attention.crossed.count >= rule.near.crossedReadings, !attention.isCrossed else {
-            return nil
-        }
-        let wasRaised = attention.isRaised
-        if !wasRaised { raise(margin: margin, now: now, rule, &attention) }
-        attention.isCrossed = true
-        if attention.published ?? .distantFuture > now { attention.published = now }
-        return wasRaised ? .moved : .raised
-    }
-
-    /// Fires the timer: the alert the forecast promised while nothing arrived.
-    mutating func fireTimer(
-        now: Timestamp,
-        _ rule: RuleParameters,
-        _ attention: inout Attention
-    ) {
-        raise(margin: .infinity, now: now, rule, &attention)
-    }
-
-    private mutating func raise(
-        margin: Float,
-        now: Timestamp,
-        _ rule: RuleParameters,
-        _ attention: inout Attention
-    ) {
-        timerDue = nil
-        attention.raise(margin: margin)
-        _ = publish(filter.daysToCrossing(ahead: ahead(now)), now: now, rule, &attention)
     }
 
     // MARK: Limits
 
-    /// Moves the limit without losing what was learnt: the margin shifts, the slope stays.
-    mutating func shiftMargin(by shift: Double, _ attention: inout Attention) {
+    /// Moves level and peak to another limit.
+    mutating func shiftLevel(by shift: Double) {
         filter.level += Float(shift)
-        attention.service.level += Float(shift)
-        attention.minimum += Float(shift)
+        peak += Float(shift)
     }
 
-    // MARK: Explanation
-
-    func evidence(
-        now: Timestamp,
-        limit: Double,
-        isLimitAssumed: Bool,
-        rule: RuleParameters,
-        _ attention: Attention
-    ) -> Evidence {
-        let sign = rule.direction.sign
-        let halfWidth = Milliseconds.days(
-            1.282 * Double(rule.estimator.kappa * attention.publishedDeviation)
-        )
-        let middle = attention.published
-        let level = filter.level + filter.slope * max(0, ahead(now))
-        return Evidence(
-            limit: limit,
-            isLimitAssumed: isLimitAssumed,
-            level: limit + sign * decimal(level),
-            slopePerDay: sign * decimal(filter.slope),
-            firstAt: older.time,
-            firstValue: decimal(older.value),
-            newestAt: newestAt,
-            newestValue: decimal(newestValue),
-            readings: older.readings,
-            early: middle.map { max(min($0, now), $0 - halfWidth) },
-            middle: middle,
-            late: middle.map { $0 + halfWidth },
-            isCrossed: attention.isCrossed,
-            isFast: attention.isFast
-        )
+    /// Moves the limit without losing what was learnt: the margin shifts, the slope stays.
+    mutating func shiftMargin(by shift: Double, _ attention: inout Attention) {
+        shiftLevel(by: shift)
+        attention.service.level += Float(shift)
+        attention.minimum += Float(shift)
     }
 
     // MARK: Checkpoint
@@ -398,7 +371,11 @@ package struct ComponentState: Sendable, Equatable {
         filter.encode(into: &writer)
         older.encode(into: &writer)
         newer.encode(into: &writer)
-        for word in [newestValue.bitPattern, seen.0, seen.1, seen.2, seen.3, timer.seconds, bits] {
+        for word in [
+            newestValue.bitPattern, peak.bitPattern, newest.seconds, seen.0, seen.1, seen.2, seen.3,
+            timer.seconds,
+            unusedSince.seconds, bits,
+        ] {
             writer.put(word)
         }
     }
@@ -408,11 +385,14 @@ package struct ComponentState: Sendable, Equatable {
         older = try Anchor(from: &reader)
         newer = try Anchor(from: &reader)
         newestValue = try reader.float()
+        peak = try reader.float()
+        newest = try CompactInstant(from: &reader)
         seen.0 = try reader.word()
         seen.1 = try reader.word()
         seen.2 = try reader.word()
         seen.3 = try reader.word()
         timer = try CompactInstant(from: &reader)
+        unusedSince = try CompactInstant(from: &reader)
         bits = try reader.word()
     }
 }

@@ -11,6 +11,11 @@ package indirect enum Condition: Sendable, Equatable {
             case daysToCrossing(slot: Int)
             /// Change a day of the component in a slot, in its signal's unit.
             case rate(slot: Int)
+            /// The share of its placard pressure that the tyre in a slot holds, at 20 °C; unknown
+            /// while the placard is assumed, and while its own limit is near.
+            case placardShare(slot: Int)
+            /// The same at the outside temperature of the last day.
+            case coldShare(slot: Int)
             /// A habit's share of the trips seen, 0…1; unknown before as many trips.
             case share(UsageProfile.Habit, trips: Int)
             /// Hours since the vehicle was last heard of.

@@ -58,19 +58,34 @@ struct DrivingClass: Sendable {
     /// Gamma shape and rate, in days, of the long trips a day.
     let trips: Double
     let tripDays: Double
+    /// Share of the class that never makes one.
+    let staying: Double
+    /// Whether one working day is much like another.
+    let isEven: Bool
     /// What of the evidence's logarithm depends on the class alone.
     let logConstant: Double
+    let logTripConstant: Double
 
-    /// `tripsADay`, known as well as from `trips` trips.
-    private init(weight: Double, working: Days, off: Days, tripsADay: Double, trips: Double) {
+    /// `tripsADay`, known as well as from `trips` trips, over the whole class: those who do not stay
+    /// make all of them.
+    private init(
+        weight: Double,
+        working: Days,
+        off: Days,
+        tripsADay: Double,
+        trips: Double,
+        staying: Double = 0,
+        isEven: Bool = false
+    ) {
         self.weight = weight
         self.working = working
         self.off = off
         self.trips = trips
-        tripDays = trips / tripsADay
-        logConstant =
-            naturalLogarithm(weight) + working.logConstant + off.logConstant - logGamma(trips)
-            + trips * naturalLogarithm(trips / tripsADay)
+        self.staying = staying
+        self.isEven = isEven
+        tripDays = trips * (1 - staying) / tripsADay
+        logConstant = naturalLogarithm(weight) + working.logConstant + off.logConstant
+        logTripConstant = trips * naturalLogarithm(tripDays) - logGamma(trips)
     }
 
     static let all = [
@@ -94,7 +109,9 @@ struct DrivingClass: Sendable {
             irregularity: 1
         ),
         tripsADay: 0.009,
-        trips: 0.7
+        trips: 0.7,
+        staying: 0.5,
+        isEven: true
     )
 
     private static let weekendDriver = DrivingClass(
@@ -114,7 +131,8 @@ struct DrivingClass: Sendable {
             irregularity: 1.3
         ),
         tripsADay: 0.012,
-        trips: 0.7
+        trips: 0.7,
+        staying: 0.5
     )
 
     /// Short ways on most days, and long trips often.
@@ -156,7 +174,8 @@ struct DrivingClass: Sendable {
             irregularity: 1
         ),
         tripsADay: 0.015,
-        trips: 0.6
+        trips: 0.6,
+        staying: 0.5
     )
 
     private static let taxi = DrivingClass(

@@ -10,7 +10,7 @@ package struct DrivingForecast: Sendable, Equatable {
     package var late: Timestamp
     /// The day by which to act, never after `middle`.
     ///
-    /// The counter has run down by then with a probability of 2 to 5 % only, but two days from now
+    /// The counter has run down by then with a probability of 2 to 4 % only, but two days from now
     /// are left where the middle allows.
     package var actBy: Timestamp
     /// Mean km a day, long trips included.
@@ -29,14 +29,31 @@ package struct DrivingForecast: Sendable, Equatable {
         /// which they go in a straight line.
         static let newDays = 14.0
         static let knownDays = 30.0
-        static let early = (new: 0.04, known: 0.09)
+        static let early = (new: 0.05, known: 0.10)
+        /// So much more in the first days of a vehicle that drives much the same every working day.
+        static let evenEarly = 0.05
         static let middle = (new: 0.46, known: 0.46)
         /// Less than one less the early one: the due moment is uniform in distance, so that,
         /// seen from it, more than usual was driven just before.
         static let late = (new: 0.92, known: 0.78)
-        static let deadline = (new: 0.02, known: 0.05)
+        static let deadline = (new: 0.02, known: 0.035)
         /// Days left for acting, where the middle allows.
         static let actDays = Milliseconds.days(Int64(2))
+    }
+
+    /// A forecast that was made before.
+    init(
+        early: Timestamp,
+        middle: Timestamp,
+        late: Timestamp,
+        actBy: Timestamp,
+        kilometresADay: Double
+    ) {
+        self.early = early
+        self.middle = middle
+        self.late = late
+        self.actBy = actBy
+        self.kilometresADay = kilometresADay
     }
 
     /// The forecast at `now`; nil in the first days, and when the middle is out of sight.
@@ -78,7 +95,12 @@ package struct DrivingForecast: Sendable, Equatable {
         else { return nil }
         // What is reached earlier lies before, what is reached later after.
         let before = Future.Bracket(high: middle.high, atHigh: middle.atHigh)
-        let early = future.day(reaching: level(Constant.early), in: before, near: guess * 3 / 4)
+        let unseen = (1 - share) * mixture.evenness
+        let early = future.day(
+            reaching: level(Constant.early) + unseen * Constant.evenEarly,
+            in: before,
+            near: guess * 3 / 4
+        )
         let deadline = future.day(
             reaching: level(Constant.deadline),
             in: before,
@@ -95,7 +117,9 @@ package struct DrivingForecast: Sendable, Equatable {
             calendar.instant(day: day + (late?.high ?? Constant.horizon) + 1)
         )
         let deadlineDay = calendar.instant(day: day + (deadline ?? middle).high - 1)
-        actBy = max(deadlineDay, min(self.middle, now + Constant.actDays))
+        // A deadline is the beginning of a day: the first that leaves so many.
+        let actDay = calendar.day(of: now + Constant.actDays) + 1
+        actBy = max(deadlineDay, min(self.middle, calendar.instant(day: actDay)))
     }
 
     /// The days to come, each with the probability that the counter has run down by its end.

@@ -9,6 +9,8 @@ struct DrivingMixture {
         /// Gamma shape and rate, in days, of the long trips a day.
         var trips: Double
         var tripDays: Double
+        /// Probability that the vehicle makes none.
+        var staying: Double
     }
 
     /// The distance of a day of one type.
@@ -44,6 +46,8 @@ struct DrivingMixture {
         static let longDayKilometres = 400.0
         static let longDays = 2.0
         static let tripDeviation = 0.55
+        /// Fewer trips than this are what has faded of none.
+        static let tripsSeen = 0.02
     }
 
     private(set) var parts: [Part] = []
@@ -56,6 +60,8 @@ struct DrivingMixture {
     private let tripVariance: Double
     /// Mean km a day over a week of five working days.
     private(set) var kilometresADay = 0.0
+    /// Probability that the vehicle drives much the same on every working day.
+    private(set) var evenness = 0.0
 
     init(_ history: DrivingHistory) {
         let longDays = Double(history.longDays)
@@ -73,12 +79,27 @@ struct DrivingMixture {
             let (off, offEvidence) = driving.off.learn(history.off)
             let shape = driving.trips + trips
             let rate = driving.tripDays + days
-            let evidence =
-                driving.logConstant + workingEvidence + offEvidence + logGamma(shape)
-                - shape * naturalLogarithm(rate)
+            let travelling =
+                driving.logTripConstant + logGamma(shape) - shape * naturalLogarithm(rate)
+            var evidence = driving.logConstant + workingEvidence + offEvidence
+            var staying = 0.0
+            if trips < Constant.tripsSeen {
+                let travels = (1 - driving.staying) * exponential(travelling)
+                staying = driving.staying / (driving.staying + travels)
+                evidence += naturalLogarithm(driving.staying + travels)
+            } else {
+                evidence += naturalLogarithm(1 - driving.staying) + travelling
+            }
             best = max(best, evidence)
             parts.append(
-                Part(weight: evidence, working: working, off: off, trips: shape, tripDays: rate)
+                Part(
+                    weight: evidence,
+                    working: working,
+                    off: off,
+                    trips: shape,
+                    tripDays: rate,
+                    staying: staying
+                )
             )
         }
         var total = 0.0
@@ -89,10 +110,11 @@ struct DrivingMixture {
         for place in parts.indices {
             parts[place].weight /= total
             let part = parts[place]
+            evenness += DrivingClass.all[place].isEven ? part.weight : 0
             kilometresADay +=
                 part.weight
                 * ((5 * part.working.mean + 2 * part.off.mean) / 7
-                    + tripKilometres * part.trips / part.tripDays)
+                    + tripKilometres * (1 - part.staying) * part.trips / part.tripDays)
         }
         parts.removeAll { $0.weight < Constant.weightMin }
         totalWeight = parts.reduce(0) { $0 + $1.weight }
@@ -117,10 +139,12 @@ struct DrivingMixture {
             var probability = exponential(part.trips * naturalLogarithm(success))
             var left = 1.0
             var reached = 0.0
+            let travelling = 1 - part.staying
             for trips in 0..<4 {
                 let count = Double(trips)
+                let staying = trips == 0 ? part.staying : 0
                 reached +=
-                    (trips == 3 ? left : probability)
+                    (staying + travelling * (trips == 3 ? left : probability))
                     * DrivingMixture.probability(
                         of: distance,
                         mean: mean + count * tripKilometres,

@@ -15,11 +15,13 @@ package struct Evidence: Sendable, Equatable {
     package var newestValue: Double
     /// Readings used from the first to the newest.
     package var readings: Int
-    /// 80 % range and middle of the crossing; nil when no forecast exists (a limit already met
+    /// 80 % range of today and the date told; nil when no forecast exists (a limit already met
     /// before there was a trend).
     package var early: Timestamp?
     package var middle: Timestamp?
     package var late: Timestamp?
+    /// The day to act by, met by one in four before; nil when no forecast exists.
+    package var actBy: Timestamp?
     package var isCrossed: Bool
     /// Whether the value fell away at once: stop and check.
     package var isFast: Bool
@@ -37,6 +39,7 @@ package struct Evidence: Sendable, Equatable {
         early: Timestamp?,
         middle: Timestamp?,
         late: Timestamp?,
+        actBy: Timestamp?,
         isCrossed: Bool,
         isFast: Bool
     ) {
@@ -52,6 +55,7 @@ package struct Evidence: Sendable, Equatable {
         self.early = early
         self.middle = middle
         self.late = late
+        self.actBy = actBy
         self.isCrossed = isCrossed
         self.isFast = isFast
     }
@@ -66,6 +70,17 @@ package struct RuleEvent: Sendable, Equatable {
         /// Nothing new, but the numbers behind a raised alert are brought up to date.
         case refreshed
         case cleared
+        /// The component cannot be judged, or can be again: a matter for an engineer.
+        case trouble(TroubleKind, Unused? = nil)
+        case troubleOver(TroubleKind)
+
+        /// Whether it changes an alert, or what it says.
+        var isOfAlert: Bool {
+            switch self {
+            case .raised, .moved, .refreshed, .cleared: true
+            case .trouble, .troubleOver: false
+            }
+        }
     }
 
     package var kind: Kind

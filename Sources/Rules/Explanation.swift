@@ -4,7 +4,8 @@ package import Telemetry
 package enum Explanation {
     /// What a rule file's text may name, in braces.
     package static let placeholders: Set<String> = [
-        "component", "from", "value", "unit", "span", "slope", "limit", "early", "middle", "late",
+        "component", "from", "value", "unit", "span", "slope", "pace", "limit", "early", "middle",
+        "late",
         "range", "months", "readings", "newest",
     ]
 
@@ -20,9 +21,14 @@ package enum Explanation {
         at now: Timestamp,
         zone: ZoneOffsets
     ) -> Bilingual {
-        let isMet = evidence.isCrossed || evidence.middle == nil
-        let text =
-            (evidence.isFast ? rule.fastText : nil) ?? (isMet ? rule.crossedText : rule.nearText)
+        let text: Bilingual
+        if evidence.isFast, let fastText = rule.fastText {
+            text = fastText
+        } else if evidence.isCrossed, isBeyond(evidence, rule) {
+            text = rule.crossedText
+        } else {
+            text = evidence.middle == nil || evidence.isCrossed ? easing : rule.nearText
+        }
         func render(_ template: String, _ language: Language) -> String {
             fill(template) {
                 value(
@@ -37,6 +43,21 @@ package enum Explanation {
             }
         }
         return Bilingual(zh: render(text.zh, .zh), en: render(text.en, .en))
+    }
+
+    /// Told while an alert may be over: no date is foreseen, and the limit is not met any more.
+    private static let easing = Bilingual(
+        zh: "{component}目前{value} {unit}（限值{limit} {unit}），暂无预计日期；"
+            + "{readings}个读数，最新{newest}。",
+        en:
+            "{component}: {value} {unit} at present (limit {limit} {unit}), and no date is foreseen; "
+            + "{readings} readings, newest {newest}."
+    )
+
+    /// Whether the newest value is where the text says it is; a composite rule has no side.
+    private static func isBeyond(_ evidence: Evidence, _ rule: Rule) -> Bool {
+        rule.condition != nil
+            || rule.direction.sign * (evidence.newestValue - evidence.limit) <= 0
     }
 
     /// The names in braces of a template, in order.
@@ -90,6 +111,8 @@ package enum Explanation {
         case "slope":
             let slope = number(evidence.slopePerDay, rule.display.slopeDecimals)
             return evidence.slopePerDay > 0 && slope != "0" ? "+" + slope : slope
+        // How fast, whichever way: what a driver drives has no sign.
+        case "pace": return number(abs(evidence.slopePerDay), rule.display.slopeDecimals)
         case "limit": return number(evidence.limit)
         case "early": return date(evidence.early)
         case "middle": return date(evidence.middle)

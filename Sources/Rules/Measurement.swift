@@ -7,6 +7,8 @@ package struct Measurement: Sendable, Equatable {
     /// Whether the air's temperature stands in for the component's own: good enough for a trend,
     /// but in the sun, or out of a garage, it takes a pressure up or down at once.
     package var isByAmbient = false
+    /// Whether the signal said exactly 0.
+    package var isZero = false
 }
 
 /// What the vehicle was doing when a reading was taken.
@@ -32,9 +34,8 @@ extension Measure {
     /// Brings a reading that has passed the rule's gate to reference conditions, or returns nil
     /// when it cannot be.
     ///
-    /// Source: the measurement functions and their coefficients are those of `prediction.md` §6:
-    /// gas law at constant volume; 2.5 mV/K and surface charge for a lead-acid battery at rest;
-    /// 14 and 5.6 mV/K for cranking; 0.14 K/K for coolant.
+    /// Source: gas law at constant volume; 2.5 mV/K and surface charge for a lead-acid battery at
+    /// rest; 14 and 5.6 mV/K for cranking; 0.14 K/K for coolant.
     ///
     /// Inlined, so that of the rule only what is asked for is read, and nothing copied.
     @inline(__always)
@@ -46,7 +47,11 @@ extension Measure {
         let parked = context.parkedHours ?? 0
         switch self {
         case .asRead:
-            return Measurement(value: value + rule.readingOffset, variance: variance)
+            return Measurement(
+                value: value + rule.readingOffset,
+                variance: variance,
+                isZero: value == 0
+            )
         case .tyreCold:
             guard let ambient = context.ambient,
                 parked >= rule.gate.parkedHoursWithoutTemperature
@@ -81,6 +86,13 @@ extension Measure {
     /// Gauge pressure converted to 20 °C at constant volume; 101.3 kPa of atmosphere.
     package static func coldPressure(_ gauge: Double, at celsius: Double) -> Double {
         (gauge + 101.3) * 293.15 / (celsius + 273.15) - 101.3
+    }
+}
+
+extension Measure {
+    /// The gauge pressure at a temperature of a tyre that holds `cold` at 20 °C.
+    static func gaugePressure(_ cold: Double, at celsius: Double) -> Double {
+        (cold + 101.3) * (celsius + 273.15) / 293.15 - 101.3
     }
 }
 

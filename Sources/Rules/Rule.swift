@@ -43,7 +43,7 @@ package enum LimitDefinition: Sendable, Equatable {
 
 /// Constants of the level-and-slope filter, in the signal's unit and days.
 ///
-/// Source: `prediction.md` §5, tuned there on simulated fleets; each rule file states its own.
+/// Fitted on simulated fleets; each rule file states its own.
 package struct EstimatorConstants: Sendable, Equatable {
     /// Expected slope per day and its standard deviation.
     package var slope: Float = 0
@@ -71,17 +71,24 @@ package struct EstimatorConstants: Sendable, Equatable {
     /// Share of what the slope was steeper than `slope` before a service that widens its deviation
     /// after it: a leak may have been repaired, or only topped up.
     package var serviceSlopeMemory: Float = 0
-    /// Widens the 80 % range so that it covers 80 %.
-    package var kappa: Float = 1
+    /// Share of itself, squared and a day, by which a slope wanders: a leak of twice the rate is
+    /// twice as unsteady.
+    package var wander: Float = 0
+    /// The 80 % range around a crossing.
+    package var range = CrossingRange(kappa: 1)
 
     package init() {}
+
+    /// Of a counter that runs down with use, which has an estimator of its own: nothing.
+    package static let ofDriven = EstimatorConstants()
 }
 
 /// A swing with the year that a whole fleet's readings of a signal show, wear or no wear.
 package struct Season: Sendable, Equatable {
     /// Half the distance from the lowest to the highest, in the signal's unit.
     package var amplitude: Double
-    /// Day of the year on which readings are highest.
+    /// Day of the year on which readings are highest north of the equator; south of it they are
+    /// lowest then.
     package var peakDay: Double
 
     package init(amplitude: Double, peakDay: Double) {
@@ -93,9 +100,10 @@ package struct Season: Sendable, Equatable {
     ///
     /// Not inlined: few rules have one, and the compiler would work out its day for every reading.
     @inline(never)
-    func swing(at observedAt: Timestamp) -> Double {
+    func swing(at observedAt: Timestamp, isSouthern: Bool) -> Double {
         // 1970 began with a day 1, and years of 365.25 days keep up with the calendar.
-        amplitude * cosine(turns: (observedAt.days + 1 - peakDay) / 365.25)
+        let swing = amplitude * cosine(turns: (observedAt.days + 1 - peakDay) / 365.25)
+        return isSouthern ? -swing : swing
     }
 }
 
@@ -109,9 +117,9 @@ package struct NearCondition: Sendable, Equatable {
     package var timerDays = 0.0
     /// Days of history before a forecast may raise.
     package var warmUpDays = 3.0
-    /// The date told moves only by more than this many of its standard deviations, and by more
-    /// than two days.
-    package var dateStepDeviations = 0.5
+    /// The date told moves when it is off by more than this share of the range, and by more than
+    /// two days: with 1 it is always inside the range.
+    package var dateStep = 1.0
     /// Updates in a row that must agree (sustain).
     package var sustainReadings = 1
     /// Readings in a row beyond the limit that raise without any forecast.
@@ -120,10 +128,13 @@ package struct NearCondition: Sendable, Equatable {
     /// device that samples each second has not seen more than one that samples each minute.
     package var spacingMinutes = 0.0
 
-    /// A reading this far below what was expected of it makes the alert that it raises a fast loss,
-    /// and readings that keep falling this far within the hour raise one: stop and check, instead
-    /// of a visit some day; in the signal's unit, nil for no such thing.
-    package var fastDrop: Double?
+    /// Two readings this far beyond the limit raise as well, in the signal's unit; nil: they do not.
+    ///
+    /// What fails at once is told a reading earlier, and one reading that dips is not.
+    package var sureMargin: Double?
+    static let sureReadings = 2
+    /// What falls away at once; nil for a rule that knows no such thing.
+    package var fast: FastLoss?
 
     package init() {}
 }
@@ -197,6 +208,11 @@ struct RuleParameters: Sendable {
     var readingOffset: Double
     var season: Season?
     var usable: ClosedRange<Double>
+    /// What the limit is of the placard; 0 where it has none, so that nothing is above it.
+    var placardShare: Double
+    var drivenKilometres: Double?
+
+    var range: CrossingRange { estimator.range }
 
     init(_ rule: Rule) {
         measure = rule.measure
@@ -208,6 +224,11 @@ struct RuleParameters: Sendable {
         readingOffset = rule.readingOffset
         season = rule.season
         usable = rule.usable
+        drivenKilometres = rule.drivenKilometres
+        switch rule.limit {
+        case .absolute: placardShare = 0
+        case .fractionOfPlacard(let fraction, _): placardShare = fraction
+        }
     }
 }
 
@@ -229,6 +250,9 @@ package struct Rule: Sendable, Equatable {
     package var near: NearCondition
     package var clear: ClearCondition
     package var estimator: EstimatorConstants
+    /// Kilometres that a unit of a counter stands for that runs down with use; nil for what is
+    /// forecast by level and slope.
+    package var drivenKilometres: Double?
     package var display: Display
     /// What the rule is one axis of: rules of a family have one alert a component, that of whichever
     /// limit comes first.
@@ -245,7 +269,7 @@ package struct Rule: Sendable, Equatable {
     package var usable: ClosedRange<Double>
     package var nearText: Bilingual
     package var crossedText: Bilingual
-    /// What a fast loss is told with; present where `near.fastDrop` is.
+    /// What a fast loss is told with; present where `near.fast` is.
     package var fastText: Bilingual?
     /// What a composite rule asks for, instead of a limit of a component's own.
     package var condition: Condition?

@@ -81,11 +81,13 @@ extension RuleEngine {
             let wait = reason == nil ? composites[place].clearHours : composites[place].holdHours
             if (now - since).hours >= wait {
                 if let reason {
-                    attention.raise(margin: 0)
+                    attention.raise(margin: 0, now: now)
                     attention.toldAt = CompactInstant(now)
                     events.append(raised(slot, reason, now: now, vehicle))
                 } else {
-                    attention.clear()
+                    attention.clear(now: now)
+                    attention.clearedAt = .never
+                    attention.raises = 0
                     let last = (fact: Condition.Fact.none, value: 0.0)
                     var event = raised(slot, last, now: now, vehicle)
                     event.kind = .cleared
@@ -137,6 +139,24 @@ extension RuleEngine {
                 !vehicle.watched[place].isNaN
             else { return nil }
             return decimal(vehicle.watched[place])
+        case .placardShare(let slot):
+            guard let place = vehicle.place(ofSlot: slot),
+                let share = placardShare(slot, now: now, &vehicle, { $0 })
+            else { return nil }
+            // A sensor that is a little off says less than there is: what it once said tells.
+            let component = vehicle.parts[place].component
+            let limit = limit(ofSlot: slot, vehicle.reference).limit
+            let lost = Double(component.peak - component.filter.level) / limit
+            let hasLost = lost >= RuleEngine.lostShare || share <= RuleEngine.surelyLowShare
+            return hasLost ? share : nil
+        case .coldShare(let slot):
+            let trip = vehicle.trip
+            guard trip.ambientAt != .never, (now - trip.ambientAt.timestamp).hours < 24 else {
+                return nil
+            }
+            return placardShare(slot, now: now, &vehicle) {
+                Measure.gaugePressure($0, at: Double(trip.ambient))
+            }
         case .share(let habit, let trips): return vehicle.usage.share(habit, trips: trips)
         case .silentHours:
             guard vehicle.trip.activeAt != .never else { return nil }
@@ -151,6 +171,29 @@ extension RuleEngine {
             let slope = vehicle.parts[place].component.filter.slope
             return slots[slot].parameters.direction.sign * decimal(slope)
         }
+    }
+
+    /// A tyre has lost air where its level was higher by this share of the limit, or is so low that
+    /// no sensor is that far off.
+    private static let lostShare = 0.04
+    private static let surelyLowShare = 0.87
+
+    private func placardShare(
+        _ slot: Int,
+        now: Timestamp,
+        _ vehicle: inout VehicleState,
+        _ pressure: (Double) -> Double
+    ) -> Double? {
+        let (limit, isAssumed) = limit(ofSlot: slot, vehicle.reference)
+        let share = slots[slot].parameters.placardShare
+        guard share > 0, !isAssumed, let place = vehicle.place(ofSlot: slot),
+            vehicle.parts[place].component.filter.isStarted, !vehicle.attentions[slot].isRaised
+        else { return nil }
+        let filter = vehicle.parts[place].component.filter
+        // Soon it has an alert of its own.
+        let near = Float(2 * slots[slot].parameters.near.leadDays)
+        guard filter.daysToCrossing(ahead: 0, horizon: near) == nil else { return nil }
+        return pressure(limit + Double(filter.level)) / (limit / share)
     }
 
     private func raised(
@@ -179,6 +222,7 @@ extension RuleEngine {
                 early: nil,
                 middle: nil,
                 late: nil,
+                actBy: nil,
                 isCrossed: true,
                 isFast: false
             )

@@ -50,9 +50,9 @@ extension RuleEngine {
     ) {
         guard !events.isEmpty else { return }
         for (family, before) in zip(families, before) {
-            let own = events.filter { family.slots.contains($0.slot) }
+            let own = events.filter { family.slots.contains($0.slot) && $0.kind.isOfAlert }
             guard !own.isEmpty else { continue }
-            events.removeAll { family.slots.contains($0.slot) }
+            events.removeAll { family.slots.contains($0.slot) && $0.kind.isOfAlert }
             let after = family.leader(vehicle.attentions)
             guard let slot = after ?? before, let place = vehicle.place(ofSlot: slot) else {
                 continue
@@ -72,7 +72,7 @@ extension RuleEngine {
                     slot,
                     now,
                     vehicle.parts[place],
-                    vehicle.reference,
+                    vehicle,
                     vehicle.attentions[slot]
                 )
             )

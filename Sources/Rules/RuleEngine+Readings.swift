@@ -12,8 +12,16 @@ extension RuleEngine {
         package var isFull = false
     }
 
+    /// A reading above what a rule can use, up to this multiple, is of a component of another kind:
+    /// a lithium battery rests at 13.3 V, where a charger begins at 13.8 V.
+    private static let otherKindShare = 1.05
     /// Room made for the first reading that waits: where a vehicle's come one by one, more follow.
     private static let heldAtFirst = 8
+
+    /// Whether a reading is one to the rules.
+    package func takes(_ reading: Reading) -> Bool {
+        reading.quality == .good || signals[Int(reading.signal.index)].includesNoReading
+    }
 
     /// Lets a vehicle's readings, as they came together, wait for their neighbours; what is no
     /// reading is passed over.
@@ -31,7 +39,7 @@ extension RuleEngine {
         vehicle.held.append(addingCapacity: min(readings.count, room)) { held in
             while waiting.taken < readings.count {
                 let reading = readings[waiting.taken]
-                if reading.quality == .good {
+                if takes(reading) {
                     guard !held.isFull else { return }
                     held.append(
                         HeldReading(
@@ -54,7 +62,7 @@ extension RuleEngine {
     }
 
     /// What one flush works with beside the vehicle.
-    private struct Moment {
+    struct Moment {
         var now: Timestamp
         var events: [RuleEvent] = []
         /// Where the next slot is looked for first: readings come in the order of the slots.
@@ -62,6 +70,11 @@ extension RuleEngine {
         /// The time of the reading before, in both its forms: a packet's readings share theirs.
         var observedAt = Timestamp.distantPast
         var instant = CompactInstant.never
+        /// Values that left what was expected of them, until their siblings' are known.
+        var steps: [SiblingStep] = []
+        var flats: [FlatReading] = []
+        /// Until when one value for all siblings is no value of theirs.
+        var coarseUntil = Timestamp.distantPast
 
         init(now: Timestamp) {
             self.now = now
@@ -89,6 +102,8 @@ extension RuleEngine {
                 vehicle.add(slot: uses[place].slot)
             }
         }
+        if !moment.steps.isEmpty { resolveSteps(&vehicle, &moment) }
+        if !moment.flats.isEmpty { resolveFlats(&vehicle, &moment) }
         if !moment.events.isEmpty {
             joinFamilies(&moment.events, since: leaders ?? noLeaders, now: now, vehicle)
         }
@@ -119,6 +134,11 @@ extension RuleEngine {
                 moment.instant = CompactInstant(reading.observedAt)
             }
             let time = moment.instant
+            for place in signal.uses where uses[place].role == .movement {
+                let kind = MovementSignal(rawValue: UInt8(uses[place].slot)) ?? .flag
+                let trip = vehicle.trip.note(kind, reading.value, at: time)
+                if asksForHabits, let trip { vehicle.usage.note(trip) }
+            }
             let trip = vehicle.trip.note(time, opensTrip: signal.opensTrip)
             if asksForHabits, let trip { vehicle.usage.note(trip) }
             for place in signal.uses {
@@ -128,6 +148,7 @@ extension RuleEngine {
                     vehicle.trip.ambient = reading.value
                     vehicle.trip.ambientAt = time
                 case .speed: vehicle.usage.note(speed: reading.value, at: time)
+                case .movement: break
                 case .watched:
                     if vehicle.watched.isEmpty {
                         vehicle.watched = Array(repeating: .nan, count: watched.count)
@@ -138,6 +159,12 @@ extension RuleEngine {
                     noteTemperature(reading, slot, &parts[moment.place], &vehicle, &moment)
                 case .value:
                     _ = find(slot, vehicle.slots.span, &moment)
+                    if slots[slot].group != nil {
+                        let next = readings.extracting(index..<readings.count)
+                        guard isOfComponent(next, slot, parts.span, &vehicle, &moment) else {
+                            continue
+                        }
+                    }
                     noteValue(reading, slot, &parts[moment.place], &vehicle, &moment)
                 }
             }
@@ -171,19 +198,30 @@ extension RuleEngine {
         let observedAt = reading.observedAt
         guard part.component.isNew(observedAt) else { return }
         let slots = slots.span
-        if slots[slot].parameters.gate.isFirstOfTrip, vehicle.trip.startedAt != .never,
-            part.component.filter.time >= vehicle.trip.startedAt
+        if slots[slot].parameters.gate.isFirstOfTrip,
+            part.component.isJudged(since: vehicle.trip, at: moment.instant)
+        {
+            return
+        }
+        if slots[slot].group != nil,
+            isNearlyNothing(reading, slot, &part, &vehicle, &moment)
         {
             return
         }
         let hasCompanion = slots[slot].hasCompanion
         var context = ReadingContext()
         if slots[slot].asksForContext { context = vehicle.trip.context(at: moment.instant) }
-        guard slots[slot].parameters.gate.holds(in: context),
-            keepsBounds(slots[slot].bounds, vehicle.watched.span)
-        else { return }
+        guard slots[slot].parameters.gate.holds(in: context) else {
+            return passOver(observedAt, .gate, slot, &part, vehicle, &moment)
+        }
+        guard keepsBounds(slots[slot].bounds, vehicle.watched.span) else {
+            return passOver(observedAt, .ruledOut, slot, &part, vehicle, &moment)
+        }
         let value = Double(reading.value)
         guard hasCompanion else {
+            guard slots[slot].parameters.usable.contains(value) else {
+                return noteOutside(reading, slot, &part, &vehicle, &moment)
+            }
             let measurement = slots[slot].parameters.measure.measure(
                 value,
                 rule: slots[slot].parameters,
@@ -213,6 +251,38 @@ extension RuleEngine {
         var attention = vehicle.attentions[slot]
         attention.unjoined = pending
         part.component.hasAttention = vehicle.attentions.keep(attention, ofSlot: slot)
+    }
+
+    /// A reading outside what the rule can use; one that is a little better may be of a component of
+    /// another kind.
+    private func noteOutside(
+        _ reading: HeldReading,
+        _ slot: Int,
+        _ part: inout VehicleState.Part,
+        _ vehicle: inout VehicleState,
+        _ moment: inout Moment
+    ) {
+        let parameters = slots[slot].parameters
+        let value = Double(reading.value)
+        let best = parameters.usable.upperBound
+        let isBetter =
+            parameters.direction == .fallsTo && value > best
+            && value <= RuleEngine.otherKindShare * best
+        guard isBetter, part.component.hasAttention else {
+            return passOver(reading.observedAt, .unusable, slot, &part, vehicle, &moment)
+        }
+        var attention = vehicle.attentions[slot]
+        var changes: [RuleEvent.Kind] = []
+        part.component.noteOutside(
+            reading.observedAt,
+            now: moment.now,
+            parameters,
+            &attention,
+            &changes
+        )
+        part.component.hasAttention = vehicle.attentions.keep(attention, ofSlot: slot)
+        note(changes, slot, part, vehicle, &moment)
+        passOver(reading.observedAt, .unusable, slot, &part, vehicle, &moment)
     }
 
     private func keepsBounds(_ places: Range<Int>, _ newest: Span<Float>) -> Bool {
@@ -263,7 +333,17 @@ extension RuleEngine {
         _ vehicle: inout VehicleState,
         _ moment: inout Moment
     ) {
-        guard slots[slot].parameters.usable.contains(gauge) else { return }
+        guard slots[slot].parameters.usable.contains(gauge) else {
+            return passOver(observedAt, .unusable, slot, &part, vehicle, &moment)
+        }
+        let wasStuck = part.stuck.isStuck
+        part.stuck.note(Float(gauge), celsius: celsius)
+        let isStuck = part.stuck.isStuck
+        if isStuck != wasStuck {
+            let kind: RuleEvent.Kind = isStuck ? .trouble(.stuck) : .troubleOver(.stuck)
+            note([kind], slot, part, vehicle, &moment)
+        }
+        guard !isStuck else { return }
         let deviation = Double(slots[slot].parameters.estimator.readingDeviation)
         let measurement = Measurement(
             value: Measure.coldPressure(gauge, at: Double(celsius)),
@@ -287,6 +367,9 @@ extension RuleEngine {
             rule: slots[slot].parameters,
             context: context
         )
+        if measurement == nil, let ambient = pending.ambient {
+            noteFallByAir(pending, ambient, slot, &part, &vehicle, &moment)
+        }
         feed(pending.observedAt, measurement, slot, &part, &vehicle, &moment)
     }
 
@@ -298,50 +381,31 @@ extension RuleEngine {
         _ vehicle: inout VehicleState,
         _ moment: inout Moment
     ) {
-        guard var measurement else { return }
+        guard var measurement else {
+            return passOver(observedAt, .contextMissing, slot, &part, vehicle, &moment)
+        }
         if let season = slots[slot].parameters.season {
-            measurement.value -= season.swing(at: observedAt)
-        }
-        let hadAttention = part.component.hasAttention
-        var attention = hadAttention ? vehicle.attentions[slot] : Attention()
-        let changes = part.component.update(
-            observedAt: observedAt,
-            now: moment.now,
-            measurement: measurement,
-            limit: limit(ofSlot: slot, vehicle.reference).limit,
-            rule: slots[slot].parameters,
-            &attention
-        )
-        for kind in changes {
-            moment.events.append(
-                event(kind, slot, moment.now, part, vehicle.reference, attention)
+            measurement.value -= season.swing(
+                at: observedAt,
+                isSouthern: vehicle.reference.isSouthern
             )
         }
-        if hadAttention || !attention.isIdle {
-            part.component.hasAttention = vehicle.attentions.keep(attention, ofSlot: slot)
-        }
-    }
-
-    func event(
-        _ kind: RuleEvent.Kind,
-        _ slot: Int,
-        _ now: Timestamp,
-        _ part: VehicleState.Part,
-        _ reference: VehicleReference,
-        _ attention: Attention
-    ) -> RuleEvent {
-        let (limit, isAssumed) = limit(ofSlot: slot, reference)
-        return RuleEvent(
-            kind: kind,
-            slot: slot,
-            at: now,
-            evidence: part.component.evidence(
-                now: now,
-                limit: limit,
-                isLimitAssumed: isAssumed,
-                rule: slots[slot].parameters,
-                attention
+        if let unit = slots[slot].parameters.drivenKilometres {
+            return useDriven(
+                observedAt,
+                measurement.value,
+                unit,
+                slot,
+                &part,
+                &vehicle,
+                &moment
             )
-        )
+        }
+        if let group = slots[slot].group,
+            isStep(observedAt, measurement, slot, part, ofGroup: group, vehicle, &moment)
+        {
+            return
+        }
+        use(observedAt, measurement, slot, &part, &vehicle, &moment)
     }
 }

@@ -21,6 +21,14 @@ package struct RuleEngine: Sendable {
         var axle: PlacardAxle?
         /// The places in `bounds` that a reading must keep.
         var bounds: Range<Int>
+        /// Place in `groups`; nil for a component without siblings.
+        var group: Int?
+    }
+
+    /// Components that share a fate: the wheels of a vehicle.
+    struct Group: Sendable {
+        /// Ascending.
+        var slots: [Int]
     }
 
     /// What the newest of the watched readings must say.
@@ -38,6 +46,8 @@ package struct RuleEngine: Sendable {
             case ambient
             /// Tells how the vehicle is driven.
             case speed
+            /// Tells whether the vehicle moves; the slot is the kind of signal.
+            case movement
             /// A condition asks for the newest value; the slot is the place among `watched`.
             case watched
 
@@ -49,6 +59,8 @@ package struct RuleEngine: Sendable {
     }
 
     package let rules: [Rule]
+    /// Time zones and days off, by place.
+    let places: [DrivingCalendar]
     package let slots: [Slot]
     /// What a signal is to the rules.
     struct Signal: Sendable {
@@ -57,6 +69,8 @@ package struct RuleEngine: Sendable {
         /// Whether some of these are of components.
         var hasComponent: Bool
         var opensTrip: Bool
+        /// Whether what says "no value" is passed on too: of a tyre it may be a flat one.
+        var includesNoReading: Bool
     }
 
     /// The uses of all signals, one after the other.
@@ -68,6 +82,7 @@ package struct RuleEngine: Sendable {
     let watched: [SignalID]
     let bounds: [Bound]
     let families: [Family]
+    let groups: [Group]
     /// As many as there are families: none of them has an alert.
     let noLeaders: [Int?]
     let asksForHabits: Bool
@@ -81,8 +96,15 @@ package struct RuleEngine: Sendable {
     /// What stands for a slot: rule and component, so that a rule file may reorder them.
     let slotKeys: [UInt64]
 
-    package init(rules: [Rule], catalogue: Catalogue) {
+    /// - Precondition: there is a place.
+    package init(
+        rules: [Rule],
+        catalogue: Catalogue,
+        places: [DrivingCalendar] = [DrivingCalendar(zone: .utc)]
+    ) {
+        precondition(!places.isEmpty, "A vehicle's driver has days off somewhere.")
         self.rules = rules
+        self.places = places
         var slots: [Slot] = []
         var uses = [[Use]](repeating: [], count: catalogue.signals.count)
         var watched: [SignalID] = []
@@ -93,7 +115,15 @@ package struct RuleEngine: Sendable {
             return watched.count - 1
         }
         var bounds: [Bound] = []
+        var groups: [Group] = []
+        var flat: Set<Int> = []
         for (ruleIndex, rule) in rules.enumerated() {
+            let hasSiblings = rule.near.fast != nil && rule.components.count >= Group.sizeMin
+            if hasSiblings {
+                groups.append(
+                    Group(slots: Array(slots.count..<(slots.count + rule.components.count)))
+                )
+            }
             let firstBound = bounds.count
             for fact in rule.bounds {
                 guard case .value(let signal) = fact.quantity else { continue }
@@ -106,6 +136,9 @@ package struct RuleEngine: Sendable {
                 if let companion = component.companion {
                     uses[Int(companion.index)].append(Use(role: .companion, slot: slots.count))
                 }
+                if rule.near.fast.map({ $0.flatBelow > 0 }) ?? false {
+                    flat.insert(Int(component.signal.index))
+                }
                 slots.append(
                     Slot(
                         rule: ruleIndex,
@@ -116,7 +149,8 @@ package struct RuleEngine: Sendable {
                             || (rule.measure.needsContext && component.companion == nil),
                         limit: rule.limit,
                         axle: component.axle,
-                        bounds: firstBound..<bounds.count
+                        bounds: firstBound..<bounds.count,
+                        group: hasSiblings ? groups.count - 1 : nil
                     )
                 )
             }
@@ -135,6 +169,10 @@ package struct RuleEngine: Sendable {
         if asksForHabits, let speed = catalogue.find(path: "Vehicle.Speed") {
             uses[Int(speed.index)].append(Use(role: .speed, slot: 0))
         }
+        for (path, kind) in RuleEngine.movementSignals {
+            guard let signal = catalogue.find(path: path) else { continue }
+            uses[Int(signal.index)].append(Use(role: .movement, slot: Int(kind.rawValue)))
+        }
         var opensTrip = [Bool](repeating: false, count: catalogue.signals.count)
         if let ambient = catalogue.find(path: "Vehicle.Exterior.AirTemperature") {
             uses[Int(ambient.index)].append(Use(role: .ambient, slot: 0))
@@ -148,27 +186,41 @@ package struct RuleEngine: Sendable {
                 use.role == .companion
                     || use.role == .watched && bounds.contains { $0.watched == use.slot }
             }
-            let rank: UInt32 = signal.1 ? 0 : isCompanion ? 1 : 2
+            let tellsMovement = signal.0.contains { $0.role == .movement }
+            let isJudged = signal.0.contains(where: \.role.isOfComponent)
+            let rank: UInt32 =
+                tellsMovement && !isJudged ? 0 : signal.1 ? 1 : isCompanion ? 2 : 3
             return rank << 16 | UInt32(index)
         }
         slotKeys = slots.map {
             checkpointKey("\(rules[$0.rule].id)/\(rules[$0.rule].components[$0.component].name)")
         }
         families = Family.all(slots, rules)
+        self.groups = groups
         noLeaders = Array(repeating: nil, count: families.count)
         self.slots = slots
         self.uses = uses.flatMap(\.self)
         var end = 0
-        signals = zip(uses, opensTrip).map { uses, opensTrip in
+        signals = zip(uses, opensTrip).enumerated().map { index, signal in
+            let (uses, opensTrip) = signal
             defer { end += uses.count }
             return Signal(
                 uses: end..<(end + uses.count),
                 hasComponent: uses.contains(where: \.role.isOfComponent),
-                opensTrip: opensTrip
+                opensTrip: opensTrip,
+                includesNoReading: flat.contains(index)
             )
         }
         signalKeys = catalogue.signals.map { checkpointKey($0.path) }
     }
+
+    /// What tells whether a vehicle moves.
+    private static let movementSignals: [(String, MovementSignal)] = [
+        ("Vehicle.Speed", .speed), ("Vehicle.IsMoving", .flag), ("Private.IsIgnitionOn", .flag),
+        ("Vehicle.Powertrain.CombustionEngine.Speed", .engine),
+        ("Vehicle.TraveledDistance", .odometer),
+        ("Vehicle.LowVoltageBattery.CurrentVoltage", .voltage),
+    ]
 
     package func rule(ofSlot slot: Int) -> Rule { rules[slots[slot].rule] }
 
@@ -190,12 +242,22 @@ package struct RuleEngine: Sendable {
     ) -> [(slot: Int, evidence: Evidence)] {
         vehicle.slotsInUse.enumerated().map { place, slot in
             let part = vehicle.parts[place]
+            if slots[slot].parameters.drivenKilometres != nil,
+                var counter = vehicle.counter(ofSlot: slot)
+            {
+                // A day without a reading is a day less: each row is foreseen anew.
+                counter.foresee(now: now, isNew: true, calendar(of: vehicle))
+                return (
+                    slot,
+                    evidence(slot, now, part, vehicle, vehicle.attentions[slot], counter.forecast)
+                )
+            }
             let attention = part.component.outlook(
                 now: now,
                 slots[slot].parameters,
                 vehicle.attentions[slot]
             )
-            return (slot, event(.refreshed, slot, now, part, vehicle.reference, attention).evidence)
+            return (slot, evidence(slot, now, part, vehicle, attention, nil))
         }
     }
 
@@ -235,15 +297,18 @@ package struct RuleEngine: Sendable {
         for (place, slot) in vehicle.slotsInUse.enumerated() {
             guard let due = vehicle.parts[place].component.timerDue, due <= now else { continue }
             var attention = vehicle.attentions[slot]
-            vehicle.parts[place].component.fireTimer(
+            if slots[slot].parameters.drivenKilometres != nil {
+                fireDriven(slot, place, now: now, &vehicle, &events)
+                continue
+            }
+            let isRaised = vehicle.parts[place].component.fireTimer(
                 now: now,
                 slots[slot].parameters,
                 &attention
             )
             vehicle.keep(attention, at: place)
-            events.append(
-                event(.raised, slot, now, vehicle.parts[place], vehicle.reference, attention)
-            )
+            guard isRaised else { continue }
+            events.append(event(.raised, slot, now, vehicle.parts[place], vehicle, attention))
         }
         joinFamilies(&events, since: leaders, now: now, vehicle)
         judgeConditions(now: now, &vehicle, &events)
@@ -251,19 +316,48 @@ package struct RuleEngine: Sendable {
     }
 
     /// Takes back a raise whose alert was closed for want of data.
-    package func lower(slot: Int, _ vehicle: inout VehicleState) {
+    package func lower(slot: Int, now: Timestamp, _ vehicle: inout VehicleState) {
         let family = families.first { $0.slots.contains(slot) }
-        for slot in family?.slots ?? [slot] { lower(one: slot, &vehicle) }
+        for slot in family?.slots ?? [slot] { lower(one: slot, now: now, &vehicle) }
     }
 
-    private func lower(one slot: Int, _ vehicle: inout VehicleState) {
+    private func lower(one slot: Int, now: Timestamp, _ vehicle: inout VehicleState) {
         var attention = vehicle.attentions[slot]
-        attention.clear()
+        attention.clear(now: now)
+        // It was not over: what is near may be told again at once.
+        attention.clearedAt = .never
         if let place = vehicle.place(ofSlot: slot) {
             vehicle.keep(attention, at: place)
         } else {
             _ = vehicle.attentions.keep(attention, ofSlot: slot)
         }
+    }
+
+    /// The first days of a counter are over: what it foresees now may be near.
+    private func fireDriven(
+        _ slot: Int,
+        _ place: Int,
+        now: Timestamp,
+        _ vehicle: inout VehicleState,
+        _ events: inout [RuleEvent]
+    ) {
+        guard let index = vehicle.counters.firstIndex(where: { $0.slot == slot }) else { return }
+        vehicle.counters[index].foresee(now: now, isNew: true, calendar(of: vehicle))
+        let counter = vehicle.counters[index]
+        var attention = vehicle.attentions[slot]
+        let isRaised = vehicle.parts[place].component.fireTimer(
+            now: now,
+            counter.forecast,
+            slots[slot].parameters,
+            &attention
+        )
+        vehicle.keep(attention, at: place)
+        guard isRaised else { return }
+        events.append(event(.raised, slot, now, vehicle.parts[place], vehicle, attention))
+    }
+
+    func calendar(of vehicle: VehicleState) -> DrivingCalendar {
+        places[min(vehicle.reference.place, places.count - 1)]
     }
 
     // MARK: Reference values

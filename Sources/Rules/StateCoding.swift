@@ -8,7 +8,7 @@ package import Telemetry
 extension RuleEngine {
     /// Raised whenever the layout below changes; an older layout is refused, and the caller starts
     /// that vehicle afresh.
-    private static let layoutVersion: UInt8 = 7
+    private static let layoutVersion: UInt8 = 8
 
     package func encode(_ vehicle: VehicleState, into writer: inout ByteWriter) {
         writer.put(RuleEngine.layoutVersion)
@@ -33,6 +33,7 @@ extension RuleEngine {
             writer.put(slotKeys[slot])
             writer.put(limit(ofSlot: slot, vehicle.reference).limit)
             vehicle.parts[place].join.encode(into: &writer)
+            vehicle.parts[place].stuck.encode(into: &writer)
             vehicle.parts[place].component.encode(into: &writer)
             if vehicle.parts[place].component.hasAttention {
                 vehicle.attentions[slot].encode(into: &writer)
@@ -43,6 +44,16 @@ extension RuleEngine {
         for slot in raised {
             writer.put(slotKeys[slot])
             vehicle.attentions[slot].encode(into: &writer)
+        }
+        writer.put(vehicle.counters.count)
+        for counter in vehicle.counters {
+            writer.put(slotKeys[counter.slot])
+            counter.encode(into: &writer)
+        }
+        writer.put(vehicle.faults.count)
+        for fault in vehicle.faults {
+            writer.put(slotKeys[groups[fault.group].slots[0]])
+            fault.since.encode(into: &writer)
         }
     }
 
@@ -83,6 +94,7 @@ extension RuleEngine {
             let key = try reader.unsigned()
             let oldLimit = try reader.double()
             let join = try TemperatureJoin(from: &reader)
+            let stuck = try StuckWatch(from: &reader)
             var component = try ComponentState(from: &reader)
             var attention =
                 component.hasAttention ? try Attention(from: &reader) : Attention()
@@ -91,13 +103,26 @@ extension RuleEngine {
             let sign = slots[slot].parameters.direction.sign
             component.shiftMargin(by: sign * (oldLimit - newLimit), &attention)
             component.hasAttention = vehicle.attentions.keep(attention, ofSlot: slot)
-            found.append((slot, VehicleState.Part(component: component, join: join)))
+            found.append((slot, VehicleState.Part(component: component, join: join, stuck: stuck)))
         }
         for _ in 0..<(try reader.count()) {
             let key = try reader.unsigned()
             let attention = try Attention(from: &reader)
             guard let slot = slotKeys.firstIndex(of: key) else { continue }
             _ = vehicle.attentions.keep(attention, ofSlot: slot)
+        }
+        for _ in 0..<(try reader.count()) {
+            let slot = slotKeys.firstIndex(of: try reader.unsigned())
+            let counter = try DrivenCounter(slot: slot ?? 0, from: &reader)
+            if slot != nil { vehicle.counters.append(counter) }
+        }
+        for _ in 0..<(try reader.count()) {
+            let key = try reader.unsigned()
+            let since = try CompactInstant(from: &reader)
+            guard let group = groups.firstIndex(where: { slotKeys[$0.slots[0]] == key }) else {
+                continue
+            }
+            vehicle.faults.append(GroupFault(group: group, since: since))
         }
         found.sort { $0.slot < $1.slot }
         vehicle.slots = found.map { UInt16($0.slot) }
@@ -111,25 +136,6 @@ func checkpointKey(_ name: String) -> UInt64 {
     var hash: UInt64 = 0xcbf2_9ce4_8422_2325
     for byte in name.utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
     return hash
-}
-
-extension TripContext {
-    fileprivate func encode(into writer: inout ByteWriter) {
-        activeAt.encode(into: &writer)
-        startedAt.encode(into: &writer)
-        writer.put(parkedHours ?? .nan)
-        writer.put(ambient)
-        ambientAt.encode(into: &writer)
-    }
-
-    fileprivate init(from reader: inout ByteReader) throws(CheckpointError) {
-        activeAt = try CompactInstant(from: &reader)
-        startedAt = try CompactInstant(from: &reader)
-        let parked = try reader.float()
-        parkedHours = parked.isNaN ? nil : parked
-        ambient = try reader.float()
-        ambientAt = try CompactInstant(from: &reader)
-    }
 }
 
 extension CompactInstant {

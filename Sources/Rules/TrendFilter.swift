@@ -4,11 +4,8 @@
 /// unit; spans are days. The slope is nearly constant until a CUSUM of falling innovations
 /// re-opens it; outliers weigh little (Huber); the noise level adapts slowly; a sustained jump
 /// upwards is a service and starts afresh; a late reading corrects the level it belongs to.
-/// Single precision: the results are those of double, at half the memory (`prediction.md` §1).
-/// Left out on purpose: acceleration and regression on distance, which gained nothing
-/// (`prediction.md` §4).
-///
-/// Source: `prediction.md` §5.
+/// Single precision: the results are those of double, at half the memory. Left out on purpose:
+/// acceleration and regression on distance, which gained nothing.
 struct TrendFilter: Equatable, Sendable {
     /// What an update did.
     enum Step: Equatable {
@@ -17,6 +14,8 @@ struct TrendFilter: Equatable, Sendable {
         /// Too late, or waiting for a second reading that confirms a service.
         case withheld
         case moved
+        /// So far below what was expected that another reading must say the same first.
+        case odd
         /// A service was recognised; level and slope are new.
         case restarted
     }
@@ -28,7 +27,7 @@ struct TrendFilter: Equatable, Sendable {
         var count: UInt32 = 0
     }
 
-    /// Shared constants of `prediction.md` §5.
+    /// Shared by all rules; fitted on simulated fleets.
     private enum Constant {
         static let huber: Float = 2.5
         static let outlier: Float = 12
@@ -54,10 +53,12 @@ struct TrendFilter: Equatable, Sendable {
 
     var isStarted: Bool { time != .never }
 
+    /// Takes a measurement in; `isSure` for one that another has confirmed.
     mutating func update(
         at measured: CompactInstant,
         margin: Float,
         variance: Float,
+        isSure: Bool,
         _ constants: EstimatorConstants,
         _ pending: inout PendingService
     ) -> Step {
@@ -90,6 +91,7 @@ struct TrendFilter: Equatable, Sendable {
                 return service(at: measured, margin: margin, noise: noise, constants, &pending)
             }
             pending.count = 0
+            if !isSure, normalised < -Constant.outlier { return .odd }
         }
         correct(
             innovation,
@@ -110,7 +112,8 @@ struct TrendFilter: Equatable, Sendable {
         let noise = constants.slopeNoise
         level += slope * days
         p00 +=
-            2 * days * p01 + days * days * p11 + constants.levelNoise * days
+            2 * days * p01 + days * days * p11
+            + (constants.levelNoise + constants.wander * slope * slope) * days
             + noise * days * days * days / 3
         p01 += days * p11 + noise * days * days / 2
         p11 += noise * days
@@ -134,14 +137,7 @@ struct TrendFilter: Equatable, Sendable {
         }
         pending.count += 1
         guard pending.count >= 3 || wait > Constant.serviceGapDays else { return .withheld }
-        let remembered = constants.serviceSlopeMemory * min(slope - constants.slope, 0)
-        let deviation = constants.serviceSlopeDeviation
-        restart(
-            level: pending.level,
-            variance: noise,
-            deviation: (deviation * deviation + remembered * remembered).squareRoot()
-        )
-        slope = constants.slope + constants.serviceSlopeKept * (slope - constants.slope)
+        beginAgain(level: pending.level, variance: noise, constants)
         // The service was at the first of them; this one tells what has been lost since.
         predict(days: wait, constants)
         let innovation = margin - level
@@ -157,6 +153,33 @@ struct TrendFilter: Equatable, Sendable {
         )
         pending.count = 0
         return .restarted
+    }
+
+    /// Begins again at a level that readings have proved.
+    mutating func recover(
+        at measured: CompactInstant,
+        level: Float,
+        variance: Float,
+        _ constants: EstimatorConstants
+    ) {
+        time = max(time, measured)
+        beginAgain(level: level, variance: variance * noiseScale, constants)
+    }
+
+    /// After a service: the level is new, and of the slope some is remembered.
+    private mutating func beginAgain(
+        level: Float,
+        variance: Float,
+        _ constants: EstimatorConstants
+    ) {
+        let remembered = constants.serviceSlopeMemory * min(slope - constants.slope, 0)
+        let deviation = constants.serviceSlopeDeviation
+        restart(
+            level: level,
+            variance: variance,
+            deviation: (deviation * deviation + remembered * remembered).squareRoot()
+        )
+        slope = constants.slope + constants.serviceSlopeKept * (slope - constants.slope)
     }
 
     private mutating func restart(level: Float, variance: Float, deviation: Float) {

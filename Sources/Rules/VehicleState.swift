@@ -18,71 +18,23 @@ package struct VehicleReference: Sendable, Equatable {
     package var placardFrontKilopascals: Double?
     package var placardRearKilopascals: Double?
     package var limits: [VehicleLimit]
+    /// Place in the engine's `places`: whose days off the vehicle's driver has.
+    package var place: Int
+    /// Whether it is at home south of the equator.
+    package var isSouthern: Bool
 
     package init(
         placardFrontKilopascals: Double? = nil,
         placardRearKilopascals: Double? = nil,
-        limits: [VehicleLimit] = []
+        limits: [VehicleLimit] = [],
+        place: Int = 0,
+        isSouthern: Bool = false
     ) {
         self.placardFrontKilopascals = placardFrontKilopascals
         self.placardRearKilopascals = placardRearKilopascals
         self.limits = limits
-    }
-}
-
-/// When the vehicle last drove and parked, from the times of its readings alone; 24 bytes.
-struct TripContext: Equatable, Sendable {
-    /// A trip that is over.
-    struct Trip {
-        var seconds: UInt32
-        /// Before it began.
-        var parkedHours: Float
-        /// Last heard of during the trip, °C.
-        var ambient: Float?
-    }
-
-    var activeAt = CompactInstant.never
-    var startedAt = CompactInstant.never
-    var parkedHours: Float?
-    var ambient: Float = 0
-    var ambientAt = CompactInstant.never
-
-    /// Source: `prediction.md` §6: a gap of over 6 minutes before an odometer or ambient reading,
-    /// or of over 45 minutes before any, is a parking.
-    /// - Returns: the trip that the reading shows to be over.
-    mutating func note(_ observedAt: CompactInstant, opensTrip: Bool) -> Trip? {
-        guard observedAt > activeAt else { return nil }
-        defer { activeAt = observedAt }
-        let gap = observedAt.seconds - activeAt.seconds
-        guard gap > 6 * 60, activeAt != .never, opensTrip || gap > 45 * 60 else { return nil }
-        var trip: Trip?
-        if startedAt != .never {
-            trip = Trip(
-                seconds: activeAt.seconds - startedAt.seconds,
-                parkedHours: parkedHours ?? 0,
-                ambient: ambientAt >= startedAt ? ambient : nil
-            )
-        }
-        parkedHours = Float(gap) / 3_600
-        startedAt = observedAt
-        return trip
-    }
-
-    func context(at observedAt: CompactInstant) -> ReadingContext {
-        var context = ReadingContext()
-        context.sinceStartHours =
-            startedAt == .never ? .infinity : Double(observedAt - startedAt) * 24
-        context.isLate = context.sinceStartHours < -0.05
-        context.lastParkHours = parkedHours.map(Double.init)
-        if !context.isLate {
-            context.parkedHours = context.lastParkHours.map {
-                context.sinceStartHours < 0.1 ? $0 : 0
-            }
-        }
-        if ambientAt != .never, abs(observedAt - ambientAt) * 1_440 < 18 {
-            context.ambient = Double(ambient)
-        }
-        return context
+        self.place = place
+        self.isSouthern = isSouthern
     }
 }
 
@@ -131,9 +83,10 @@ struct TemperatureJoin: Equatable, Sendable {
         let bounded = abs(reading) < Constant.celsiusMax ? reading : Constant.celsiusMax
         celsiusInSteps = Int16((bounded * Constant.celsiusSteps).rounded())
         guard trip.parkedHours ?? 0 >= Constant.parkedHours else { return }
-        // Only the first of a trip: driving warms a tyre within minutes.
-        let start = UInt32(truncatingIfNeeded: trip.startedAt.timestamp.milliseconds)
-        guard at &- before > at &- start else { return }
+        // Only the first after so long: driving warms a tyre within minutes.
+        let cooled = trip.parkedAt.timestamp + .days(Double(Constant.parkedHours) / 24)
+        let cooledAt = UInt32(truncatingIfNeeded: cooled.milliseconds)
+        guard at &- before > at &- cooledAt else { return }
         let context = trip.context(at: CompactInstant(observedAt))
         guard context.parkedHours ?? 0 >= Double(Constant.parkedHours),
             let ambient = context.ambient
@@ -158,6 +111,66 @@ struct TemperatureJoin: Equatable, Sendable {
         celsiusInSteps = Int16(bitPattern: UInt16(truncatingIfNeeded: words))
         errorInSteps = Int16(bitPattern: UInt16(truncatingIfNeeded: words >> 16))
     }
+}
+
+/// Notices a pressure that stands still while its temperature moves; 8 bytes.
+struct StuckWatch: Equatable, Sendable {
+    private enum Constant {
+        /// Readings of one value in a row.
+        static let readings: UInt8 = 8
+        /// Kelvin between them: by 12 kPa at 240, more than the step of any sensor.
+        static let kelvin: Int8 = 10
+    }
+
+    private var value: Float = .nan
+    private var readings: UInt8 = 0
+    private var lowest: Int8 = 0
+    private var highest: Int8 = 0
+
+    init() {}
+
+    static func == (left: StuckWatch, right: StuckWatch) -> Bool {
+        left.value.bitPattern == right.value.bitPattern && left.readings == right.readings
+            && left.lowest == right.lowest && left.highest == right.highest
+    }
+
+    var isStuck: Bool {
+        readings >= Constant.readings && Int(highest) - Int(lowest) >= Int(Constant.kelvin)
+    }
+
+    mutating func note(_ pressure: Float, celsius: Float) {
+        let degrees = Int8(min(max(celsius.rounded(), -100), 120))
+        if pressure == value {
+            if readings < .max { readings += 1 }
+            lowest = min(lowest, degrees)
+            highest = max(highest, degrees)
+        } else {
+            value = pressure
+            readings = 1
+            lowest = degrees
+            highest = degrees
+        }
+    }
+
+    func encode(into writer: inout ByteWriter) {
+        writer.put(value)
+        let degrees = (UInt8(bitPattern: lowest), UInt8(bitPattern: highest))
+        for byte in [readings, degrees.0, degrees.1] { writer.put(byte) }
+    }
+
+    init(from reader: inout ByteReader) throws(CheckpointError) {
+        value = try reader.float()
+        readings = try reader.byte()
+        lowest = Int8(bitPattern: try reader.byte())
+        highest = Int8(bitPattern: try reader.byte())
+    }
+}
+
+/// Siblings whose values changed as no component changes: not judged until they fit again.
+struct GroupFault: Equatable, Sendable {
+    /// Place in the engine's groups.
+    var group: Int
+    var since: CompactInstant
 }
 
 /// A reading that waits to be sorted.
@@ -232,6 +245,7 @@ package struct VehicleState: Equatable, Sendable {
     struct Part: Equatable, Sendable {
         var component = ComponentState()
         var join = TemperatureJoin()
+        var stuck = StuckWatch()
     }
 
     var trip = TripContext()
@@ -243,6 +257,9 @@ package struct VehicleState: Equatable, Sendable {
     var slots: [UInt16] = []
     var parts: [Part] = []
     var attentions = AttentionList()
+    var faults: [GroupFault] = []
+    /// Counters that run down with use, as they were heard of.
+    var counters: [DrivenCounter] = []
     var held: [HeldReading] = []
     /// When the readings that wait are used; `distantFuture` when none wait.
     package internal(set) var flushDue = Timestamp.distantFuture
@@ -290,6 +307,8 @@ package struct VehicleState: Equatable, Sendable {
         }
         return sum &+ (held.last?.order ?? 0) &+ (watched.last?.bitPattern ?? 0)
     }
+
+    func counter(ofSlot slot: Int) -> DrivenCounter? { counters.first { $0.slot == slot } }
 
     package func state(ofSlot slot: Int) -> ComponentState? {
         place(ofSlot: slot).map { parts[$0].component }

@@ -23,6 +23,7 @@ enum AlertRow {
             early: time("early_ms"),
             middle: time("middle_ms"),
             late: time("late_ms"),
+            actBy: time("act_by_ms"),
             isCrossed: row["is_crossed"],
             isFast: row["is_fast"]
         )

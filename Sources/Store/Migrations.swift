@@ -60,6 +60,12 @@ enum Migrations {
         migrator.registerMigration("033-webhooks") { database in
             try database.execute(sql: DeskSchema.webhooks)
         }
+        migrator.registerMigration("034-act-by") { database in
+            try database.execute(sql: "ALTER TABLE alert ADD COLUMN act_by_ms INTEGER")
+        }
+        migrator.registerMigration("035-troubles") { database in
+            try database.execute(sql: TroubleRow.schema)
+        }
         return migrator
     }
 

@@ -34,6 +34,7 @@ package enum Restorer {
                     database,
                     sql: "SELECT * FROM alert WHERE state <> 'closed' ORDER BY id"
                 ).map(AlertRow.alert)
+                state.troubles = try TroubleRow.open(database)
                 state.now = try Int64.fetchOne(database, sql: "SELECT now_ms FROM core_time")
                     .map(Timestamp.init(milliseconds:))
                 try BookingRows(stations: stations, database: database).restore(&state)

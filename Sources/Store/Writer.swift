@@ -142,6 +142,7 @@ package final class Writer: Sendable {
                         arguments: [Int64(vehicle.index), row, Data(bytes)])
                 }
                 for alert in unit.alerts { try write(alert, database) }
+                for trouble in unit.troubles { try TroubleRow.write(trouble, database) }
                 try BookingRows(stations: stations, database: database).write(unit)
                 try AuditChain.append(unit.transitions, database)
                 try outbox?.write(unit, database)
@@ -296,6 +297,7 @@ package final class Writer: Sendable {
             evidence.late?.milliseconds, evidence.isCrossed, evidence.isFast,
             alert.severity.rawValue, alert.putOff?.early?.milliseconds,
             alert.putOff?.at.milliseconds, alert.putOff?.untilVisit ?? false,
+            evidence.actBy?.milliseconds,
         ])
     }
 }
@@ -342,9 +344,9 @@ private enum SQL {
             muted_urgency, verdict, serviced_ms, reopen_count, sentence_zh, sentence_en,
             limit_value, is_limit_assumed, level, slope_per_day, first_ms, first_value,
             newest_ms, newest_value, readings, early_ms, middle_ms, late_ms, is_crossed, is_fast,
-            severity, put_off_early_ms, put_off_ms, is_put_off_to_visit)
+            severity, put_off_early_ms, put_off_ms, is_put_off_to_visit, act_by_ms)
         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,
-            ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+            ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
         ON CONFLICT (id) DO UPDATE SET rule_id = excluded.rule_id,
             rule_version = excluded.rule_version, state = excluded.state,
             outcome = excluded.outcome, updated_ms = excluded.updated_ms,
@@ -361,6 +363,7 @@ private enum SQL {
             newest_ms = excluded.newest_ms, newest_value = excluded.newest_value,
             readings = excluded.readings, early_ms = excluded.early_ms,
             middle_ms = excluded.middle_ms, late_ms = excluded.late_ms,
+            act_by_ms = excluded.act_by_ms,
             is_crossed = excluded.is_crossed, is_fast = excluded.is_fast,
             consequence = excluded.consequence, severity = excluded.severity
         """

@@ -91,6 +91,8 @@ public enum Limits {
     public static let reingestLettersMax = 500
     /// Values of one series of a rule test: a year, every five minutes.
     public static let ruleTestValuesMax = 105_120
+    /// Open troubles of one vehicle: a dozen components with two each say enough.
+    public static let troublesPerVehicleMax = 24
     /// Commands of advisors that may wait for the core; one more is refused as overloaded.
     public static let waitingCommandsMax = 256
     /// Slots one person keeps free at a time: a customer on the phone, and some left behind.

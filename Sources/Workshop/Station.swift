@@ -89,6 +89,9 @@ package struct Station: Sendable, Equatable {
     package var radiusKilometres: Double
     /// Years whose holidays are known; nil at a station without a calendar.
     package var holidayYears: Set<Int>?
+    /// Public holidays of its country and the weekends worked in return, ascending.
+    package var publicHolidays: [CivilDate] = []
+    package var makeUpDays: [CivilDate] = []
 
     package init(
         code: String,

@@ -58,8 +58,6 @@ package enum Urgency: Int, CaseIterable, Comparable, Sendable {
 extension Consequence {
     /// How soon somebody must act on an alert with this consequence: the rule's ladder says how
     /// severe it is, and nothing else judges the time that is left.
-    ///
-    /// Source: the class table of `advisor.md` §4.2.
     package func urgency(_ severity: Severity) -> Urgency {
         switch (self, severity) {
         case (.safety, .crossed): .p0
@@ -71,7 +69,7 @@ extension Consequence {
         }
     }
 
-    /// How long before the early edge the work should be done (`advisor.md` §4.3).
+    /// How long before the day to act by the work should be done.
     package var margin: Milliseconds {
         switch self {
         case .safety, .breakdown: .days(Int64(2))
@@ -79,7 +77,7 @@ extension Consequence {
         }
     }
 
-    /// How long before the early edge the work begins to be worth doing; nil: at once.
+    /// How long before the day to act by the work begins to be worth doing; nil: at once.
     var usefulLead: Milliseconds? {
         switch self {
         case .safety, .breakdown: nil

@@ -4,21 +4,21 @@ package import Telemetry
 package struct VisitCause: Sendable, Equatable {
     package var alert: AlertID
     package var consequence: Consequence
-    /// Early edge of the crossing; the time of judgement when the limit is met already.
-    package var early: Timestamp
+    /// The day to act by; nil when the limit is met already: now.
+    package var actBy: Timestamp?
     package var severity: Severity
     package var jobs: [String]
 
     package init(
         alert: AlertID,
         consequence: Consequence,
-        early: Timestamp,
+        actBy: Timestamp?,
         severity: Severity,
         jobs: [String]
     ) {
         self.alert = alert
         self.consequence = consequence
-        self.early = early
+        self.actBy = actBy
         self.severity = severity
         self.jobs = jobs
     }
@@ -87,24 +87,34 @@ package struct VisitPlanner: Sendable {
 
     /// What a visit for these causes, and these lines with it, comes to.
     ///
-    /// A due service is due like a cause; other lines ride along.
+    /// A due service is due like a cause; other lines ride along. `floor` is the earliest deadline
+    /// that leaves time to act: while no limit is met, none is before it. `before` is the deadline
+    /// told before: of a limit that is met it stays the moment when that was seen.
     /// - Precondition: there is at least one cause or line.
     package func need(
         of causes: [VisitCause],
         with lines: [VisitLine] = [],
+        floor: Timestamp = .distantPast,
+        before: Timestamp? = nil,
         now: Timestamp
     ) -> VisitNeed {
         precondition(!(causes.isEmpty && lines.isEmpty), "A visit needs a cause.")
         let work = work(causes.flatMap(\.jobs) + lines.compactMap(\.job))
         let due = lines.filter { $0.reason == .service }.compactMap(\.due)
-        let early = (causes.map(\.early) + due).min() ?? now
+        let early = (causes.map { $0.actBy ?? now } + due).min() ?? now
         // One cause that wants work at once makes the whole visit useful now.
         let useful = causes.map { cause in
-            cause.consequence.usefulLead.map { max(now, cause.early - $0) } ?? now
+            guard let actBy = cause.actBy, let lead = cause.consequence.usefulLead else {
+                return now
+            }
+            return max(now, actBy - lead)
+        }
+        let deadlines = causes.map { cause in
+            cause.actBy.map { max($0 - cause.consequence.margin, floor) } ?? min(now, before ?? now)
         }
         return VisitNeed(
             urgency: causes.map { $0.consequence.urgency($0.severity) }.min() ?? .p3,
-            latestBy: (causes.map { $0.early - $0.consequence.margin } + due).min() ?? now,
+            latestBy: (deadlines + due).min() ?? now,
             early: early,
             earliestUseful: useful.min() ?? now,
             jobs: work.map(\.code),

@@ -44,12 +44,18 @@ struct ReplayCommand: ParsableCommand {
 
     @Option(
         help:
-            "Write what is foreseen, a row a day: vehicle,component,at,predicted_crossing,early,late."
+            """
+            Write what is foreseen, a row a day: \
+            vehicle,component,at,predicted_crossing,early,late,rule.
+            """
     )
     var predictions: String?
 
     @Option(help: "Write the suggestions as they were first made.")
     var suggestions: String?
+
+    @Option(help: "Write what could not be judged: vehicle,component,kind,since,until,text.")
+    var troubles: String?
 
     @Option(help: "Form of the summary on standard output: text or json.")
     var summary = ReplayOptions.SummaryFormat.text
@@ -71,6 +77,7 @@ struct ReplayCommand: ParsableCommand {
         options.includesAlertChanges = alertChanges
         options.predictionsPath = predictions
         options.suggestionsPath = suggestions
+        options.troublesPath = troubles
         options.summary = summary
         do { try Replay.run(options) } catch { throw failure(error) }
     }

@@ -113,8 +113,15 @@ struct ConfigFilesTests {
         ),
         (
             "consequence: wear", "consequence: wear\n    severity: {urgent_days: 20}",
-            "soon_days 14.0, urgent_days 20.0 and crossed_days 1.0 must not rise"
+            "urgent_days 20.0 must not be above soon_days 14.0"
         ),
+        (
+            "consequence: wear", "consequence: wear\n    severity: {crossed_days: 1}",
+            "unknown key 'crossed_days'"
+        ),
+        ("late: [0.8, 0.25, 0, 0.2]", "late: [0.8, 0.25]", "four numbers were expected"),
+        ("timer_days: 14 ", "timer_days: 400 ", "0"),
+        ("drop_per_hour: 0.5 ", "per_hour: 0.5 ", "unknown key 'per_hour'"),
     ])
     func aSpoiltRuleIsRefusedWithItsLine(from: String, to: String, expected: String) throws {
         let assembly = try Fixtures.assembly()

@@ -257,12 +257,10 @@ struct AppointmentTests {
 
     // MARK: Never a second visit
 
-    private let serviceDue = ["Vehicle.Service.DistanceToService": -120.0]
-
     @Test func aSecondAlertAddsToTheVisit() throws {
         var desk = try booked()
         let start = try desk.visit.slot.interval.start
-        desk.feed([Fixtures.packet("v1", at: desk.gateway.now, serviceDue)])
+        desk.feed([Fixtures.overdue("v1", at: desk.gateway.now)])
         desk.wait(.minutes(3))
         let second = try desk.suggestion
         #expect(second.isAmendment && second.occupancy == nil && !second.hasNoSlot)
@@ -281,7 +279,7 @@ struct AppointmentTests {
 
     @Test func whenTheVisitIsOffTheAmendmentGetsASlotOfItsOwn() throws {
         var desk = try booked()
-        desk.feed([Fixtures.packet("v1", at: desk.gateway.now, serviceDue)])
+        desk.feed([Fixtures.overdue("v1", at: desk.gateway.now)])
         desk.wait(.minutes(3))
         try desk.take(.cancel(.customer, note: ""))
         let alone = try desk.suggestion

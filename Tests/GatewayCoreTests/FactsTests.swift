@@ -64,7 +64,11 @@ struct FactsTests {
         var desk = try quietDesk()
         tell(&desk, owner(1, [service(on: date(desk.gateway.now, after: 300), kilometres: 20_000)]))
         let time = desk.gateway.now
-        desk.feed([metres(18_499_000, at: time + .hours(1))])
+        for step in 0..<3 {
+            desk.feed([metres(18_499_000, at: time + .minutes(Int64(20 * step)))])
+        }
+        // Ten times too much, once.
+        desk.feed([metres(184_990_000, at: time + .hours(1))])
         #expect(desk.suggestions.isEmpty)
         desk.feed([metres(18_500_000, at: time + .hours(2))])
         let line = try #require(try desk.suggestion.need.lines.first)

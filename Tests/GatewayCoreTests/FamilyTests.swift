@@ -47,10 +47,11 @@ struct FamilyTests {
 
     @Test func aVehicleThatTellsOneAxisIsWatchedByIt() throws {
         var gateway = try Fixtures.assembly().makeGateway()
-        let packet = Fixtures.packet(
+        let packet = Fixtures.overdue(
             "v1",
             at: Fixtures.start,
-            ["Private.Service.EngineHoursToService": -3]
+            kilometres: 3,
+            "Private.Service.EngineHoursToService"
         )
         _ = gateway.step(.packets(Fixtures.batch([packet])), now: Fixtures.start)
         let alert = try #require(gateway.finish().alerts.last)

@@ -433,11 +433,7 @@ struct GatewayTests {
 
     @Test func twoAlertsOfOneVehicleAreOneVisit() throws {
         var (gateway, suggestion, _) = try withSuggestion()
-        let packet = Fixtures.packet(
-            "v1",
-            at: gateway.now,
-            ["Vehicle.Service.DistanceToService": -120]
-        )
+        let packet = Fixtures.overdue("v1", at: gateway.now)
         let trace = run([packet], batch: 1, &gateway)
         let last = try #require(trace.suggestions.last)
         #expect(last.id == suggestion.id && last.alerts.count == 2)
@@ -451,11 +447,7 @@ struct GatewayTests {
         var packets: Packets = []
         for index in 0..<60 {
             packets.append(
-                Fixtures.packet(
-                    "v\(index)",
-                    at: Fixtures.start,
-                    ["Vehicle.Service.DistanceToService": -1]
-                )
+                Fixtures.overdue("v\(index)", at: Fixtures.start, kilometres: 1)
             )
         }
         let trace = run(packets, batch: 7, &gateway)

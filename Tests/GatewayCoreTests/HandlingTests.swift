@@ -51,11 +51,7 @@ struct HandlingTests {
         try desk.take(.lease)
         let slot = try desk.suggestion.occupancy?.slot
         desk.feed([
-            Fixtures.packet(
-                "v1",
-                at: desk.gateway.now,
-                ["Vehicle.Service.DistanceToService": -120]
-            )
+            Fixtures.overdue("v1", at: desk.gateway.now)
         ])
         desk.wait(.minutes(3))
         let flagged = try desk.suggestion
@@ -177,11 +173,7 @@ struct HandlingTests {
         desk.wait(untilHour: 10)
         #expect(try desk.call(.notInterested) == nil)
         desk.feed([
-            Fixtures.packet(
-                "v1",
-                at: desk.gateway.now,
-                ["Vehicle.Service.DistanceToService": -120]
-            )
+            Fixtures.overdue("v1", at: desk.gateway.now)
         ])
         desk.wait(.hours(1))
         #expect(try desk.suggestion.state == .proposed && desk.suggestion.id.rawValue == 2)
@@ -196,11 +188,7 @@ struct HandlingTests {
         desk.wait(untilHour: 10)
         #expect(try desk.call(.doNotContact) == nil)
         desk.feed([
-            Fixtures.packet(
-                "v1",
-                at: desk.gateway.now,
-                ["Vehicle.Service.DistanceToService": -120]
-            )
+            Fixtures.overdue("v1", at: desk.gateway.now)
         ])
         desk.wait(.days(Int64(10)))
         #expect(try desk.call(.unreachable)?.block?.reason == .doNotContact)

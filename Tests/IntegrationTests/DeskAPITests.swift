@@ -93,17 +93,19 @@ struct DeskAPITests {
         self.folder = folder
         gateway = try GatewayProcess.attached(to: process, web: web, broker: broker, folder)
         try await gateway.ready()
-        let time = ISO8601DateFormatter().string(
-            from: Date(timeIntervalSince1970: Double(begin) / 1_000 + 300)
-        )
+        func time(_ seconds: Double) -> String {
+            ISO8601DateFormatter().string(
+                from: Date(timeIntervalSince1970: Double(begin) / 1_000 + seconds)
+            )
+        }
+        let (earlier, time) = (time(200), time(300))
         for vehicle in ["v1", "v2"] {
             let code = try await RunningProcess(
                 "/usr/bin/mosquitto_pub",
                 [
                     "-h", "127.0.0.1", "-p", "\(broker)", "-q", "1",
                     "-t", "vehicles/\(vehicle)/telemetry", "-m",
-                    "{\"v\":1,\"ts\":\"\(time)\","
-                        + "\"readings\":{\"Vehicle.Service.DistanceToService\":-10}}",
+                    Fixtures.overduePayload(from: earlier, to: time),
                 ],
                 folder: folder
             ).exit()

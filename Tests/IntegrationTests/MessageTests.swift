@@ -64,13 +64,15 @@ struct MessageTests {
             ["-h", "127.0.0.1", "-p", "\(broker)", "-q", "1", "-v", "-t", "vehicles/v1/#"],
             folder: folder
         )
-        let time = ISO8601DateFormatter().string(
-            from: Date(timeIntervalSince1970: Double(begin) / 1_000 + 300)
-        )
+        func time(_ seconds: Double) -> String {
+            ISO8601DateFormatter().string(
+                from: Date(timeIntervalSince1970: Double(begin) / 1_000 + seconds)
+            )
+        }
+        let (earlier, time) = (time(200), time(300))
         for vehicle in ["v1", "v2"] {
             try await publish(
-                "{\"v\":1,\"ts\":\"\(time)\","
-                    + "\"readings\":{\"Vehicle.Service.DistanceToService\":-10}}",
+                Fixtures.overduePayload(from: earlier, to: time),
                 to: "vehicles/\(vehicle)/telemetry",
                 broker,
                 folder

@@ -17,8 +17,12 @@ struct ServeTests {
 
     /// One message whose service is overdue: the shortest way to a suggestion.
     private static func overdue(_ sequence: Int, kilometres: Int = -10) -> String {
-        "{\"v\":1,\"boot\":\"b1\",\"seq\":\(sequence),\"ts\":\"\(now())\","
-            + "\"readings\":{\"Vehicle.Service.DistanceToService\":\(kilometres)}}"
+        Fixtures.overduePayload(
+            from: now(-60),
+            to: now(),
+            kilometres: Double(-kilometres),
+            header: "\"boot\":\"b1\",\"seq\":\(sequence),"
+        )
     }
 
     private func publish(_ payload: String, to topic: String, port: Int) async throws {
@@ -79,9 +83,9 @@ struct ServeTests {
             port: gateway.broker
         )
         _ = try await eventually("five readings in the account") {
-            await gateway.metric("gateway_readings_received_total") == 4 ? true : nil
+            await gateway.metric("gateway_readings_received_total") == 5 ? true : nil
         }
-        #expect(await gateway.metric("gateway_readings_stored_total") == 2)
+        #expect(await gateway.metric("gateway_readings_stored_total") == 3)
         #expect(await gateway.metric("gateway_packets_total") == 3)
         let metrics = try await gateway.request("GET", "/metrics").body
         #expect(metrics.contains("gateway_readings_rejected_total{reason=\"not_json\"} 1"))
@@ -102,7 +106,7 @@ struct ServeTests {
 
         gateway.process.signal(SIGTERM)
         #expect(try await gateway.process.exit() == 0)
-        #expect(try await stored(gateway.storePath) == 2)
+        #expect(try await stored(gateway.storePath) == 3)
     }
 
     @Test func wrongSettingsEndWithTheirLine() async throws {

@@ -58,13 +58,9 @@ struct OutboxTests {
         guard case .created = outcome else { return #expect(Bool(false), "\(outcome)") }
     }
 
-    /// A vehicle whose service is overdue, told once; readings wait two minutes to be sorted.
+    /// A vehicle whose service is overdue; readings wait two minutes to be sorted.
     private func overdue(_ vehicle: String, _ gateway: inout Gateway, at time: Timestamp) throws {
-        let packet = Fixtures.packet(
-            vehicle,
-            at: time,
-            ["Vehicle.Service.DistanceToService": -10]
-        )
+        let packet = Fixtures.overdue(vehicle, at: time, kilometres: 10)
         _ = try writer.commit(gateway.step(.packets(Fixtures.batch([packet])), now: time))
         _ = try writer.commit(gateway.step(.tick, now: time + .minutes(3)))
     }
@@ -88,11 +84,7 @@ struct OutboxTests {
         let set = RuleSet(rules: assembly.rules, limits: [:])
         let reload = Input.command(.reload(set, by: Actor("test", .engineer)))
         _ = try writer.commit(gateway.step(reload, now: noon))
-        let packet = Fixtures.packet(
-            "app",
-            at: noon,
-            ["Vehicle.Service.DistanceToService": -10]
-        )
+        let packet = Fixtures.overdue("app", at: noon, kilometres: 10)
         _ = try writer.commit(gateway.step(.packets(Fixtures.batch([packet])), now: noon))
         _ = try writer.commit(gateway.step(.tick, now: noon + .minutes(3)))
         let alert = try #require(try messages().first { $0["kind"] == "alert" })

@@ -240,10 +240,10 @@ struct StoreTests {
         var packets: [(topic: String, payload: String, receivedAt: Timestamp)] = []
         for index in 0..<12 {
             packets.append(
-                Fixtures.packet(
+                Fixtures.overdue(
                     "v\(index)",
                     at: Fixtures.start + .hours(Int64(index)),
-                    ["Vehicle.Service.DistanceToService": -1]
+                    kilometres: 1
                 )
             )
         }

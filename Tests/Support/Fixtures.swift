@@ -53,6 +53,38 @@ package enum Fixtures {
         )
     }
 
+    /// A packet that says twice, ten minutes apart, that a service was due so many km ago: one
+    /// reading alone decides nothing.
+    package static func overdue(
+        _ vehicle: String,
+        at time: Timestamp,
+        kilometres: Double = 120,
+        _ signal: String = "Vehicle.Service.DistanceToService"
+    ) -> (topic: String, payload: String, receivedAt: Timestamp) {
+        let payload = overduePayload(
+            from: "\(time - .minutes(10))",
+            to: "\(time)",
+            kilometres: kilometres,
+            signal
+        )
+        return ("vehicles/\(vehicle)/telemetry", payload, time)
+    }
+
+    /// The payload of such a packet; `header` are more of its fields.
+    package static func overduePayload(
+        from first: String,
+        to second: String,
+        kilometres: Double = 10,
+        _ signal: String = "Vehicle.Service.DistanceToService",
+        header: String = ""
+    ) -> String {
+        let readings = [first, second].map {
+            "{\"signal\":\"\(signal)\",\"value\":\(-kilometres),\"ts\":\"\($0)\"}"
+        }
+        return "{\"v\":1,\(header)\"ts\":\"\(second)\",\"readings\":["
+            + readings.joined(separator: ",") + "]}"
+    }
+
     /// One message that a broker hands over under its number, perhaps again.
     package static func delivery(
         _ topic: String,

@@ -58,10 +58,10 @@ package struct WorkshopMonth {
         }
         if Bool.random(using: &random) {
             packets.append(
-                Fixtures.packet(
+                Fixtures.overdue(
                     name,
                     at: begin + .days(Double.random(in: 2...28, using: &random)),
-                    ["Vehicle.Service.DistanceToService": -50]
+                    kilometres: 50
                 )
             )
         }

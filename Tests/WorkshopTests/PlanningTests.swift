@@ -49,7 +49,7 @@ struct PlanningTests {
         VisitCause(
             alert: AlertID(rawValue: number),
             consequence: consequence,
-            early: now + .days(days),
+            actBy: now + .days(days),
             severity: severity,
             jobs: jobs
         )

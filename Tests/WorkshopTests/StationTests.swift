@@ -70,7 +70,7 @@ struct StationTests {
                 VisitCause(
                     alert: AlertID(rawValue: 1),
                     consequence: .wear,
-                    early: now + .days(5.6),
+                    actBy: now + .days(5.6),
                     severity: .soon,
                     jobs: ["puncture_repair", "oil_service"]
                 )
@@ -221,7 +221,7 @@ struct StationTests {
                     VisitCause(
                         alert: AlertID(rawValue: 1),
                         consequence: .wear,
-                        early: Fixtures.start + .days(9.0),
+                        actBy: Fixtures.start + .days(9.0),
                         severity: .soon,
                         jobs: jobs
                     )

@@ -119,7 +119,7 @@ struct SuggestionDTO: Encodable {
         state = row.state.rawValue
         `class` = row.urgency.name
         vehicle = row.vehicle
-        latestBy = "\(row.latestBy)"
+        latestBy = "\(row.deadline(now: services.clock()))"
         earliestUseful = "\(row.need.earliestUseful)"
         isOverdue = row.isOverdue
         noSlot = row.hasNoSlot
@@ -283,12 +283,29 @@ struct DeadLetterDTO: Encodable {
     }
 }
 
+/// What of a vehicle cannot be judged.
+struct TroubleDTO: Encodable {
+    /// Absent where it is the vehicle's.
+    var component: String?
+    var kind: String
+    var since: String
+    var text: String
+
+    init(_ trouble: Trouble) {
+        component = trouble.component.isEmpty ? nil : trouble.component
+        kind = trouble.kind.name
+        since = "\(trouble.since)"
+        text = trouble.text
+    }
+}
+
 struct VehicleStatusDTO: Encodable {
     var vehicle: String
     var firstSeenAt: String
     var lastHeardAt: String
     var isSilent: Bool
     var missingPackets: Int
+    var troubles: [TroubleDTO]
 
     init(_ status: VehicleStatus) {
         vehicle = status.vehicle
@@ -296,10 +313,11 @@ struct VehicleStatusDTO: Encodable {
         lastHeardAt = "\(status.lastHeardAt)"
         isSilent = status.isSilent
         missingPackets = status.missingPackets
+        troubles = status.troubles.map(TroubleDTO.init)
     }
 
     enum CodingKeys: String, CodingKey {
-        case vehicle
+        case vehicle, troubles
         case firstSeenAt = "first_seen_at"
         case lastHeardAt = "last_heard_at"
         case isSilent = "is_silent"

@@ -22,6 +22,9 @@ struct VehiclesAPI {
             return try await answer(try await row(context), context)
         }
         group.put("/:vehicle") { request, context in try await register(request, context) }
+        group.post("/:vehicle/accept") { request, context in
+            try await accept(request, context)
+        }
         group.get("/:vehicle/readings") { request, context in
             try await readings(request, context)
         }
@@ -141,6 +144,22 @@ struct VehiclesAPI {
 
     // MARK: Writing
 
+    /// An engineer accepts what a component that is not judged tells.
+    private func accept(_ request: Request, _ context: WebContext) async throws -> Response {
+        _ = try Query(request, known: [])
+        let row = try await row(context)
+        let body = try await decode(AcceptBody.self, request, whenEmpty: nil)
+        let command = Command.accept(
+            vehicle: row.name,
+            component: body.component,
+            by: context.actor
+        )
+        if case .failure(let problem) = await services.core.submit(command) {
+            throw APIProblem(problem)
+        }
+        return try await answer(row, context)
+    }
+
     /// Enters or changes a vehicle; what the body leaves out stays as it is.
     private func register(_ request: Request, _ context: WebContext) async throws -> Response {
         _ = try Query(request, known: [])
@@ -177,6 +196,11 @@ struct VehiclesAPI {
     }
 }
 
+/// What an engineer accepts.
+private struct AcceptBody: Decodable {
+    var component: String
+}
+
 struct VehicleDTO: Encodable {
     var vehicle: String
     var model: String?
@@ -191,6 +215,8 @@ struct VehicleDTO: Encodable {
     var lastHeardAt: String?
     var isSilent: Bool?
     var missingPackets: Int?
+    /// What of it cannot be judged.
+    var troubles: [TroubleDTO]?
     var suggestion: Int64?
     var alerts: [AlertDTO]
     /// The newest first.
@@ -216,13 +242,14 @@ struct VehicleDTO: Encodable {
         lastHeardAt = status.map { "\($0.lastHeardAt)" }
         isSilent = status?.isSilent
         missingPackets = status?.missingPackets
+        troubles = status?.troubles.map(TroubleDTO.init)
         self.suggestion = suggestion
         self.alerts = alerts.map { AlertDTO($0, vehicle: row.name) }
         self.visits = visits.map(AppointmentDTO.init)
     }
 
     enum CodingKeys: String, CodingKey {
-        case vehicle, model, powertrain, plate, station, suggestion, alerts, visits
+        case vehicle, model, powertrain, plate, station, troubles, suggestion, alerts, visits
         case batteryType = "battery_type"
         case placardFrontKilopascals = "placard_front_kpa"
         case placardRearKilopascals = "placard_rear_kpa"

@@ -23,6 +23,7 @@ enum AccessRules {
         ("/api/v1/alerts/*", .see, .mute),
         ("/api/v1/rules/*", .see, .changeRules),
         ("/api/v1/closures/*", .see, .closeStation),
+        ("/api/v1/vehicles/*/accept", .see, .changeRules),
         ("/api/v1/vehicles/*", .see, .editCustomers),
         ("/api/v1/audit", .audit, .audit),
         ("/api/v1/webhooks/*", .webhooks, .webhooks),

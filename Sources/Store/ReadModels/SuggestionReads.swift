@@ -48,6 +48,11 @@ package struct SuggestionRecord: Sendable, Equatable {
     package var urgency: Urgency { need.urgency }
     /// No slot could be held: said, never hidden.
     package var hasNoSlot: Bool { state.isLive && slot == nil && appointment == nil }
+    /// By when to come, as it is told: while a car must stop at once, that is now.
+    package func deadline(now: Timestamp) -> Timestamp {
+        urgency == .p0 && state.isLive ? max(latestBy, now) : latestBy
+    }
+
     package var isOverdue: Bool { slot.map { $0.start > latestBy } ?? false }
 }
 

@@ -34,9 +34,12 @@ struct PlanBench: ParsableCommand {
         _ = gateway.step(.registry(rows(shift: 0)), now: start)
         var batch = PacketBatch()
         for vehicle in 0..<suggestions {
+            // Two readings: one alone decides nothing.
+            let readings = [start - .minutes(10), start].map {
+                "{\"signal\":\"Vehicle.Service.DistanceToService\",\"value\":-10,\"ts\":\"\($0)\"}"
+            }
             let body =
-                "{\"v\":1,\"ts\":\"\(start)\",\"readings\":"
-                + "{\"Vehicle.Service.DistanceToService\":-10}}"
+                "{\"v\":1,\"ts\":\"\(start)\",\"readings\":[\(readings.joined(separator: ","))]}"
             batch.append(
                 topic: "vehicles/v\(vehicle)/telemetry".utf8,
                 payload: body.utf8,
