@@ -94,7 +94,7 @@ package final class Writer: Sendable {
         var receipt = CommitReceipt()
         var body = JournalBody(base: unit.now)
         var bytes: [UInt8] = []
-        var sealing: [(vehicle: VehicleID, readings: ReadingColumns, known: Int64?)] = []
+        var sealing: [(vehicle: VehicleID, readings: ReadingColumns, areNew: Bool)] = []
         var sealed: [(vehicle: VehicleID, end: Int64?)] = []
         let outbox = outbox.withLock { $0 }
         try store.pool.writeWithoutTransaction { database in
@@ -114,16 +114,16 @@ package final class Writer: Sendable {
                     }
                     for (vehicle, _) in unit.checkpoints where open.shouldSeal(vehicle) {
                         sealing.append(
-                            (vehicle, open.columns(of: vehicle), open.sealedUntil(vehicle))
+                            (vehicle, open.columns(of: vehicle), open.areNew(vehicle))
                         )
                     }
                     return (open.oldestRow, open.nextRow)
                 }
-                for (vehicle, readings, known) in sealing {
+                for (vehicle, readings, areNew) in sealing {
                     let end = try Chunks.seal(
                         readings,
                         of: vehicle,
-                        endingAt: known,
+                        areNew: areNew,
                         store.damage,
                         database
                     )

@@ -33,8 +33,16 @@ struct ReadingColumn: Sendable, Equatable {
             lacking += repeatElement(0, count: old - lacking.count)
             lacking += repeatElement(head.isLacking ? 1 : 0, count: run.times.count)
         }
-        if old == 0 { scale = head.scale }
-        times += run.times
+        if old == 0 {
+            scale = head.scale
+            times = run.times
+        } else {
+            times += run.times
+        }
+        if old == 0, run.heads.count == 1 {
+            numbers = run.numbers
+            return
+        }
         numbers.reserveCapacity(times.count)
         for index in run.times.indices {
             numbers.append(run.numbers[index &* run.heads.count &+ place])
@@ -98,8 +106,12 @@ struct ReadingColumn: Sendable, Equatable {
     /// By time, and with the least scale that writes all.
     mutating func order() {
         if !isInOrder {
-            let times = times
-            self = at(times.indices.sorted { (times[$0], $0) < (times[$1], $1) })
+            // Pairs rather than places: a comparison then looks at nothing but what it compares.
+            var order: [(time: Int64, place: Int)] = []
+            order.reserveCapacity(times.count)
+            for place in times.indices { order.append((times[place], place)) }
+            order.sort { ($0.time, $0.place) < ($1.time, $1.place) }
+            self = at(order.lazy.map(\.place))
         }
         while let own = scale, own > 0, numbers.allSatisfy({ $0 % 10 == 0 }) {
             numbers = numbers.map { $0 / 10 }
@@ -113,6 +125,11 @@ struct ReadingColumns: Sendable, Equatable {
     private(set) var columns: [ReadingColumn] = []
 
     init() {}
+
+    /// Of each signal's readings the order does not matter, for `order` makes it.
+    init(_ runs: [PacketRun]) {
+        for run in runs where !run.times.isEmpty { append(run) }
+    }
 
     init(_ readings: [StoredReading]) { append(contentsOf: readings) }
 

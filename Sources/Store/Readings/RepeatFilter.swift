@@ -6,21 +6,21 @@ struct RepeatFilter: Sendable {
     /// hundred is in vain.
     private var words = [UInt64](repeating: 0, count: 256)
 
-    mutating func insert(_ signal: UInt16, _ time: Int64) {
+    /// Notes a reading.
+    /// - Returns: whether it may have been there before.
+    mutating func insert(_ signal: UInt16, _ time: Int64) -> Bool {
         var hash = RepeatFilter.hash(signal, time)
+        var words = words.mutableSpan
+        var mayBeHeld = true
         for _ in 0..<3 {
-            words[Int(hash >> 6 & 255)] |= 1 << (hash & 63)
+            let place = Int(hash >> 6 & 255)
+            let bit = UInt64(1) << (hash & 63)
+            let word = words[place]
+            mayBeHeld = mayBeHeld && word & bit != 0
+            words[place] = word | bit
             hash >>= 16
         }
-    }
-
-    func mayHold(_ signal: UInt16, _ time: Int64) -> Bool {
-        var hash = RepeatFilter.hash(signal, time)
-        for _ in 0..<3 {
-            guard words[Int(hash >> 6 & 255)] & 1 << (hash & 63) != 0 else { return false }
-            hash >>= 16
-        }
-        return true
+        return mayBeHeld
     }
 
     private static func hash(_ signal: UInt16, _ time: Int64) -> UInt64 {
