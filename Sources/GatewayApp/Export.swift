@@ -25,13 +25,17 @@ package enum Export {
             stations: assembly.stations
         )
         try writer.reopen()
-        let file = CSVFile(writingTo: .standardOutput)
-        try file.write("vehicle,signal,observed,value,quality")
+        let file = CSVFile(
+            writingTo: .standardOutput,
+            header: "vehicle,signal,observed,value,quality"
+        )
         try writer.export(vehicle: vehicle, path: signal) { reading in
-            try file.write(
-                "\(csv(reading.vehicle)),\(reading.path),\(reading.observedAt),\(reading.value),"
-                    + (reading.quality == .good ? "good" : "no_reading")
-            )
+            file.add(reading.vehicle)
+            file.add(reading.path)
+            file.add(reading.observedAt)
+            file.add("\(reading.value)")
+            file.add(reading.quality == .good ? "good" : "no_reading")
+            try file.endRow()
         }
         try file.close()
         try store.close()

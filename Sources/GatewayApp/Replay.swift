@@ -123,37 +123,63 @@ private struct ReplayRun {
         duplicate += receipt.duplicate
         wanted = receipt.wanted
         for entry in unit.alertLog where entry.kind == .raise || includesAlertChanges {
-            let crossing = entry.predictedCrossing.map { "\($0)" } ?? ""
-            let type = includesAlertChanges ? ",\(entry.kind.rawValue)" : ""
-            try alerts?.write(
-                "\(csv(gateway.name(of: entry.vehicle))),\(entry.component),\(entry.at),"
-                    + "\(crossing)\(type)"
-            )
+            guard let alerts else { break }
+            alerts.add(gateway.name(of: entry.vehicle))
+            alerts.add(entry.component)
+            alerts.add(entry.at)
+            alerts.add(entry.predictedCrossing)
+            if includesAlertChanges { alerts.add(entry.kind.rawValue) }
+            try alerts.endRow()
         }
-        for entry in unit.forecastLog {
-            let times = [entry.middle, entry.early, entry.late].map { $0.map { "\($0)" } ?? "" }
-            try predictions?.write(
-                "\(csv(gateway.name(of: entry.vehicle))),\(entry.component),\(entry.at),"
-                    + times.joined(separator: ",")
-            )
-        }
-        for suggestion in unit.suggestions where suggestion.version == 1 {
-            try suggestions?.write(row(suggestion))
+        if let predictions { try write(unit.forecastLog, to: predictions) }
+        if let suggestions {
+            for suggestion in unit.suggestions where suggestion.version == 1 {
+                try write(suggestion, to: suggestions)
+            }
         }
     }
 
-    private func row(_ suggestion: Suggestion) -> String {
+    /// The log goes by midnight and vehicle, so that what rows share is made once for several.
+    private func write(_ log: [ForecastLogEntry], to file: CSVFile) throws {
+        var vehicle: (id: VehicleID, name: [UInt8])?
+        var midnight: (at: Timestamp, text: [UInt8])?
+        for entry in log {
+            if vehicle?.id != entry.vehicle {
+                let name = CSVFile.quoted(gateway.name(of: entry.vehicle))
+                vehicle = (entry.vehicle, Array(name.utf8))
+            }
+            if midnight?.at != entry.at {
+                var text: [UInt8] = []
+                entry.at.append(to: &text)
+                midnight = (entry.at, text)
+            }
+            file.add(quoted: vehicle?.name ?? [])
+            file.add(entry.component)
+            file.add(quoted: midnight?.text ?? [])
+            file.add(entry.middle)
+            file.add(entry.early)
+            file.add(entry.late)
+            try file.endRow()
+        }
+    }
+
+    private func write(_ suggestion: Suggestion, to file: CSVFile) throws {
         let station = gateway.stations[suggestion.station]
         let slot = suggestion.occupancy?.slot
         let need = suggestion.need
-        return [
-            "\(suggestion.id.rawValue)", csv(gateway.name(of: suggestion.vehicle)),
-            "\(suggestion.createdAt)", need.urgency.name, "\(need.latestBy)", station.code,
-            slot.map { station.bays[$0.bay].code } ?? "", slot.map { "\($0.interval.start)" } ?? "",
-            slot.map { "\($0.interval.end)" } ?? "", "\(need.minutes)",
-            need.jobs.joined(separator: " "),
-            suggestion.alerts.map { "\($0.rawValue)" }.joined(separator: " "),
-        ].joined(separator: ",")
+        file.add("\(suggestion.id.rawValue)")
+        file.add(gateway.name(of: suggestion.vehicle))
+        file.add(suggestion.createdAt)
+        file.add(need.urgency.name)
+        file.add(need.latestBy)
+        file.add(station.code)
+        file.add(slot.map { station.bays[$0.bay].code } ?? "")
+        file.add(slot?.interval.start)
+        file.add(slot?.interval.end)
+        file.add("\(need.minutes)")
+        file.add(need.jobs.joined(separator: " "))
+        file.add(suggestion.alerts.map { "\($0.rawValue)" }.joined(separator: " "))
+        try file.endRow()
     }
 
     func summary(_ format: ReplayOptions.SummaryFormat) -> String {

@@ -341,15 +341,15 @@ package struct Gateway: Sendable {
 
     private mutating func tellForecasts() {
         for (index, entry) in vehicles.enumerated() {
-            for (slot, evidence) in engine.forecasts(now: now, entry.rules) {
+            for forecast in engine.forecasts(now: now, entry.rules) {
                 unit.forecastLog.append(
                     ForecastLogEntry(
                         vehicle: VehicleID(index: UInt32(index)),
-                        component: engine.component(ofSlot: slot).name,
+                        component: engine.component(ofSlot: forecast.slot).name,
                         at: now,
-                        early: evidence.early,
-                        middle: evidence.middle,
-                        late: evidence.late
+                        early: forecast.early,
+                        middle: forecast.middle,
+                        late: forecast.late
                     )
                 )
             }

@@ -183,19 +183,24 @@ package struct RuleEngine: Sendable {
 
     // MARK: Forecasts
 
-    /// What is foreseen of each component the vehicle has told of, alert or not.
+    /// What is foreseen of each component the vehicle has told of, alert or not: the crossing and
+    /// its 80 % range, as `ComponentState.evidence` has them, without the numbers behind them.
     package func forecasts(
         now: Timestamp,
         _ vehicle: VehicleState
-    ) -> [(slot: Int, evidence: Evidence)] {
+    ) -> [(slot: Int, early: Timestamp?, middle: Timestamp?, late: Timestamp?)] {
         vehicle.slotsInUse.enumerated().map { place, slot in
-            let part = vehicle.parts[place]
-            let attention = part.component.outlook(
+            let parameters = slots[slot].parameters
+            let attention = vehicle.parts[place].component.outlook(
                 now: now,
-                slots[slot].parameters,
+                parameters,
                 vehicle.attentions[slot]
             )
-            return (slot, event(.refreshed, slot, now, part, vehicle.reference, attention).evidence)
+            guard let middle = attention.published else { return (slot, nil, nil, nil) }
+            let halfWidth = Milliseconds.days(
+                1.282 * Double(parameters.estimator.kappa * attention.publishedDeviation)
+            )
+            return (slot, max(min(middle, now), middle - halfWidth), middle, middle + halfWidth)
         }
     }
 

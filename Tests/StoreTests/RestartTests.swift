@@ -7,6 +7,7 @@ import Testing
 import Workshop
 
 @testable import GatewayCore
+@testable import Rules
 @testable import Store
 
 /// What a gateway knows after it was killed, beside the readings themselves.
@@ -196,12 +197,19 @@ struct RestartTests {
     }
 
     private func forecasts(_ gateway: Gateway) -> [String] {
-        gateway.engine.forecasts(
-            now: gateway.now,
-            gateway.vehicles[0].rules
-        ).map {
-            "\($0.slot) \($0.evidence.level) \($0.evidence.slopePerDay) \($0.evidence.readings) "
-                + "\($0.evidence.middle != nil)"
+        let state = gateway.vehicles[0].rules
+        let forecasts = gateway.engine.forecasts(now: gateway.now, state)
+        return zip(forecasts, state.parts).map { forecast, part in
+            let evidence = gateway.engine.event(
+                .refreshed,
+                forecast.slot,
+                gateway.now,
+                part,
+                state.reference,
+                state.attentions[forecast.slot]
+            ).evidence
+            return "\(forecast.slot) \(evidence.level) \(evidence.slopePerDay) "
+                + "\(evidence.readings) \(forecast.middle != nil)"
         }
     }
 }
