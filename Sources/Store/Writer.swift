@@ -141,7 +141,11 @@ package final class Writer: Sendable {
                     try database.cachedStatement(sql: SQL.checkpoint).execute(
                         arguments: [Int64(vehicle.index), row, Data(bytes)])
                 }
-                for alert in unit.alerts { try write(alert, database) }
+                for alert in newest(
+                    unit.alerts,
+                    by: \.id.rawValue,
+                    endedFirst: \.state.isLive
+                ) { try write(alert, database) }
                 try BookingRows(stations: stations, database: database).write(unit)
                 try AuditChain.append(unit.transitions, database)
                 try outbox?.write(unit, database)
