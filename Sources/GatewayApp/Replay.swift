@@ -42,7 +42,8 @@ package enum Replay {
         let scratch = try ScratchFolder(unless: options.storePath)
         let store = try GatewayStore(
             path: scratch.storePath,
-            durability: options.storePath == nil ? .scratch : .full
+            durability: options.storePath == nil ? .scratch : .full,
+            content: options.storePath == nil ? .readings : .everything
         )
         let writer = try Writer(
             store: store,

@@ -19,8 +19,15 @@ struct UnitRowsTests {
         assembly = try Fixtures.assembly()
     }
 
-    private func open(_ name: String) throws -> (GatewayStore, Writer) {
-        let store = try GatewayStore(path: folder.path(name), durability: .scratch)
+    private func open(
+        _ name: String,
+        _ content: GatewayStore.Content = .everything
+    ) throws -> (GatewayStore, Writer) {
+        let store = try GatewayStore(
+            path: folder.path(name),
+            durability: .scratch,
+            content: content
+        )
         return (
             store,
             try Writer(store: store, catalogue: assembly.catalogue, stations: assembly.stations)
@@ -89,5 +96,27 @@ struct UnitRowsTests {
         #expect(try rows(one) == rows(many))
         #expect(try rows(one).count { $0.hasPrefix("suggestion [") } == 1)
         #expect(try one.verifyAudit().rows == whole.transitions.count)
+    }
+
+    /// Nothing else is read of a replay's store that is not kept: repeats are told all the same.
+    @Test func aStoreOfReadingsKeepsChunksAlone() throws {
+        let units = units()
+        let (store, writer) = try open("a.sqlite", .readings)
+        for unit in units { _ = try writer.commit(unit) }
+        let first = units[0].readings[0].vehicle
+        var seal = CommitUnit()
+        seal.checkpoints = [(first, [])]
+        store.open.withLock { $0.want([first]) }
+        _ = try writer.commit(seal)
+        #expect(try rows(store).isEmpty)
+        let counts = try store.pool.read { database in
+            try ["chunk", "journal", "checkpoint"].map {
+                try Int.fetchOne(database, sql: "SELECT count(*) FROM \($0)")
+            }
+        }
+        #expect(counts == [1, 0, 0])
+        var again = CommitUnit()
+        again.readings = units.flatMap(\.readings)
+        #expect(try writer.commit(again).duplicate == again.readings.count)
     }
 }
