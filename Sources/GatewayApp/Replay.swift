@@ -100,6 +100,7 @@ private struct ReplayRun {
     var includesAlertChanges = false
     var predictions: CSVFile?
     var suggestions: CSVFile?
+    var newestSuggestion = SuggestionID(rawValue: 0)
     var counts = StepCounts()
     var stored = 0
     var duplicate = 0
@@ -134,8 +135,10 @@ private struct ReplayRun {
         }
         if let predictions { try write(unit.forecastLog, to: predictions) }
         if let suggestions {
-            for suggestion in unit.suggestions where suggestion.version == 1 {
+            // They are numbered as they are made, and one may be written again at its first version.
+            for suggestion in unit.suggestions where suggestion.id > newestSuggestion {
                 try write(suggestion, to: suggestions)
+                newestSuggestion = suggestion.id
             }
         }
     }

@@ -64,6 +64,12 @@ package struct VisitNeed: Sendable, Equatable {
         self.partsLeadDays = partsLeadDays
         self.lines = lines
     }
+
+    /// Whether a customer would be told the same of it: the same work, as soon.
+    package func asksForTheSame(as other: VisitNeed) -> Bool {
+        urgency == other.urgency && latestBy == other.latestBy && jobs == other.jobs
+            && lines == other.lines
+    }
 }
 
 /// Causes of one vehicle → one visit: need, offers, hold.

@@ -212,4 +212,36 @@ struct RestartTests {
                 + "\(evidence.readings) \(forecast.middle != nil)"
         }
     }
+
+    // MARK: Holds
+
+    /// The slot at opening is held for minutes at a time, all night: the row says until when.
+    @Test func aLengthenedHoldIsRestored() throws {
+        var house = try House(folder, assembly)
+        let leak = Fixtures.leak("v1", perDay: 0.1, days: 11)
+        let nail = Fixtures.leak(
+            "v1",
+            from: 215,
+            perDay: 60,
+            days: 2,
+            start: Fixtures.start + .days(Int64(11))
+        )
+        for packet in leak + nail { _ = try house.take(Fixtures.batch([packet])) }
+        // 22:00 in Suzhou.
+        let evening = Fixtures.start + .days(Int64(13)) + .hours(14)
+        _ = try house.writer.commit(house.gateway.step(.tick, now: evening))
+        let before = try #require(house.gateway.suggestions.values.first)
+        for _ in 0..<2 {
+            let until = try #require(house.gateway.suggestions[before.id]?.holdUntil)
+            _ = try house.writer.commit(house.gateway.step(.tick, now: until))
+            let kept = try #require(house.gateway.suggestions[before.id])
+            #expect(kept.version == before.version && kept.occupancy == before.occupancy)
+            let expires = try house.store.pool.read {
+                try Int64.fetchOne($0, sql: "SELECT expires_ms FROM occupancy")
+            }
+            #expect(expires == kept.holdUntil?.milliseconds)
+            house = try house.restarted(folder, assembly)
+            #expect(house.gateway.suggestions[before.id] == kept)
+        }
+    }
 }
