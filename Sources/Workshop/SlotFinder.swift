@@ -141,10 +141,18 @@ package enum SlotFinder {
         static let apart = 15.0
     }
 
+    /// What the price of a start depends on besides its time: the same for a whole day.
+    private struct Day {
+        /// The day of the call.
+        var isCallDay: Bool
+        /// Share of the day that is taken.
+        var load: Double
+    }
+
     private struct Candidate {
         var slot: Slot
         var local: CivilTime
-        var terms: [CostTerm]
+        var day: Day
         var cost: Double
     }
 
@@ -176,8 +184,7 @@ package enum SlotFinder {
                 within: intervals,
                 bays: suitable,
                 technicians: able,
-                load: load.before,
-                isFirstDay: day == first,
+                Day(isCallDay: day == first, load: load.before),
                 request,
                 station,
                 calendar
@@ -185,7 +192,7 @@ package enum SlotFinder {
             found += candidates
             daysWithCandidates += candidates.isEmpty ? 0 : 1
         }
-        return rank(found, request.preference)
+        return rank(found, request)
     }
 
     /// Every start on the grid within some days of a window that would do, with what it costs.
@@ -211,8 +218,7 @@ package enum SlotFinder {
                 within: intervals,
                 bays: suitable,
                 technicians: able,
-                load: load.before,
-                isFirstDay: day == today,
+                Day(isCallDay: day == today, load: load.before),
                 request,
                 station,
                 calendar
@@ -220,7 +226,7 @@ package enum SlotFinder {
             for candidate in candidates {
                 let start = candidate.slot.interval.start
                 guard window.start <= start, start < window.end else { continue }
-                found.append((candidate.slot, candidate.terms))
+                found.append((candidate.slot, terms(of: candidate, request)))
             }
         }
         return found
@@ -231,15 +237,15 @@ package enum SlotFinder {
         within intervals: [OpenInterval],
         bays: [Int],
         technicians: [Int]?,
-        load: Double,
-        isFirstDay: Bool,
+        _ day: Day,
         _ request: SlotRequest,
         _ station: Station,
         _ calendar: StationCalendar
     ) -> [Candidate] {
         var candidates: [Candidate] = []
         for interval in intervals {
-            for start in starts(in: interval, station: station, request) {
+            for instant in starts(in: interval, station: station, request) {
+                let start = Timestamp(milliseconds: instant)
                 let end = start + .minutes(Int64(request.minutes))
                 guard end <= interval.end else { break }
                 guard
@@ -253,13 +259,12 @@ package enum SlotFinder {
                     )
                 else { continue }
                 let local = station.zone.civil(start)
-                let terms = terms(start, local, isFirstDay, load, request)
                 candidates.append(
                     Candidate(
                         slot: slot,
                         local: local,
-                        terms: terms,
-                        cost: terms.reduce(0) { $0 + $1.minutes }
+                        day: day,
+                        cost: sum(prices(start, local, day, request))
                     )
                 )
             }
@@ -282,8 +287,8 @@ package enum SlotFinder {
             request
         )
         let isCallDay = local.date == station.zone.civil(request.notBefore).date
-        return terms(slot.interval.start, local, isCallDay, load.before, request)
-            .reduce(0) { $0 + $1.minutes }
+        let day = Day(isCallDay: isCallDay, load: load.before)
+        return sum(prices(slot.interval.start, local, day, request))
     }
 
     /// What a slot must be on, where that matters: places in `Station.bays` and `.technicians`.
@@ -352,16 +357,18 @@ package enum SlotFinder {
 
     private static func rank(
         _ candidates: [Candidate],
-        _ preference: VisitPreference?
+        _ request: SlotRequest
     ) -> [Offer] {
         // Candidates ascend by start, so the first of equal cost is the earlier one.
         guard let best = candidates.min(by: { $0.cost < $1.cost }) else { return [] }
-        var offers = [Offer(label: .best, slot: best.slot, terms: best.terms)]
-        var dates: Set<CivilDate> = [best.local.date]
+        var offers: [Offer] = []
+        var dates: [CivilDate] = []
         func add(_ label: OfferLabel, _ candidate: Candidate) {
-            offers.append(Offer(label: label, slot: candidate.slot, terms: candidate.terms))
-            dates.insert(candidate.local.date)
+            let terms = terms(of: candidate, request)
+            offers.append(Offer(label: label, slot: candidate.slot, terms: terms))
+            dates.append(candidate.local.date)
         }
+        add(.best, best)
         if let first = candidates.first, first.slot != best.slot {
             add(.earliest, first)
         } else if let later = candidates.first(where: {
@@ -369,29 +376,29 @@ package enum SlotFinder {
         }) {
             add(.later, later)
         }
-        if let preference, !preference.isMet(by: best.local),
-            let liked = candidates.filter({ preference.isMet(by: $0.local) })
+        if let preference = request.preference, !preference.isMet(by: best.local),
+            let liked = candidates.lazy.filter({ preference.isMet(by: $0.local) })
                 .min(by: { $0.cost < $1.cost }),
             !offers.contains(where: { $0.slot == liked.slot })
         {
             add(.preferred, liked)
             return offers
         }
-        let others = candidates.filter { !dates.contains($0.local.date) }
+        let others = candidates.lazy.filter { !dates.contains($0.local.date) }
         if let other = others.min(by: { $0.cost < $1.cost }) { add(.anotherDay, other) }
         return offers
     }
 
+    /// In milliseconds since 1970.
     private static func starts(
         in interval: OpenInterval,
         station: Station,
         _ request: SlotRequest
-    ) -> [Timestamp] {
+    ) -> StrideTo<Int64> {
         let grid = Int64(station.gridMinutes) * 60_000
         let skipped = max(0, (request.notBefore - interval.start).rawValue)
         let first = interval.start.milliseconds + (skipped + grid - 1) / grid * grid
         return stride(from: first, to: interval.end.milliseconds, by: Int(grid))
-            .map(Timestamp.init(milliseconds:))
     }
 
     private static func load(
@@ -419,26 +426,43 @@ package enum SlotFinder {
         )
     }
 
-    private static func terms(
+    /// What each part of the price is, in the order of `CostTerm.Name`.
+    private static func prices(
         _ start: Timestamp,
         _ local: CivilTime,
-        _ isCallDay: Bool,
-        _ load: Double,
+        _ day: Day,
         _ request: SlotRequest
-    ) -> [CostTerm] {
+    ) -> InlineArray<6, Double> {
         let window = max(1, (request.early - request.notBefore).minutes)
         let waited = min(2, max(0, (start - request.notBefore).minutes / window))
         let isLiked = request.preference?.isMet(by: local) ?? true
         let isApart = !request.companions.isEmpty && !request.companions.contains(local.date)
         let late = (start - request.latestBy).minutes
-        let all: [CostTerm] = [
-            CostTerm(name: .risk, minutes: Weight.risk * waited * waited),
-            CostTerm(name: .sameDay, minutes: isCallDay ? Weight.sameDay : 0),
-            CostTerm(name: .load, minutes: Weight.load * max(0, load - Weight.comfortableLoad)),
-            CostTerm(name: .preference, minutes: isLiked ? 0 : Weight.preference),
-            CostTerm(name: .apart, minutes: isApart ? Weight.apart : 0),
-            CostTerm(name: .late, minutes: late > 0 ? latePenalty + late : 0),
+        return [
+            Weight.risk * waited * waited,
+            day.isCallDay ? Weight.sameDay : 0,
+            Weight.load * max(0, day.load - Weight.comfortableLoad),
+            isLiked ? 0 : Weight.preference,
+            isApart ? Weight.apart : 0,
+            late > 0 ? latePenalty + late : 0,
         ]
-        return all.filter { $0.minutes > 0 }
+    }
+
+    private static func sum(_ prices: InlineArray<6, Double>) -> Double {
+        var sum = 0.0
+        for place in prices.indices { sum += prices[place] }
+        return sum
+    }
+
+    private static func terms(of candidate: Candidate, _ request: SlotRequest) -> [CostTerm] {
+        let prices = prices(
+            candidate.slot.interval.start,
+            candidate.local,
+            candidate.day,
+            request
+        )
+        return zip(CostTerm.Name.allCases, prices.indices).compactMap { name, place in
+            prices[place] > 0 ? CostTerm(name: name, minutes: prices[place]) : nil
+        }
     }
 }
