@@ -156,6 +156,26 @@ struct OpenReadingsTests {
         #expect(columns == other)
     }
 
+    /// A look finds every stretch whose times include the one asked for; after a roll-back those
+    /// that began behind it are gone.
+    @Test func aFilterSaysWhereATimeMayStand() throws {
+        var filter = RepeatFilter()
+        #expect(!filter.insert(1, 5) && filter.insert(1, 5))
+        for group in 0..<100 {
+            filter.addGroup(at: 10 * group, after: Int64(group) - 1, Int64(group))
+        }
+        let first = try #require(filter.stretch(with: 20, after: -1))
+        #expect((first.number, first.start, first.end, first.before) == (0, 0, 320, -1))
+        #expect(filter.stretch(with: 20, after: 0) == nil)
+        let last = try #require(filter.stretch(with: 99, after: -1))
+        #expect((last.number, last.start, last.end, last.before) == (3, 960, nil, 95))
+        filter.removeGroups(from: 640)
+        #expect(filter.stretch(with: 64, after: -1) == nil)
+        #expect(filter.stretch(with: 63, after: -1)?.end == nil)
+        filter.addGroup(at: 640, after: 63, 7)
+        #expect(filter.stretch(with: 7, after: 0)?.start == 640)
+    }
+
     /// A row as earlier builds wrote it, each reading with its head.
     @Test func aJournalOfAnEarlierBuildIsTakenUp() throws {
         let time = Fixtures.start.milliseconds

@@ -51,6 +51,7 @@ struct OpenBlock: Sendable {
             newest = time
             newestOffset = UInt32(bytes.count)
         }
+        filter?.addGroup(at: bytes.count, after: lastTime, time)
         let step = time - lastTime
         bytes.append(numbers: 2, then: values) { bytes in
             bytes.append(signed: step)
@@ -74,6 +75,7 @@ struct OpenBlock: Sendable {
 
     mutating func rollBack(to mark: Mark) {
         bytes.removeLast(bytes.count - mark.byteCount)
+        filter?.removeGroups(from: mark.byteCount)
         lastTime = mark.lastTime
         newest = mark.newest
         firstRow = mark.firstRow
@@ -96,38 +98,60 @@ struct OpenBlock: Sendable {
     /// Notes that a reading comes; false when the block has it already.
     mutating func note(_ signal: UInt16, _ time: Int64, _ shapes: GroupShapes) -> Bool {
         if time >= newest {
-            if time == newest, holds(signal, time, shapes) { return false }
+            if time == newest {
+                // Nothing before the first group of the newest time is of that time.
+                var place = Int(newestOffset)
+                let before = newest - bytes.span.signed(at: &place)
+                if holds(signal, time, within: (Int(newestOffset), nil, before), shapes) {
+                    return false
+                }
+            }
             _ = filter?.insert(signal, time)
             return true
         }
         if filter == nil { filter = makeFilter(shapes) }
         guard filter?.insert(signal, time) == true else { return true }
-        return !holds(signal, time, shapes)
+        var last = -1
+        while let stretch = filter?.stretch(with: time, after: last) {
+            let bounds = (stretch.start, stretch.end, stretch.before)
+            if holds(signal, time, within: bounds, shapes) { return false }
+            last = stretch.number
+        }
+        return true
     }
 
     private func makeFilter(_ shapes: GroupShapes) -> RepeatFilter {
+        let bytes = bytes.span
+        let heads = shapes.heads.span
         var filter = RepeatFilter()
-        for reading in readings(nil, shapes) {
-            _ = filter.insert(reading.signal, reading.observedAt.milliseconds)
+        var (position, at) = (0, Int64(0))
+        while position < bytes.count {
+            let (start, before) = (position, at)
+            at += bytes.signed(at: &position)
+            filter.addGroup(at: start, after: before, at)
+            for place in shapes.places(of: Int(bytes.varint(at: &position))) {
+                _ = filter.insert(heads[place].signal, at)
+                heads[place].skip(bytes, at: &position)
+            }
         }
         return filter
     }
 
-    /// Whether the block has a reading; only groups from the newest time on need be looked at when
-    /// the time is that one.
-    private func holds(_ signal: UInt16, _ time: Int64, _ shapes: GroupShapes) -> Bool {
+    /// Whether the groups from `start` to `end`, or to the last, which follow one of the time
+    /// `before`, have a reading.
+    private func holds(
+        _ signal: UInt16,
+        _ time: Int64,
+        within bounds: (start: Int, end: Int?, before: Int64),
+        _ shapes: GroupShapes
+    ) -> Bool {
         let bytes = bytes.span
         let heads = shapes.heads.span
-        var (position, at) = (0, Int64(0))
-        if time == newest {
-            var place = Int(newestOffset)
-            position = place
-            at = newest - bytes.signed(at: &place)
-        }
-        while position < bytes.count {
+        let end = bounds.end ?? bytes.count
+        var (position, at) = (bounds.start, bounds.before)
+        while position < end {
             at += bytes.signed(at: &position)
-            let group = shapes.places(of: Int(bytes.varint(at: &position)))
-            for place in group {
+            for place in shapes.places(of: Int(bytes.varint(at: &position))) {
                 if at == time, heads[place].signal == signal { return true }
                 heads[place].skip(bytes, at: &position)
             }
