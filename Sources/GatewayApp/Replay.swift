@@ -50,9 +50,11 @@ package enum Replay {
             catalogue: assembly.catalogue,
             stations: assembly.stations
         )
+        let committer = Committer(writer)
+        defer { committer.close() }
         var run = ReplayRun(
             gateway: assembly.makeGateway(tellsForecasts: options.predictionsPath != nil),
-            writer: writer
+            committer: committer
         )
         run.alerts = try options.alertsPath.map {
             try CSVFile(
@@ -95,7 +97,9 @@ package enum Replay {
 /// The state of one replay.
 private struct ReplayRun {
     var gateway: Gateway
-    let writer: Writer
+    let committer: Committer
+    /// The last step's unit, which is being committed.
+    private var pending: (unit: CommitUnit, commit: Committer.Commit)?
     var alerts: CSVFile?
     var includesAlertChanges = false
     var predictions: CSVFile?
@@ -107,23 +111,43 @@ private struct ReplayRun {
     /// Vehicles of whom the store wants a checkpoint next.
     var wanted: [VehicleID] = []
 
+    init(gateway: Gateway, committer: Committer) {
+        self.gateway = gateway
+        self.committer = committer
+    }
+
     mutating func take(_ input: Input) throws {
-        try note(gateway.step(input, now: gateway.now, checkpointing: wanted))
+        try commit(gateway.step(input, now: gateway.now, checkpointing: wanted))
     }
 
     mutating func finish() throws {
-        try note(gateway.finish())
+        try commit(gateway.finish())
+        if let last = try settle() { try write(last) }
         try alerts?.close()
         try predictions?.close()
         try suggestions?.close()
     }
 
-    private mutating func note(_ unit: CommitUnit) throws {
-        let receipt = try writer.commit(unit)
+    /// Hands a unit over, and meanwhile writes what the one before tells.
+    private mutating func commit(_ unit: CommitUnit) throws {
+        let before = try settle()
+        pending = (unit, committer.commit(unit))
+        if let before { try write(before) }
+    }
+
+    /// Waits for the commit in hand: until then nothing of its unit is told.
+    private mutating func settle() throws -> CommitUnit? {
+        guard let (unit, commit) = pending else { return nil }
+        pending = nil
+        let receipt = try Committer.wait(for: commit)
         counts += unit.counts
         stored += receipt.stored
         duplicate += receipt.duplicate
         wanted = receipt.wanted
+        return unit
+    }
+
+    private mutating func write(_ unit: CommitUnit) throws {
         for entry in unit.alertLog where entry.kind == .raise || includesAlertChanges {
             guard let alerts else { break }
             alerts.add(gateway.name(of: entry.vehicle))
