@@ -2,63 +2,28 @@ import Foundation
 import Recording
 import Telemetry
 
-/// A CSV file that is written field by field (RFC 4180).
-///
-/// Fields go into a buffer of bytes: the predictions of a year are a million rows, and a string for
-/// each would cost more than the forecast.
-final class CSVFile {
-    private static let bufferBytes = 1 << 16
-
-    private let handle: FileHandle
-    private var buffer: [UInt8] = []
+/// Rows of a CSV file (RFC 4180) as bytes, field by field: the predictions of a year are a million
+/// rows, and a string for each would cost more than the forecast.
+struct CSVRows {
+    fileprivate private(set) var bytes: [UInt8] = []
     private var isRowBegun = false
 
-    init(path: String, header: String) throws {
-        guard FileManager.default.createFile(atPath: path, contents: nil),
-            let handle = FileHandle(forWritingAtPath: path)
-        else { throw RecordingError(path: path, cause: "cannot be written") }
-        self.handle = handle
-        begin(header)
-    }
-
-    init(writingTo handle: FileHandle, header: String) {
-        self.handle = handle
-        begin(header)
-    }
-
-    private func begin(_ header: String) {
-        buffer.reserveCapacity(CSVFile.bufferBytes + 4_096)
-        buffer.append(contentsOf: header.utf8)
-        buffer.append(UInt8(ascii: "\n"))
-    }
-
     /// Appends a field, quoted when it must be.
-    func add(_ text: String) {
+    mutating func add(_ text: String) {
         beginField()
-        buffer.append(contentsOf: CSVFile.quoted(text).utf8)
+        bytes.append(contentsOf: CSVRows.quoted(text).utf8)
     }
 
     /// Appends a field that is quoted already.
-    func add(quoted bytes: [UInt8]) {
+    mutating func add(quoted field: [UInt8]) {
         beginField()
-        buffer.append(contentsOf: bytes)
+        bytes.append(contentsOf: field)
     }
 
     /// Appends a time, or an empty field for none.
-    func add(_ time: Timestamp?) {
+    mutating func add(_ time: Timestamp?) {
         beginField()
-        time?.append(to: &buffer)
-    }
-
-    func endRow() throws {
-        buffer.append(UInt8(ascii: "\n"))
-        isRowBegun = false
-        if buffer.count > CSVFile.bufferBytes { try flush() }
-    }
-
-    func close() throws {
-        try flush()
-        try handle.close()
+        time?.append(to: &bytes)
     }
 
     static func quoted(_ text: String) -> String {
@@ -72,13 +37,60 @@ final class CSVFile {
         return "\"" + text.replacing("\"", with: "\"\"") + "\""
     }
 
-    private func beginField() {
-        if isRowBegun { buffer.append(UInt8(ascii: ",")) }
+    fileprivate mutating func begin(_ header: String) {
+        bytes.append(contentsOf: header.utf8)
+        endRow()
+    }
+
+    fileprivate mutating func endRow() {
+        bytes.append(UInt8(ascii: "\n"))
+        isRowBegun = false
+    }
+
+    fileprivate mutating func removeAll() {
+        bytes.removeAll(keepingCapacity: true)
+    }
+
+    private mutating func beginField() {
+        if isRowBegun { bytes.append(UInt8(ascii: ",")) }
         isRowBegun = true
+    }
+}
+
+/// A CSV file that is written row by row.
+final class CSVFile {
+    private static let bufferBytes = 1 << 16
+
+    private let handle: FileHandle
+    private var rows = CSVRows()
+
+    init(path: String, header: String) throws {
+        guard FileManager.default.createFile(atPath: path, contents: nil),
+            let handle = FileHandle(forWritingAtPath: path)
+        else { throw RecordingError(path: path, cause: "cannot be written") }
+        self.handle = handle
+        rows.begin(header)
+    }
+
+    init(writingTo handle: FileHandle, header: String) {
+        self.handle = handle
+        rows.begin(header)
+    }
+
+    /// Appends a row of the fields that `fill` adds.
+    func write(_ fill: (inout CSVRows) -> Void) throws {
+        fill(&rows)
+        rows.endRow()
+        if rows.bytes.count > CSVFile.bufferBytes { try flush() }
+    }
+
+    func close() throws {
+        try flush()
+        try handle.close()
     }
 
     private func flush() throws {
-        try handle.write(contentsOf: Data(buffer))
-        buffer.removeAll(keepingCapacity: true)
+        try handle.write(contentsOf: Data(rows.bytes))
+        rows.removeAll()
     }
 }

@@ -30,12 +30,13 @@ package enum Export {
             header: "vehicle,signal,observed,value,quality"
         )
         try writer.export(vehicle: vehicle, path: signal) { reading in
-            file.add(reading.vehicle)
-            file.add(reading.path)
-            file.add(reading.observedAt)
-            file.add("\(reading.value)")
-            file.add(reading.quality == .good ? "good" : "no_reading")
-            try file.endRow()
+            try file.write { row in
+                row.add(reading.vehicle)
+                row.add(reading.path)
+                row.add(reading.observedAt)
+                row.add("\(reading.value)")
+                row.add(reading.quality == .good ? "good" : "no_reading")
+            }
         }
         try file.close()
         try store.close()

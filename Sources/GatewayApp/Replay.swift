@@ -150,12 +150,13 @@ private struct ReplayRun {
     private mutating func write(_ unit: CommitUnit) throws {
         for entry in unit.alertLog where entry.kind == .raise || includesAlertChanges {
             guard let alerts else { break }
-            alerts.add(gateway.name(of: entry.vehicle))
-            alerts.add(entry.component)
-            alerts.add(entry.at)
-            alerts.add(entry.predictedCrossing)
-            if includesAlertChanges { alerts.add(entry.kind.rawValue) }
-            try alerts.endRow()
+            try alerts.write { row in
+                row.add(gateway.name(of: entry.vehicle))
+                row.add(entry.component)
+                row.add(entry.at)
+                row.add(entry.predictedCrossing)
+                if includesAlertChanges { row.add(entry.kind.rawValue) }
+            }
         }
         if let predictions { try write(unit.forecastLog, to: predictions) }
         if let suggestions {
@@ -169,45 +170,57 @@ private struct ReplayRun {
 
     /// The log goes by midnight and vehicle, so that what rows share is made once for several.
     private func write(_ log: [ForecastLogEntry], to file: CSVFile) throws {
-        var vehicle: (id: VehicleID, name: [UInt8])?
-        var midnight: (at: Timestamp, text: [UInt8])?
+        guard let first = log.first else { return }
+        var (vehicle, midnight) = (first.vehicle, first.at)
+        var (name, text) = (name(of: vehicle), text(of: midnight))
         for entry in log {
-            if vehicle?.id != entry.vehicle {
-                let name = CSVFile.quoted(gateway.name(of: entry.vehicle))
-                vehicle = (entry.vehicle, Array(name.utf8))
+            if vehicle != entry.vehicle {
+                vehicle = entry.vehicle
+                name = self.name(of: vehicle)
             }
-            if midnight?.at != entry.at {
-                var text: [UInt8] = []
-                entry.at.append(to: &text)
-                midnight = (entry.at, text)
+            if midnight != entry.at {
+                midnight = entry.at
+                text = self.text(of: midnight)
             }
-            file.add(quoted: vehicle?.name ?? [])
-            file.add(entry.component)
-            file.add(quoted: midnight?.text ?? [])
-            file.add(entry.middle)
-            file.add(entry.early)
-            file.add(entry.late)
-            try file.endRow()
+            try file.write { row in
+                row.add(quoted: name)
+                row.add(entry.component)
+                row.add(quoted: text)
+                row.add(entry.middle)
+                row.add(entry.early)
+                row.add(entry.late)
+            }
         }
+    }
+
+    private func name(of vehicle: VehicleID) -> [UInt8] {
+        Array(CSVRows.quoted(gateway.name(of: vehicle)).utf8)
+    }
+
+    private func text(of time: Timestamp) -> [UInt8] {
+        var text: [UInt8] = []
+        time.append(to: &text)
+        return text
     }
 
     private func write(_ suggestion: Suggestion, to file: CSVFile) throws {
         let station = gateway.stations[suggestion.station]
         let slot = suggestion.occupancy?.slot
         let need = suggestion.need
-        file.add("\(suggestion.id.rawValue)")
-        file.add(gateway.name(of: suggestion.vehicle))
-        file.add(suggestion.createdAt)
-        file.add(need.urgency.name)
-        file.add(need.latestBy)
-        file.add(station.code)
-        file.add(slot.map { station.bays[$0.bay].code } ?? "")
-        file.add(slot?.interval.start)
-        file.add(slot?.interval.end)
-        file.add("\(need.minutes)")
-        file.add(need.jobs.joined(separator: " "))
-        file.add(suggestion.alerts.map { "\($0.rawValue)" }.joined(separator: " "))
-        try file.endRow()
+        try file.write { row in
+            row.add("\(suggestion.id.rawValue)")
+            row.add(gateway.name(of: suggestion.vehicle))
+            row.add(suggestion.createdAt)
+            row.add(need.urgency.name)
+            row.add(need.latestBy)
+            row.add(station.code)
+            row.add(slot.map { station.bays[$0.bay].code } ?? "")
+            row.add(slot?.interval.start)
+            row.add(slot?.interval.end)
+            row.add("\(need.minutes)")
+            row.add(need.jobs.joined(separator: " "))
+            row.add(suggestion.alerts.map { "\($0.rawValue)" }.joined(separator: " "))
+        }
     }
 
     func summary(_ format: ReplayOptions.SummaryFormat) -> String {
