@@ -221,10 +221,7 @@ extension Gateway {
     }
 
     private func slot(of alert: Alert) -> Int? {
-        engine.slots.indices.first {
-            engine.rule(ofSlot: $0).id == alert.ruleID
-                && engine.component(ofSlot: $0).name == alert.component
-        }
+        slotPlaces[SlotName(rule: alert.ruleID, component: alert.component)]
     }
 
     private func newestAt(_ alert: Alert) -> Timestamp {
