@@ -143,6 +143,8 @@ package enum SlotFinder {
 
     /// What the price of a start depends on besides its time: the same for a whole day.
     private struct Day {
+        /// The station's own.
+        var date: CivilDate
         /// The day of the call.
         var isCallDay: Bool
         /// Share of the day that is taken.
@@ -151,10 +153,12 @@ package enum SlotFinder {
 
     private struct Candidate {
         var slot: Slot
-        var local: CivilTime
         var day: Day
         var cost: Double
     }
+
+    /// Starts for which there is room at once: some days of a small station.
+    private static let candidatesExpected = 256
 
     /// At most three offers: best, earliest, and the best at a preferred time or on another day.
     ///
@@ -169,9 +173,11 @@ package enum SlotFinder {
         guard !suitable.isEmpty, able.map({ !$0.isEmpty }) ?? true else { return [] }
         let first = station.zone.civil(request.notBefore).date.daysSinceEpoch
         var found: [Candidate] = []
+        found.reserveCapacity(candidatesExpected)
         var daysWithCandidates = 0
         for day in first..<(first + Int64(Limits.slotSearchDaysMax)) {
-            let intervals = station.openIntervals(on: CivilDate(daysSinceEpoch: day))
+            let date = CivilDate(daysSinceEpoch: day)
+            let intervals = station.openIntervals(on: date)
             // Past the deadline only the first free days are of interest.
             if let opening = intervals.first?.start, opening > request.latestBy,
                 daysWithCandidates >= 3
@@ -180,19 +186,20 @@ package enum SlotFinder {
             }
             let load = load(of: intervals, station: station, calendar: calendar, request)
             guard load.isBelowReserve || request.mayUseReserve else { continue }
-            let candidates = candidates(
+            let before = found.count
+            find(
                 within: intervals,
                 bays: suitable,
                 technicians: able,
-                Day(isCallDay: day == first, load: load.before),
+                Day(date: date, isCallDay: day == first, load: load.before),
                 request,
                 station,
-                calendar
+                calendar,
+                into: &found
             )
-            found += candidates
-            daysWithCandidates += candidates.isEmpty ? 0 : 1
+            daysWithCandidates += found.count > before ? 1 : 0
         }
-        return rank(found, request)
+        return rank(found, request, station)
     }
 
     /// Every start on the grid within some days of a window that would do, with what it costs.
@@ -209,40 +216,41 @@ package enum SlotFinder {
         let able = technicians(for: request.skills, of: station)
         let today = station.zone.civil(request.notBefore).date.daysSinceEpoch
         let first = station.zone.civil(max(window.start, request.notBefore)).date.daysSinceEpoch
-        var found: [(slot: Slot, terms: [CostTerm])] = []
+        var found: [Candidate] = []
         for day in first..<(first + Int64(Limits.slotSearchDaysMax)) {
-            let intervals = station.openIntervals(on: CivilDate(daysSinceEpoch: day))
+            let date = CivilDate(daysSinceEpoch: day)
+            let intervals = station.openIntervals(on: date)
             if let opening = intervals.first?.start, opening >= window.end { break }
             let load = load(of: intervals, station: station, calendar: calendar, request)
-            let candidates = candidates(
+            find(
                 within: intervals,
                 bays: suitable,
                 technicians: able,
-                Day(isCallDay: day == today, load: load.before),
+                Day(date: date, isCallDay: day == today, load: load.before),
                 request,
                 station,
-                calendar
+                calendar,
+                into: &found
             )
-            for candidate in candidates {
-                let start = candidate.slot.interval.start
-                guard window.start <= start, start < window.end else { continue }
-                found.append((candidate.slot, terms(of: candidate, request)))
-            }
         }
-        return found
+        return found.compactMap { candidate in
+            let start = candidate.slot.interval.start
+            guard window.start <= start, start < window.end else { return nil }
+            return (candidate.slot, terms(of: candidate, request, station))
+        }
     }
 
-    /// The starts of one day that would do, ascending.
-    private static func candidates(
+    /// Appends the starts of one day that would do, ascending.
+    private static func find(
         within intervals: [OpenInterval],
         bays: [Int],
         technicians: [Int]?,
         _ day: Day,
         _ request: SlotRequest,
         _ station: Station,
-        _ calendar: StationCalendar
-    ) -> [Candidate] {
-        var candidates: [Candidate] = []
+        _ calendar: StationCalendar,
+        into found: inout [Candidate]
+    ) {
         for interval in intervals {
             for instant in starts(in: interval, station: station, request) {
                 let start = Timestamp(milliseconds: instant)
@@ -258,18 +266,10 @@ package enum SlotFinder {
                         except: request.ownHold
                     )
                 else { continue }
-                let local = station.zone.civil(start)
-                candidates.append(
-                    Candidate(
-                        slot: slot,
-                        local: local,
-                        day: day,
-                        cost: sum(prices(start, local, day, request))
-                    )
-                )
+                let cost = sum(prices(start, day, request, station))
+                found.append(Candidate(slot: slot, day: day, cost: cost))
             }
         }
-        return candidates
     }
 
     /// What a slot would cost now.
@@ -279,16 +279,16 @@ package enum SlotFinder {
         station: Station,
         calendar: StationCalendar
     ) -> Double {
-        let local = station.zone.civil(slot.interval.start)
+        let date = station.zone.civil(slot.interval.start).date
         let load = load(
-            of: station.openIntervals(on: local.date),
+            of: station.openIntervals(on: date),
             station: station,
             calendar: calendar,
             request
         )
-        let isCallDay = local.date == station.zone.civil(request.notBefore).date
-        let day = Day(isCallDay: isCallDay, load: load.before)
-        return sum(prices(slot.interval.start, local, day, request))
+        let isCallDay = date == station.zone.civil(request.notBefore).date
+        let day = Day(date: date, isCallDay: isCallDay, load: load.before)
+        return sum(prices(slot.interval.start, day, request, station))
     }
 
     /// What a slot must be on, where that matters: places in `Station.bays` and `.technicians`.
@@ -357,16 +357,17 @@ package enum SlotFinder {
 
     private static func rank(
         _ candidates: [Candidate],
-        _ request: SlotRequest
+        _ request: SlotRequest,
+        _ station: Station
     ) -> [Offer] {
         // Candidates ascend by start, so the first of equal cost is the earlier one.
         guard let best = candidates.min(by: { $0.cost < $1.cost }) else { return [] }
         var offers: [Offer] = []
         var dates: [CivilDate] = []
         func add(_ label: OfferLabel, _ candidate: Candidate) {
-            let terms = terms(of: candidate, request)
+            let terms = terms(of: candidate, request, station)
             offers.append(Offer(label: label, slot: candidate.slot, terms: terms))
-            dates.append(candidate.local.date)
+            dates.append(candidate.day.date)
         }
         add(.best, best)
         if let first = candidates.first, first.slot != best.slot {
@@ -376,15 +377,18 @@ package enum SlotFinder {
         }) {
             add(.later, later)
         }
-        if let preference = request.preference, !preference.isMet(by: best.local),
-            let liked = candidates.lazy.filter({ preference.isMet(by: $0.local) })
+        func isLiked(_ candidate: Candidate, by preference: VisitPreference) -> Bool {
+            preference.isMet(by: station.zone.civil(candidate.slot.interval.start))
+        }
+        if let preference = request.preference, !isLiked(best, by: preference),
+            let liked = candidates.lazy.filter({ isLiked($0, by: preference) })
                 .min(by: { $0.cost < $1.cost }),
             !offers.contains(where: { $0.slot == liked.slot })
         {
             add(.preferred, liked)
             return offers
         }
-        let others = candidates.lazy.filter { !dates.contains($0.local.date) }
+        let others = candidates.lazy.filter { !dates.contains($0.day.date) }
         if let other = others.min(by: { $0.cost < $1.cost }) { add(.anotherDay, other) }
         return offers
     }
@@ -429,14 +433,14 @@ package enum SlotFinder {
     /// What each part of the price is, in the order of `CostTerm.Name`.
     private static func prices(
         _ start: Timestamp,
-        _ local: CivilTime,
         _ day: Day,
-        _ request: SlotRequest
+        _ request: SlotRequest,
+        _ station: Station
     ) -> InlineArray<6, Double> {
         let window = max(1, (request.early - request.notBefore).minutes)
         let waited = min(2, max(0, (start - request.notBefore).minutes / window))
-        let isLiked = request.preference?.isMet(by: local) ?? true
-        let isApart = !request.companions.isEmpty && !request.companions.contains(local.date)
+        let isLiked = request.preference?.isMet(by: station.zone.civil(start)) ?? true
+        let isApart = !request.companions.isEmpty && !request.companions.contains(day.date)
         let late = (start - request.latestBy).minutes
         return [
             Weight.risk * waited * waited,
@@ -454,13 +458,12 @@ package enum SlotFinder {
         return sum
     }
 
-    private static func terms(of candidate: Candidate, _ request: SlotRequest) -> [CostTerm] {
-        let prices = prices(
-            candidate.slot.interval.start,
-            candidate.local,
-            candidate.day,
-            request
-        )
+    private static func terms(
+        of candidate: Candidate,
+        _ request: SlotRequest,
+        _ station: Station
+    ) -> [CostTerm] {
+        let prices = prices(candidate.slot.interval.start, candidate.day, request, station)
         return zip(CostTerm.Name.allCases, prices.indices).compactMap { name, place in
             prices[place] > 0 ? CostTerm(name: name, minutes: prices[place]) : nil
         }
