@@ -4,6 +4,10 @@ import Telemetry
 ///
 /// What the numbers of shapes mean is told by the `GroupShapes` with which they were added.
 struct OpenBlock: Sendable {
+    /// Packets of one shape for which a seal makes room at once: of the signals that come alone, a
+    /// block holds some dozens each.
+    private static let packetsExpected = 64
+
     private var bytes: [UInt8] = []
     /// Time of the last group, from which the next is told.
     private var lastTime: Int64 = 0
@@ -205,7 +209,10 @@ struct OpenBlock: Sendable {
                 if run == runs.count {
                     found[shape] = run
                     order.append((shape, run))
-                    runs.append(PacketRun(heads: group.map { shapes.heads[$0] }))
+                    var new = PacketRun(heads: group.map { shapes.heads[$0] })
+                    new.times.reserveCapacity(OpenBlock.packetsExpected)
+                    new.numbers.reserveCapacity(OpenBlock.packetsExpected * group.count)
+                    runs.append(new)
                 }
                 order[last].next = run
             }

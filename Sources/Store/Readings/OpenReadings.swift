@@ -38,11 +38,15 @@ struct OpenReadings: Sendable {
 
     /// Vehicles whose memory is asked for together, before their readings are taken in.
     private static let vehiclesTouched = 16
+    /// Vehicles whose blocks, some kilobytes each, the cache holds.
+    private static let vehiclesCached = 2_000
 
     /// Reads a little of the blocks of the next vehicles, so that they are in the cache when their
     /// readings come: of a large fleet each block is far away, and many come as fast as one.
     /// - Returns: the place of the first reading whose block has not been touched.
     mutating func touch(_ readings: Span<Reading>, from start: Int) -> Int {
+        // The blocks of few vehicles are in the cache anyhow.
+        guard blocks.count > OpenReadings.vehiclesCached else { return readings.count }
         ahead.removeAll(keepingCapacity: true)
         var end = start
         while end < readings.count {

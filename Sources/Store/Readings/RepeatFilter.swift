@@ -3,8 +3,9 @@
 ///
 /// Made when a vehicle's first late reading comes; vehicles that speak in order never pay for it.
 struct RepeatFilter: Sendable {
-    /// 16,384 bits and three places a reading: of the thousand a block holds, one look in two
-    /// hundred is in vain.
+    /// 16,384 bits and three places a reading, all of them within one line of eight words, because
+    /// a filter is seldom in the cache: of the thousand that a block holds, one look in a hundred is
+    /// in vain.
     private static let filterWords = 256
     /// Groups of a stretch: it is as soon looked through as the next stretch is told apart.
     private static let groupsPerStretch: UInt64 = 32
@@ -21,14 +22,15 @@ struct RepeatFilter: Sendable {
     mutating func insert(_ signal: UInt16, _ time: Int64) -> Bool {
         var hash = RepeatFilter.hash(signal, time)
         var words = words.mutableSpan
+        let line = Int(hash & 31) << 3
         var mayBeHeld = true
         for _ in 0..<3 {
-            let place = Int(hash >> 6 & 255)
-            let bit = UInt64(1) << (hash & 63)
+            hash >>= 9
+            let place = line | Int(hash & 7)
+            let bit = UInt64(1) << (hash >> 3 & 63)
             let word = words[place]
             mayBeHeld = mayBeHeld && word & bit != 0
             words[place] = word | bit
-            hash >>= 16
         }
         return mayBeHeld
     }
