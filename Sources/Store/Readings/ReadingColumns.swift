@@ -50,6 +50,28 @@ struct ReadingColumn: Sendable, Equatable {
         if head.scale != scale { meet(head, from: old) }
     }
 
+    /// Adds a reading: at the column's own scale where that will do, for another is brought to it at
+    /// a cost.
+    mutating func append(_ reading: StoredReading) {
+        if let scale, !times.isEmpty, lacking.isEmpty, reading.quality == .good,
+            let mantissa = ScaledDecimal.mantissa(reading.value, scale: scale)
+        {
+            times.append(reading.observedAt.milliseconds)
+            numbers.append(mantissa)
+            return
+        }
+        let scale = ([scale ?? 0] + (0...ScaledDecimal.scaleMax)).first {
+            ScaledDecimal.mantissa(reading.value, scale: $0) != nil
+        }
+        let mantissa = scale.flatMap { ScaledDecimal.mantissa(reading.value, scale: $0) }
+        let run = PacketRun(
+            times: [reading.observedAt.milliseconds],
+            heads: [ValueHead(signal: signal, quality: reading.quality, scale: scale)],
+            numbers: [mantissa ?? Int64(bitPattern: reading.value.bitPattern)]
+        )
+        append(run, at: 0)
+    }
+
     /// Brings the numbers before a place and those from there on, which are of another scale,
     /// together.
     private mutating func meet(_ head: ValueHead, from place: Int) {
@@ -88,6 +110,8 @@ struct ReadingColumn: Sendable, Equatable {
     func at(_ places: some Sequence<Int>) -> ReadingColumn {
         var column = ReadingColumn(signal: signal)
         column.scale = scale
+        column.times.reserveCapacity(places.underestimatedCount)
+        column.numbers.reserveCapacity(places.underestimatedCount)
         for place in places {
             column.times.append(times[place])
             column.numbers.append(numbers[place])
@@ -153,22 +177,13 @@ struct ReadingColumns: Sendable, Equatable {
     }
 
     mutating func append(contentsOf readings: [StoredReading]) {
+        var place = 0
         for reading in readings {
-            // At the column's own scale where that will do: another is brought to it at a cost.
-            let own = columns[place(of: reading.signal)].scale ?? 0
-            let scale = ([own] + (0...ScaledDecimal.scaleMax)).first {
-                ScaledDecimal.mantissa(reading.value, scale: $0) != nil
+            // They come signal by signal.
+            if place >= columns.count || columns[place].signal != reading.signal {
+                place = self.place(of: reading.signal)
             }
-            let mantissa = scale.flatMap { ScaledDecimal.mantissa(reading.value, scale: $0) }
-            append(
-                PacketRun(
-                    times: [reading.observedAt.milliseconds],
-                    heads: [
-                        ValueHead(signal: reading.signal, quality: reading.quality, scale: scale)
-                    ],
-                    numbers: [mantissa ?? Int64(bitPattern: reading.value.bitPattern)]
-                )
-            )
+            columns[place].append(reading)
         }
     }
 
