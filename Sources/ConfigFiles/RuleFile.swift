@@ -247,11 +247,19 @@ package enum RuleFile {
 
     private static func near(_ item: YAMLValue) throws -> NearCondition {
         let map = try item.mapping(keys: [
-            "lead_days", "gate_quantile", "timer_days", "warm_up_days", "sustain_readings",
+            "lead", "lead_days", "lead_margin_days", "gate_quantile", "timer_days", "warm_up_days", "sustain_readings",
             "crossed_readings", "sure_margin", "spacing_minutes", "fast", "date_step",
         ])
         var near = NearCondition()
         near.leadDays = try map.require("lead_days").double(in: 0.1...365)
+        if let item = map[optional: "lead"] {
+            guard try item.string() == "workshop" else {
+                throw item.failure("'workshop' was expected, or lead_days alone")
+            }
+            near.leadsByWorkshop = true
+        }
+        near.leadMarginDays =
+            try map[optional: "lead_margin_days"]?.double(in: 0...90) ?? near.leadMarginDays
         near.gateQuantile = try map.require("gate_quantile").double(in: 0...3)
         near.timerDays = try timerDays(map.require("timer_days"))
         near.warmUpDays = try map.require("warm_up_days").double(in: 0...365)

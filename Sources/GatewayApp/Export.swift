@@ -25,13 +25,18 @@ package enum Export {
             stations: assembly.stations
         )
         try writer.reopen()
-        let file = CSVFile(writingTo: .standardOutput)
-        try file.write("vehicle,signal,observed,value,quality")
+        let file = CSVFile(
+            writingTo: .standardOutput,
+            header: "vehicle,signal,observed,value,quality"
+        )
         try writer.export(vehicle: vehicle, path: signal) { reading in
-            try file.write(
-                "\(csv(reading.vehicle)),\(reading.path),\(reading.observedAt),\(reading.value),"
-                    + (reading.quality == .good ? "good" : "no_reading")
-            )
+            try file.write { row in
+                row.add(reading.vehicle)
+                row.add(reading.path)
+                row.add(reading.observedAt)
+                row.add("\(reading.value)")
+                row.add(reading.quality == .good ? "good" : "no_reading")
+            }
         }
         try file.close()
         try store.close()

@@ -44,16 +44,19 @@ package enum Replay {
         let scratch = try ScratchFolder(unless: options.storePath)
         let store = try GatewayStore(
             path: scratch.storePath,
-            durability: options.storePath == nil ? .scratch : .full
+            durability: options.storePath == nil ? .scratch : .full,
+            content: options.storePath == nil ? .readings : .everything
         )
         let writer = try Writer(
             store: store,
             catalogue: assembly.catalogue,
             stations: assembly.stations
         )
+        let committer = Committer(writer)
+        defer { committer.close() }
         var run = ReplayRun(
             gateway: assembly.makeGateway(tellsForecasts: options.predictionsPath != nil),
-            writer: writer
+            committer: committer
         )
         run.alerts = try options.alertsPath.map {
             try CSVFile(
@@ -99,84 +102,149 @@ package enum Replay {
 /// The state of one replay.
 private struct ReplayRun {
     var gateway: Gateway
-    let writer: Writer
+    let committer: Committer
+    /// The last step's unit, which is being committed.
+    private var pending: (unit: CommitUnit, commit: Committer.Commit)?
     var alerts: CSVFile?
     var includesAlertChanges = false
     var predictions: CSVFile?
     var suggestions: CSVFile?
+    /// The newest that has its row.
+    var newestSuggestion = SuggestionID(rawValue: 0)
     var troubles: CSVFile?
     var counts = StepCounts()
     var stored = 0
     var duplicate = 0
-    /// The newest suggestion that has its row.
-    var newestSuggestion: Int64 = 0
     /// Vehicles of whom the store wants a checkpoint next.
     var wanted: [VehicleID] = []
 
+    init(gateway: Gateway, committer: Committer) {
+        self.gateway = gateway
+        self.committer = committer
+    }
+
     mutating func take(_ input: Input) throws {
-        try note(gateway.step(input, now: gateway.now, checkpointing: wanted))
+        try commit(gateway.step(input, now: gateway.now, checkpointing: wanted))
     }
 
     mutating func finish() throws {
-        try note(gateway.finish())
+        try commit(gateway.finish())
+        if let last = try settle() { try write(last) }
         try alerts?.close()
         try predictions?.close()
         try suggestions?.close()
-        for trouble in gateway.allTroubles { try troubles?.write(row(trouble)) }
+        for trouble in gateway.allTroubles { try write(trouble) }
         try troubles?.close()
     }
 
-    private mutating func note(_ unit: CommitUnit) throws {
-        let receipt = try writer.commit(unit)
+    /// Hands a unit over, and meanwhile writes what the one before tells.
+    private mutating func commit(_ unit: CommitUnit) throws {
+        let before = try settle()
+        pending = (unit, committer.commit(unit))
+        if let before { try write(before) }
+    }
+
+    /// Waits for the commit in hand: until then nothing of its unit is told.
+    private mutating func settle() throws -> CommitUnit? {
+        guard let (unit, commit) = pending else { return nil }
+        pending = nil
+        let receipt = try Committer.wait(for: commit)
         counts += unit.counts
         stored += receipt.stored
         duplicate += receipt.duplicate
         wanted = receipt.wanted
+        return unit
+    }
+
+    private mutating func write(_ unit: CommitUnit) throws {
         for entry in unit.alertLog where entry.kind == .raise || includesAlertChanges {
-            let crossing = entry.predictedCrossing.map { "\($0)" } ?? ""
-            let type = includesAlertChanges ? ",\(entry.kind.rawValue)" : ""
-            try alerts?.write(
-                "\(csv(gateway.name(of: entry.vehicle))),\(entry.component),\(entry.at),"
-                    + "\(crossing)\(type)"
-            )
+            guard let alerts else { break }
+            try alerts.write { row in
+                row.add(gateway.name(of: entry.vehicle))
+                row.add(entry.component)
+                row.add(entry.at)
+                row.add(entry.predictedCrossing)
+                if includesAlertChanges { row.add(entry.kind.rawValue) }
+            }
         }
-        for entry in unit.forecastLog {
-            let times = [entry.middle, entry.early, entry.late].map { $0.map { "\($0)" } ?? "" }
-            try predictions?.write(
-                "\(csv(gateway.name(of: entry.vehicle))),\(entry.component),\(entry.at),"
-                    + times.joined(separator: ",") + ",\(entry.rule)"
-            )
-        }
-        for suggestion in unit.suggestions where suggestion.version == 1 {
-            // A unit may write the first version several times.
-            guard suggestion.id.rawValue > newestSuggestion else { continue }
-            newestSuggestion = suggestion.id.rawValue
-            try suggestions?.write(row(suggestion))
+        if let predictions { try write(unit.forecastLog, to: predictions) }
+        if let suggestions {
+            // They are numbered as they are made, and one may be written again at its first version.
+            for suggestion in unit.suggestions where suggestion.id > newestSuggestion {
+                try write(suggestion, to: suggestions)
+                newestSuggestion = suggestion.id
+            }
         }
         for trouble in unit.troubles where trouble.until != nil {
-            try troubles?.write(row(trouble))
+            try write(trouble)
         }
     }
 
-    private func row(_ trouble: Trouble) -> String {
-        [
-            csv(gateway.name(of: trouble.vehicle)), trouble.component, trouble.kind.name,
-            "\(trouble.since)", trouble.until.map { "\($0)" } ?? "", csv(trouble.text),
-        ].joined(separator: ",")
+    private func write(_ trouble: Trouble) throws {
+        try troubles?.write { row in
+            row.add(gateway.name(of: trouble.vehicle))
+            row.add(trouble.component)
+            row.add(trouble.kind.name)
+            row.add(trouble.since)
+            row.add(trouble.until)
+            row.add(trouble.text)
+        }
     }
 
-    private func row(_ suggestion: Suggestion) -> String {
+    /// The log goes by midnight and vehicle, so that what rows share is made once for several.
+    private func write(_ log: [ForecastLogEntry], to file: CSVFile) throws {
+        guard let first = log.first else { return }
+        var (vehicle, midnight) = (first.vehicle, first.at)
+        var (name, text) = (name(of: vehicle), text(of: midnight))
+        for entry in log {
+            if vehicle != entry.vehicle {
+                vehicle = entry.vehicle
+                name = self.name(of: vehicle)
+            }
+            if midnight != entry.at {
+                midnight = entry.at
+                text = self.text(of: midnight)
+            }
+            try file.write { row in
+                row.add(quoted: name)
+                row.add(entry.component)
+                row.add(quoted: text)
+                row.add(entry.middle)
+                row.add(entry.early)
+                row.add(entry.late)
+                row.add(entry.rule)
+            }
+        }
+    }
+
+    private func name(of vehicle: VehicleID) -> [UInt8] {
+        Array(CSVRows.quoted(gateway.name(of: vehicle)).utf8)
+    }
+
+    private func text(of time: Timestamp) -> [UInt8] {
+        var text: [UInt8] = []
+        time.append(to: &text)
+        return text
+    }
+
+    private func write(_ suggestion: Suggestion, to file: CSVFile) throws {
         let station = gateway.stations[suggestion.station]
         let slot = suggestion.occupancy?.slot
         let need = suggestion.need
-        return [
-            "\(suggestion.id.rawValue)", csv(gateway.name(of: suggestion.vehicle)),
-            "\(suggestion.createdAt)", need.urgency.name, "\(need.latestBy)", station.code,
-            slot.map { station.bays[$0.bay].code } ?? "", slot.map { "\($0.interval.start)" } ?? "",
-            slot.map { "\($0.interval.end)" } ?? "", "\(need.minutes)",
-            need.jobs.joined(separator: " "),
-            suggestion.alerts.map { "\($0.rawValue)" }.joined(separator: " "),
-        ].joined(separator: ",")
+        try file.write { row in
+            row.add("\(suggestion.id.rawValue)")
+            row.add(gateway.name(of: suggestion.vehicle))
+            row.add(suggestion.createdAt)
+            row.add(need.urgency.name)
+            row.add(need.latestBy)
+            row.add(station.code)
+            row.add(slot.map { station.bays[$0.bay].code } ?? "")
+            row.add(slot?.interval.start)
+            row.add(slot?.interval.end)
+            row.add("\(need.minutes)")
+            row.add(need.jobs.joined(separator: " "))
+            row.add(suggestion.alerts.map { "\($0.rawValue)" }.joined(separator: " "))
+        }
     }
 
     func summary(_ format: ReplayOptions.SummaryFormat) -> String {

@@ -28,7 +28,13 @@ extension Gateway {
         guard !events.isEmpty else { return }
         var hasChanged = false
         for event in events {
+            let index = Int(vehicle.index)
+            let isWatched = engine.isWatched(slot: event.slot, vehicles[index].rules)
             switch event.kind {
+            case .raised where waits(event, vehicle): continue
+            case .moved where isWatched, .refreshed where isWatched:
+                guard !waits(event, vehicle) else { continue }
+                raise(event, vehicle)
             case .trouble(let kind, let why):
                 note(kind, because: why, event, vehicle)
                 continue
@@ -47,7 +53,7 @@ extension Gateway {
         if hasChanged { replan(vehicle) }
     }
 
-    private func liveAlert(_ event: RuleEvent, _ vehicle: VehicleID) -> Alert? {
+    func liveAlert(_ event: RuleEvent, _ vehicle: VehicleID) -> Alert? {
         let rule = engine.rule(ofSlot: event.slot)
         let component = engine.component(ofSlot: event.slot)
         for id in vehicles[Int(vehicle.index)].alerts {
@@ -61,10 +67,14 @@ extension Gateway {
     }
 
     private func sentence(_ event: RuleEvent, _ vehicle: VehicleID) -> Bilingual {
-        Explanation.sentence(
-            rule: engine.rule(ofSlot: event.slot),
+        let rule = engine.rule(ofSlot: event.slot)
+        let isOfWorkshop =
+            rule.near.leadsByWorkshop && !event.evidence.isCrossed && !event.evidence.isFast
+        return Explanation.sentence(
+            rule: rule,
             component: engine.component(ofSlot: event.slot),
             evidence: event.evidence,
+            freeSlot: isOfWorkshop ? firstSlot(for: event, vehicle) : nil,
             at: event.at,
             zone: station(of: vehicle).zone
         )
@@ -75,6 +85,7 @@ extension Gateway {
         let component = engine.component(ofSlot: event.slot)
         let consequence = consequence(of: event)
         unit.counts.alertsRaised += 1
+        engine.endWatch(slot: event.slot, &vehicles[Int(vehicle.index)].rules)
         log(event, vehicle, .raise)
         if var alert = liveAlert(event, vehicle) {
             alert.evidence = event.evidence
@@ -242,10 +253,7 @@ extension Gateway {
     }
 
     private func slot(of alert: Alert) -> Int? {
-        engine.slots.indices.first {
-            engine.rule(ofSlot: $0).id == alert.ruleID
-                && engine.component(ofSlot: $0).name == alert.component
-        }
+        slotPlaces[SlotName(rule: alert.ruleID, component: alert.component)]
     }
 
     private func newestAt(_ alert: Alert) -> Timestamp {

@@ -105,8 +105,7 @@ extension Gateway {
             hold.occupancy.slot.interval.start
         )
         deskHolds[id] = hold
-        free(id, at: hold.station)
-        take(
+        lengthen(
             hold.occupancy,
             at: hold.station,
             for: .desk(
@@ -210,8 +209,33 @@ extension Gateway {
         for owner: OccupancyRow.Owner,
         until: Timestamp?
     ) {
-        let slot = occupancy.slot
         calendars[station].insert(occupancy)
+        store(occupancy, at: station, for: owner, until: until)
+    }
+
+    /// Lets an occupancy run out later: the calendar does not change.
+    mutating func lengthen(
+        _ occupancy: Occupancy,
+        at station: Int,
+        for owner: OccupancyRow.Owner,
+        until: Timestamp?
+    ) {
+        forget(occupancy.id)
+        store(occupancy, at: station, for: owner, until: until)
+    }
+
+    mutating func free(_ id: OccupancyID, at station: Int) {
+        calendars[station].remove(id)
+        forget(id)
+    }
+
+    private mutating func store(
+        _ occupancy: Occupancy,
+        at station: Int,
+        for owner: OccupancyRow.Owner,
+        until: Timestamp?
+    ) {
+        let slot = occupancy.slot
         unit.occupancies.append(
             OccupancyRow(
                 occupancy: occupancy,
@@ -223,8 +247,7 @@ extension Gateway {
         )
     }
 
-    mutating func free(_ id: OccupancyID, at station: Int) {
-        calendars[station].remove(id)
+    private mutating func forget(_ id: OccupancyID) {
         if let index = unit.occupancies.firstIndex(where: { $0.occupancy.id == id }) {
             // Taken and given back within one step: the store need not know.
             unit.occupancies.remove(at: index)

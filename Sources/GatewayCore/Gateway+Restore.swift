@@ -271,6 +271,7 @@ extension Gateway {
                 )
             }
             scheduleForecasts(vehicle)
+            scheduleWatches(vehicle)
             if vehicles[index].isSilent { silentCount += 1 } else { scheduleSilence(vehicle) }
         }
         _ = supersede()

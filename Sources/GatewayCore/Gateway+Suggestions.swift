@@ -261,9 +261,14 @@ extension Gateway {
     /// Takes a hold on the best slot there is, giving up the one before.
     ///
     /// Whoever works on a suggestion speaks of its station, which then stays.
-    mutating func holdBest(_ suggestion: inout Suggestion) {
+    /// - Returns: whether the hold before goes on.
+    @discardableResult
+    mutating func holdBest(
+        _ suggestion: inout Suggestion,
+        mayLengthen: Bool = false
+    ) -> Bool {
         guard suggestion.state == .proposed else {
-            return hold(freshOffers(suggestion), &suggestion)
+            return hold(freshOffers(suggestion), &suggestion, mayLengthen: mayLengthen)
         }
         let (station, reason, offers) = chooseStation(for: suggestion)
         suggestion.stationReason = reason
@@ -271,39 +276,52 @@ extension Gateway {
             release(&suggestion)
             suggestion.station = station
         }
-        hold(offers, &suggestion)
+        return hold(offers, &suggestion, mayLengthen: mayLengthen)
     }
 
-    private mutating func hold(_ offers: [Offer], _ suggestion: inout Suggestion) {
+    @discardableResult
+    private mutating func hold(
+        _ offers: [Offer],
+        _ suggestion: inout Suggestion,
+        mayLengthen: Bool = false
+    ) -> Bool {
         suggestion.offers = offers
         suggestion.lookedAt = now
-        let best = offers.first?.slot
-        if let best, best == suggestion.occupancy?.slot, (suggestion.holdUntil ?? now) > now {
-            return
+        guard let best = offers.first?.slot else {
+            release(&suggestion)
+            return false
         }
-        release(&suggestion)
-        guard let best else { return }
+        let held = suggestion.occupancy.flatMap { $0.slot == best ? $0 : nil }
+        if held != nil, (suggestion.holdUntil ?? now) > now { return true }
         let until = planner.holdEnd(
             of: best,
             urgency: suggestion.need.urgency,
             station: stations[suggestion.station],
             now: now
         )
-        let occupancy = occupy(
-            best,
-            .hold,
-            at: suggestion.station,
-            for: .suggestion(suggestion.id),
-            until: until
-        )
-        suggestion.occupancy = occupancy
+        if let held, mayLengthen {
+            lengthen(held, at: suggestion.station, for: .suggestion(suggestion.id), until: until)
+        } else {
+            release(&suggestion)
+            suggestion.occupancy = occupy(
+                best,
+                .hold,
+                at: suggestion.station,
+                for: .suggestion(suggestion.id),
+                until: until
+            )
+        }
         suggestion.holdUntil = until
         schedule(.holdEnd, suggestion, at: until)
+        return held != nil && mayLengthen
     }
 
     // MARK: By the clock
 
-    /// A hold ran out: the slot is free again, and the best one there is now is held.
+    /// A hold ran out: the best slot there is now is held.
+    ///
+    /// Where that is the same one for the same visit, the hold is lengthened, and there is no new
+    /// version: near its slot a hold lasts minutes, and a page that shows the suggestion stays good.
     mutating func endHold(_ id: SuggestionID, due: Timestamp) {
         guard var suggestion = suggestions[id], suggestion.state.allows(.replan),
             suggestion.holdUntil == due
@@ -320,8 +338,11 @@ extension Gateway {
         guard !causes.isEmpty || !dueServices(of: suggestion.vehicle).isEmpty else {
             return replan(suggestion.vehicle)
         }
+        let before = suggestion
         suggestion.need = visitNeed(causes, of: suggestion.vehicle, suggestion)
-        holdBest(&suggestion)
+        let isSame = suggestion.need.asksForTheSame(as: before.need)
+        let goesOn = holdBest(&suggestion, mayLengthen: isSame)
+        if goesOn, suggestion.stationReason == before.stationReason { return write(suggestion) }
         if suggestion.state == .waiting { suggestion.handling.hasChanged = true }
         bump(&suggestion)
     }

@@ -50,12 +50,15 @@ package struct Gateway: Sendable {
         didSet {
             addOnRules = Gateway.addOns(of: engine)
             severityLadders = Gateway.ladders(of: engine)
+            slotPlaces = Gateway.places(of: engine)
         }
     }
     /// Rules whose alerts make no visit of their own.
     private(set) var addOnRules: Set<String>
     /// How severe an alert is, by rule.
     private(set) var severityLadders: [String: SeverityLadder]
+    /// Slots of the engine, by what an alert says of them.
+    private(set) var slotPlaces: [SlotName: Int]
     /// Limits of single vehicles, by name.
     var limits: [String: [VehicleLimit]]
     package let planner: VisitPlanner
@@ -166,6 +169,7 @@ package struct Gateway: Sendable {
         )
         addOnRules = Gateway.addOns(of: engine)
         severityLadders = Gateway.ladders(of: engine)
+        slotPlaces = Gateway.places(of: engine)
         planner = VisitPlanner(catalogue: jobs)
         decoder = PayloadDecoder(catalogue: catalogue)
         sourceDecoder = SourceDecoder(sources: sources, catalogue: catalogue)
@@ -193,6 +197,20 @@ package struct Gateway: Sendable {
 
     private static func ladders(of engine: RuleEngine) -> [String: SeverityLadder] {
         Dictionary(engine.rules.map { ($0.id, $0.severity) }, uniquingKeysWith: { $1 })
+    }
+
+    /// A rule and one of its components.
+    struct SlotName: Hashable, Sendable {
+        var rule: String
+        var component: String
+    }
+
+    private static func places(of engine: RuleEngine) -> [SlotName: Int] {
+        let places = engine.slots.indices.map { slot in
+            let component = engine.component(ofSlot: slot).name
+            return (SlotName(rule: engine.rule(ofSlot: slot).id, component: component), slot)
+        }
+        return Dictionary(places, uniquingKeysWith: { first, _ in first })
     }
 
     package var vehicleCount: Int { vehicles.count }
@@ -297,6 +315,7 @@ package struct Gateway: Sendable {
         case .silence: fireSilence(VehicleID(index: UInt32(timer.record)))
         case .forecastsTold: tellForecasts()
         case .dueWork: fireWork(VehicleID(index: UInt32(timer.record)))
+        case .watch: fireWatch(VehicleID(index: UInt32(timer.record)))
         case .deskHoldEnd: endDeskHold(OccupancyID(rawValue: timer.record), due: timer.due)
         }
     }
@@ -353,17 +372,17 @@ package struct Gateway: Sendable {
     }
 
     private mutating func tellForecasts() {
-        for (index, entry) in vehicles.enumerated() {
-            for (slot, evidence) in engine.forecasts(now: now, entry.rules) {
+        for index in vehicles.indices {
+            for forecast in engine.forecasts(now: now, vehicles[index].rules) {
                 unit.forecastLog.append(
                     ForecastLogEntry(
                         vehicle: VehicleID(index: UInt32(index)),
-                        rule: engine.rule(ofSlot: slot).id,
-                        component: engine.component(ofSlot: slot).name,
+                        rule: engine.rule(ofSlot: forecast.slot).id,
+                        component: engine.component(ofSlot: forecast.slot).name,
                         at: now,
-                        early: evidence.early,
-                        middle: evidence.middle,
-                        late: evidence.late
+                        early: forecast.early,
+                        middle: forecast.middle,
+                        late: forecast.late
                     )
                 )
             }

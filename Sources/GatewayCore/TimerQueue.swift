@@ -34,6 +34,8 @@ enum TimerKind: UInt8, CaseIterable, Sendable {
     case dueWork
     /// A slot kept at the desk is free again.
     case deskHoldEnd
+    /// An alert that its workshop needs less lead for is looked at again.
+    case watch
 
     /// What people call the work.
     var name: String {
@@ -53,6 +55,7 @@ enum TimerKind: UInt8, CaseIterable, Sendable {
         case .forecastsTold: "forecast_log"
         case .dueWork: "due_work"
         case .deskHoldEnd: "desk_holds"
+        case .watch: "leads"
         }
     }
 }

@@ -92,6 +92,8 @@ struct Attention: Equatable, Sendable {
     /// How many of these were fast losses that were over within the hour.
     var briefFalls: UInt32 = 0
     var raisedAt = CompactInstant.never
+    /// When a raise that is not told yet is looked at again: its workshop needs less lead.
+    var watchDue: Timestamp?
 
     /// An alert that is raised again within this time is the same matter.
     static let flapDays: Float = 14
@@ -149,6 +151,7 @@ struct Attention: Equatable, Sendable {
         isRaised = false
         isCrossed = false
         isFast = false
+        watchDue = nil
         pendingSince = nil
         crossed = RunCount()
         sure = RunCount()
@@ -228,6 +231,7 @@ struct Attention: Equatable, Sendable {
         writer.put(service.count)
         writer.put(minimum)
         writer.put(pendingSince)
+        writer.put(watchDue)
         writer.put(published)
         for instant in [toldAt, highSince, clearedAt, raisedAt] { instant.encode(into: &writer) }
         writer.put(raises)
@@ -271,6 +275,7 @@ struct Attention: Equatable, Sendable {
         service.count = try reader.word()
         minimum = try reader.float()
         pendingSince = try reader.optionalTimestamp()
+        watchDue = try reader.optionalTimestamp()
         published = try reader.optionalTimestamp()
         toldAt = try CompactInstant(from: &reader)
         highSince = try CompactInstant(from: &reader)

@@ -18,6 +18,7 @@ package enum Explanation {
         rule: Rule,
         component: RuleComponent,
         evidence: Evidence,
+        freeSlot: Timestamp? = nil,
         at now: Timestamp,
         zone: ZoneOffsets
     ) -> Bilingual {
@@ -42,7 +43,13 @@ package enum Explanation {
                 )
             }
         }
-        return Bilingual(zh: render(text.zh, .zh), en: render(text.en, .en))
+        var sentence = Bilingual(zh: render(text.zh, .zh), en: render(text.en, .en))
+        if let freeSlot {
+            // Why it is told today: the workshop's calendar.
+            sentence.zh += "最近可约时间为\(day(freeSlot, now: now, zone: zone, .zh))。"
+            sentence.en += " The next free slot is on \(day(freeSlot, now: now, zone: zone, .en))."
+        }
+        return sentence
     }
 
     /// Told while an alert may be over: no date is foreseen, and the limit is not met any more.

@@ -133,6 +133,10 @@ package struct NearCondition: Sendable, Equatable {
     /// What fails at once is told a reading earlier, and one reading that dips is not.
     package var sureMargin: Double?
     static let sureReadings = 2
+    /// Whether the lead is what the home workshop needs, and `leadDays` the most it may come to.
+    package var leadsByWorkshop = false
+    /// Days beside the workshop's for reaching the customer.
+    package var leadMarginDays = 3.0
     /// What falls away at once; nil for a rule that knows no such thing.
     package var fast: FastLoss?
 

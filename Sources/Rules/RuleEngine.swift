@@ -235,29 +235,27 @@ package struct RuleEngine: Sendable {
 
     // MARK: Forecasts
 
-    /// What is foreseen of each component the vehicle has told of, alert or not.
+    /// What is foreseen of each component the vehicle has told of, alert or not: the crossing and
+    /// its 80 % range, as `ComponentState.evidence` has them, without the numbers behind them.
     package func forecasts(
         now: Timestamp,
         _ vehicle: VehicleState
-    ) -> [(slot: Int, evidence: Evidence)] {
+    ) -> [(slot: Int, early: Timestamp?, middle: Timestamp?, late: Timestamp?)] {
         vehicle.slotsInUse.enumerated().map { place, slot in
-            let part = vehicle.parts[place]
-            if slots[slot].parameters.drivenKilometres != nil,
-                var counter = vehicle.counter(ofSlot: slot)
-            {
+            let parameters = slots[slot].parameters
+            let component = vehicle.parts[place].component
+            var attention = vehicle.attentions[slot]
+            var forecast: DrivingForecast?
+            if parameters.drivenKilometres != nil {
                 // A day without a reading is a day less: each row is foreseen anew.
-                counter.foresee(now: now, isNew: true, calendar(of: vehicle))
-                return (
-                    slot,
-                    evidence(slot, now, part, vehicle, vehicle.attentions[slot], counter.forecast)
-                )
+                var counter = vehicle.counter(ofSlot: slot)
+                counter?.foresee(now: now, isNew: true, calendar(of: vehicle))
+                forecast = counter?.forecast
+            } else {
+                attention = component.outlook(now: now, parameters, attention)
             }
-            let attention = part.component.outlook(
-                now: now,
-                slots[slot].parameters,
-                vehicle.attentions[slot]
-            )
-            return (slot, evidence(slot, now, part, vehicle, attention, nil))
+            let range = component.range(now: now, parameters, attention, forecast)
+            return (slot, range?.early, range?.middle, range?.late)
         }
     }
 

@@ -10,20 +10,34 @@ package final class GatewayStore: Sendable {
     package enum Durability: Sendable {
         /// A commit is on disk when it returns: what a vehicle was told is safe.
         case full
-        /// A replay's scratch file, thrown away anyway.
+        /// A commit does not wait for the disk, as in a file that is thrown away.
         case scratch
+    }
+
+    package enum Content: Sendable {
+        /// All that a restart takes up, and all that pages and programs ask for.
+        case everything
+        /// Sealed readings alone, against which repeats are told: of a replay whose store is not
+        /// kept nothing else is ever read.
+        case readings
     }
 
     let pool: DatabasePool
     /// Readings that are in the journal only, and those of the unit in hand.
     let open: Mutex<OpenReadings>
     let damage = DamageLog()
+    let content: Content
     private let lock: StoreLock
     package let path: String
 
     /// Opens or creates the file and brings its schema up to date.
-    package init(path: String, durability: Durability) throws(StoreError) {
+    package init(
+        path: String,
+        durability: Durability,
+        content: Content = .everything
+    ) throws(StoreError) {
         self.path = path
+        self.content = content
         let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
         do {
             try FileManager.default.createDirectory(

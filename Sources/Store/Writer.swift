@@ -92,17 +92,16 @@ package final class Writer: Sendable {
     /// wait with us; what they see of the unit in hand may then come a moment before it is durable.
     private func store(_ unit: CommitUnit) throws -> CommitReceipt {
         var receipt = CommitReceipt()
-        var body = JournalBody(base: unit.now)
-        var bytes: [UInt8] = []
-        var sealing: [(vehicle: VehicleID, readings: ReadingColumns, known: Int64?)] = []
+        let isWhole = store.content == .everything
+        var body = JournalBody(base: unit.now, isKept: isWhole)
+        var rowBytes = 0
+        var sealing: [(vehicle: VehicleID, readings: ReadingColumns, areNew: Bool)] = []
         var sealed: [(vehicle: VehicleID, end: Int64?)] = []
         let outbox = outbox.withLock { $0 }
         try store.pool.writeWithoutTransaction { database in
             try database.inTransaction(.immediate) {
-                try database.cachedStatement(sql: SQL.coreTime).execute(
-                    arguments: [unit.now.milliseconds]
-                )
-                for row in unit.vehicles { try write(row, database) }
+                // Records name vehicles, so that these come first.
+                if isWhole { for row in unit.vehicles { try write(row, database) } }
                 let (oldestRow, nextRow) = try store.open.withLock { open in
                     let taken = try take(unit.readings, into: &open, &body, database)
                     receipt.stored = taken.stored
@@ -113,55 +112,63 @@ package final class Writer: Sendable {
                         open.pin(mark.vehicle)
                     }
                     for (vehicle, _) in unit.checkpoints where open.shouldSeal(vehicle) {
-                        sealing.append(
-                            (vehicle, open.columns(of: vehicle), open.sealedUntil(vehicle))
-                        )
+                        sealing.append((vehicle, open.columns(of: vehicle), open.areNew(vehicle)))
                     }
                     return (open.oldestRow, open.nextRow)
                 }
-                for (vehicle, readings, known) in sealing {
+                for (vehicle, readings, areNew) in sealing {
                     let end = try Chunks.seal(
                         readings,
                         of: vehicle,
-                        endingAt: known,
+                        areNew: areNew,
                         store.damage,
                         database
                     )
                     sealed.append((vehicle, end))
                     body.append(sealOf: vehicle)
                 }
-                for id in unit.removedDeadLetters {
-                    try database.cachedStatement(sql: SQL.removeDeadLetter).execute(
-                        arguments: [id])
-                }
-                for letter in unit.deadLetters { try write(letter, database) }
-                try write(unit.deliveries, database)
-                let row = body.isEmpty ? nextRow - 1 : nextRow
-                for (vehicle, bytes) in unit.checkpoints {
-                    try database.cachedStatement(sql: SQL.checkpoint).execute(
-                        arguments: [Int64(vehicle.index), row, Data(bytes)])
-                }
-                for alert in unit.alerts { try write(alert, database) }
-                for trouble in unit.troubles { try TroubleRow.write(trouble, database) }
-                try BookingRows(stations: stations, database: database).write(unit)
-                try AuditChain.append(unit.transitions, database)
-                try outbox?.write(unit, database)
-                if !body.isEmpty {
-                    bytes = body.row
-                    try database.cachedStatement(sql: SQL.forgetJournal).execute(
-                        arguments: [oldestRow])
-                    try database.cachedStatement(sql: SQL.journal).execute(
-                        arguments: [row, Data(bytes)])
+                rowBytes = body.byteCount
+                if isWhole {
+                    try write(unit, row: body.isEmpty ? nextRow - 1 : nextRow, database)
+                    try outbox?.write(unit, database)
+                    if !body.isEmpty {
+                        let bytes = body.row
+                        rowBytes = bytes.count
+                        try database.cachedStatement(sql: SQL.forgetJournal).execute(
+                            arguments: [oldestRow])
+                        try database.cachedStatement(sql: SQL.journal).execute(
+                            arguments: [nextRow, Data(bytes)])
+                    }
                 }
                 return .commit
             }
         }
         store.open.withLock { open in
-            if !body.isEmpty { open.settle(bytes: bytes.count) }
+            if !body.isEmpty { open.settle(bytes: rowBytes) }
             for (vehicle, end) in sealed { open.seal(vehicle, until: end) }
             receipt.wanted = open.takeWanted(atMost: Limits.sealsPerCommitMax)
         }
         return receipt
+    }
+
+    /// Writes a unit's records; `row` is the journal's row up to which its checkpoints go.
+    private func write(_ unit: CommitUnit, row: Int64, _ database: Database) throws {
+        try database.cachedStatement(sql: SQL.coreTime).execute(arguments: [unit.now.milliseconds])
+        for id in unit.removedDeadLetters {
+            try database.cachedStatement(sql: SQL.removeDeadLetter).execute(arguments: [id])
+        }
+        for letter in unit.deadLetters { try write(letter, database) }
+        try write(unit.deliveries, database)
+        for (vehicle, bytes) in unit.checkpoints {
+            try database.cachedStatement(sql: SQL.checkpoint).execute(
+                arguments: [Int64(vehicle.index), row, Data(bytes)])
+        }
+        for alert in newest(unit.alerts, by: \.id.rawValue, endedFirst: \.state.isLive) {
+            try write(alert, database)
+        }
+        for trouble in unit.troubles { try TroubleRow.write(trouble, database) }
+        try BookingRows(stations: stations, database: database).write(unit)
+        try AuditChain.append(unit.transitions, database)
     }
 
     /// Makes room: takes the next small step of turning old readings into hours and days.

@@ -88,13 +88,48 @@ public struct Timestamp: Hashable, Comparable, Sendable, Codable {
 extension Timestamp: CustomStringConvertible {
     /// RFC 3339 in UTC; milliseconds are written only when there are any.
     public var description: String {
+        var bytes: [UInt8] = []
+        append(to: &bytes)
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
+    /// Appends the description, where many are written and a string for each would cost too much.
+    package func append(to bytes: inout [UInt8]) {
         let day = milliseconds.dividedFloor(by: 86_400_000)
-        let rest = milliseconds - day * 86_400_000
-        let clock =
-            "\(padded(rest / 3_600_000)):\(padded(rest / 60_000 % 60)):\(padded(rest / 1_000 % 60))"
-        let fraction = rest % 1_000
-        return "\(CivilDate(daysSinceEpoch: day))T\(clock)"
-            + (fraction == 0 ? "Z" : ".\(padded(fraction, width: 3))Z")
+        let rest = UInt32(truncatingIfNeeded: milliseconds - day * 86_400_000)
+        let date = CivilDate(daysSinceEpoch: day)
+        let isFourDigits = (0...9_999).contains(date.year)
+        if !isFourDigits { bytes.append(contentsOf: date.description.utf8) }
+        bytes.append(addingCapacity: 24) { bytes in
+            if isFourDigits {
+                bytes.append(twoDigits: UInt32(date.year / 100))
+                bytes.append(twoDigits: UInt32(date.year % 100))
+                bytes.append(UInt8(ascii: "-"))
+                bytes.append(twoDigits: UInt32(date.month))
+                bytes.append(UInt8(ascii: "-"))
+                bytes.append(twoDigits: UInt32(date.day))
+            }
+            bytes.append(UInt8(ascii: "T"))
+            bytes.append(twoDigits: rest / 3_600_000)
+            bytes.append(UInt8(ascii: ":"))
+            bytes.append(twoDigits: rest / 60_000 % 60)
+            bytes.append(UInt8(ascii: ":"))
+            bytes.append(twoDigits: rest / 1_000 % 60)
+            let fraction = rest % 1_000
+            if fraction != 0 {
+                bytes.append(UInt8(ascii: "."))
+                bytes.append(UInt8(ascii: "0") + UInt8(fraction / 100))
+                bytes.append(twoDigits: fraction % 100)
+            }
+            bytes.append(UInt8(ascii: "Z"))
+        }
+    }
+}
+
+extension OutputSpan<UInt8> {
+    fileprivate mutating func append(twoDigits value: UInt32) {
+        append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: value / 10))
+        append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: value % 10))
     }
 }
 

@@ -141,12 +141,24 @@ package enum SlotFinder {
         static let apart = 15.0
     }
 
+    /// What the price of a start depends on besides its time: the same for a whole day.
+    private struct Day {
+        /// The station's own.
+        var date: CivilDate
+        /// The day of the call.
+        var isCallDay: Bool
+        /// Share of the day that is taken.
+        var load: Double
+    }
+
     private struct Candidate {
         var slot: Slot
-        var local: CivilTime
-        var terms: [CostTerm]
+        var day: Day
         var cost: Double
     }
+
+    /// Starts for which there is room at once: some days of a small station.
+    private static let candidatesExpected = 256
 
     /// At most three offers: best, earliest, and the best at a preferred time or on another day.
     ///
@@ -161,9 +173,11 @@ package enum SlotFinder {
         guard !suitable.isEmpty, able.map({ !$0.isEmpty }) ?? true else { return [] }
         let first = station.zone.civil(request.notBefore).date.daysSinceEpoch
         var found: [Candidate] = []
+        found.reserveCapacity(candidatesExpected)
         var daysWithCandidates = 0
         for day in first..<(first + Int64(Limits.slotSearchDaysMax)) {
-            let intervals = station.openIntervals(on: CivilDate(daysSinceEpoch: day))
+            let date = CivilDate(daysSinceEpoch: day)
+            let intervals = station.openIntervals(on: date)
             // Past the deadline only the first free days are of interest.
             if let opening = intervals.first?.start, opening > request.latestBy,
                 daysWithCandidates >= 3
@@ -172,20 +186,20 @@ package enum SlotFinder {
             }
             let load = load(of: intervals, station: station, calendar: calendar, request)
             guard load.isBelowReserve || request.mayUseReserve else { continue }
-            let candidates = candidates(
+            let before = found.count
+            find(
                 within: intervals,
                 bays: suitable,
                 technicians: able,
-                load: load.before,
-                isFirstDay: day == first,
+                Day(date: date, isCallDay: day == first, load: load.before),
                 request,
                 station,
-                calendar
+                calendar,
+                into: &found
             )
-            found += candidates
-            daysWithCandidates += candidates.isEmpty ? 0 : 1
+            daysWithCandidates += found.count > before ? 1 : 0
         }
-        return rank(found, request.preference)
+        return rank(found, request, station)
     }
 
     /// Every start on the grid within some days of a window that would do, with what it costs.
@@ -202,44 +216,44 @@ package enum SlotFinder {
         let able = technicians(for: request.skills, of: station)
         let today = station.zone.civil(request.notBefore).date.daysSinceEpoch
         let first = station.zone.civil(max(window.start, request.notBefore)).date.daysSinceEpoch
-        var found: [(slot: Slot, terms: [CostTerm])] = []
+        var found: [Candidate] = []
         for day in first..<(first + Int64(Limits.slotSearchDaysMax)) {
-            let intervals = station.openIntervals(on: CivilDate(daysSinceEpoch: day))
+            let date = CivilDate(daysSinceEpoch: day)
+            let intervals = station.openIntervals(on: date)
             if let opening = intervals.first?.start, opening >= window.end { break }
             let load = load(of: intervals, station: station, calendar: calendar, request)
-            let candidates = candidates(
+            find(
                 within: intervals,
                 bays: suitable,
                 technicians: able,
-                load: load.before,
-                isFirstDay: day == today,
+                Day(date: date, isCallDay: day == today, load: load.before),
                 request,
                 station,
-                calendar
+                calendar,
+                into: &found
             )
-            for candidate in candidates {
-                let start = candidate.slot.interval.start
-                guard window.start <= start, start < window.end else { continue }
-                found.append((candidate.slot, candidate.terms))
-            }
         }
-        return found
+        return found.compactMap { candidate in
+            let start = candidate.slot.interval.start
+            guard window.start <= start, start < window.end else { return nil }
+            return (candidate.slot, terms(of: candidate, request, station))
+        }
     }
 
-    /// The starts of one day that would do, ascending.
-    private static func candidates(
+    /// Appends the starts of one day that would do, ascending.
+    private static func find(
         within intervals: [OpenInterval],
         bays: [Int],
         technicians: [Int]?,
-        load: Double,
-        isFirstDay: Bool,
+        _ day: Day,
         _ request: SlotRequest,
         _ station: Station,
-        _ calendar: StationCalendar
-    ) -> [Candidate] {
-        var candidates: [Candidate] = []
+        _ calendar: StationCalendar,
+        into found: inout [Candidate]
+    ) {
         for interval in intervals {
-            for start in starts(in: interval, station: station, request) {
+            for instant in starts(in: interval, station: station, request) {
+                let start = Timestamp(milliseconds: instant)
                 let end = start + .minutes(Int64(request.minutes))
                 guard end <= interval.end else { break }
                 guard
@@ -252,19 +266,10 @@ package enum SlotFinder {
                         except: request.ownHold
                     )
                 else { continue }
-                let local = station.zone.civil(start)
-                let terms = terms(start, local, isFirstDay, load, request)
-                candidates.append(
-                    Candidate(
-                        slot: slot,
-                        local: local,
-                        terms: terms,
-                        cost: terms.reduce(0) { $0 + $1.minutes }
-                    )
-                )
+                let cost = sum(prices(start, day, request, station))
+                found.append(Candidate(slot: slot, day: day, cost: cost))
             }
         }
-        return candidates
     }
 
     /// What a slot would cost now.
@@ -274,16 +279,16 @@ package enum SlotFinder {
         station: Station,
         calendar: StationCalendar
     ) -> Double {
-        let local = station.zone.civil(slot.interval.start)
+        let date = station.zone.civil(slot.interval.start).date
         let load = load(
-            of: station.openIntervals(on: local.date),
+            of: station.openIntervals(on: date),
             station: station,
             calendar: calendar,
             request
         )
-        let isCallDay = local.date == station.zone.civil(request.notBefore).date
-        return terms(slot.interval.start, local, isCallDay, load.before, request)
-            .reduce(0) { $0 + $1.minutes }
+        let isCallDay = date == station.zone.civil(request.notBefore).date
+        let day = Day(date: date, isCallDay: isCallDay, load: load.before)
+        return sum(prices(slot.interval.start, day, request, station))
     }
 
     /// What a slot must be on, where that matters: places in `Station.bays` and `.technicians`.
@@ -352,16 +357,19 @@ package enum SlotFinder {
 
     private static func rank(
         _ candidates: [Candidate],
-        _ preference: VisitPreference?
+        _ request: SlotRequest,
+        _ station: Station
     ) -> [Offer] {
         // Candidates ascend by start, so the first of equal cost is the earlier one.
         guard let best = candidates.min(by: { $0.cost < $1.cost }) else { return [] }
-        var offers = [Offer(label: .best, slot: best.slot, terms: best.terms)]
-        var dates: Set<CivilDate> = [best.local.date]
+        var offers: [Offer] = []
+        var dates: [CivilDate] = []
         func add(_ label: OfferLabel, _ candidate: Candidate) {
-            offers.append(Offer(label: label, slot: candidate.slot, terms: candidate.terms))
-            dates.insert(candidate.local.date)
+            let terms = terms(of: candidate, request, station)
+            offers.append(Offer(label: label, slot: candidate.slot, terms: terms))
+            dates.append(candidate.day.date)
         }
+        add(.best, best)
         if let first = candidates.first, first.slot != best.slot {
             add(.earliest, first)
         } else if let later = candidates.first(where: {
@@ -369,29 +377,32 @@ package enum SlotFinder {
         }) {
             add(.later, later)
         }
-        if let preference, !preference.isMet(by: best.local),
-            let liked = candidates.filter({ preference.isMet(by: $0.local) })
+        func isLiked(_ candidate: Candidate, by preference: VisitPreference) -> Bool {
+            preference.isMet(by: station.zone.civil(candidate.slot.interval.start))
+        }
+        if let preference = request.preference, !isLiked(best, by: preference),
+            let liked = candidates.lazy.filter({ isLiked($0, by: preference) })
                 .min(by: { $0.cost < $1.cost }),
             !offers.contains(where: { $0.slot == liked.slot })
         {
             add(.preferred, liked)
             return offers
         }
-        let others = candidates.filter { !dates.contains($0.local.date) }
+        let others = candidates.lazy.filter { !dates.contains($0.day.date) }
         if let other = others.min(by: { $0.cost < $1.cost }) { add(.anotherDay, other) }
         return offers
     }
 
+    /// In milliseconds since 1970.
     private static func starts(
         in interval: OpenInterval,
         station: Station,
         _ request: SlotRequest
-    ) -> [Timestamp] {
+    ) -> StrideTo<Int64> {
         let grid = Int64(station.gridMinutes) * 60_000
         let skipped = max(0, (request.notBefore - interval.start).rawValue)
         let first = interval.start.milliseconds + (skipped + grid - 1) / grid * grid
         return stride(from: first, to: interval.end.milliseconds, by: Int(grid))
-            .map(Timestamp.init(milliseconds:))
     }
 
     private static func load(
@@ -419,26 +430,42 @@ package enum SlotFinder {
         )
     }
 
-    private static func terms(
+    /// What each part of the price is, in the order of `CostTerm.Name`.
+    private static func prices(
         _ start: Timestamp,
-        _ local: CivilTime,
-        _ isCallDay: Bool,
-        _ load: Double,
-        _ request: SlotRequest
-    ) -> [CostTerm] {
+        _ day: Day,
+        _ request: SlotRequest,
+        _ station: Station
+    ) -> InlineArray<6, Double> {
         let window = max(1, (request.early - request.notBefore).minutes)
         let waited = min(2, max(0, (start - request.notBefore).minutes / window))
-        let isLiked = request.preference?.isMet(by: local) ?? true
-        let isApart = !request.companions.isEmpty && !request.companions.contains(local.date)
+        let isLiked = request.preference?.isMet(by: station.zone.civil(start)) ?? true
+        let isApart = !request.companions.isEmpty && !request.companions.contains(day.date)
         let late = (start - request.latestBy).minutes
-        let all: [CostTerm] = [
-            CostTerm(name: .risk, minutes: Weight.risk * waited * waited),
-            CostTerm(name: .sameDay, minutes: isCallDay ? Weight.sameDay : 0),
-            CostTerm(name: .load, minutes: Weight.load * max(0, load - Weight.comfortableLoad)),
-            CostTerm(name: .preference, minutes: isLiked ? 0 : Weight.preference),
-            CostTerm(name: .apart, minutes: isApart ? Weight.apart : 0),
-            CostTerm(name: .late, minutes: late > 0 ? latePenalty + late : 0),
+        return [
+            Weight.risk * waited * waited,
+            day.isCallDay ? Weight.sameDay : 0,
+            Weight.load * max(0, day.load - Weight.comfortableLoad),
+            isLiked ? 0 : Weight.preference,
+            isApart ? Weight.apart : 0,
+            late > 0 ? latePenalty + late : 0,
         ]
-        return all.filter { $0.minutes > 0 }
+    }
+
+    private static func sum(_ prices: InlineArray<6, Double>) -> Double {
+        var sum = 0.0
+        for place in prices.indices { sum += prices[place] }
+        return sum
+    }
+
+    private static func terms(
+        of candidate: Candidate,
+        _ request: SlotRequest,
+        _ station: Station
+    ) -> [CostTerm] {
+        let prices = prices(candidate.slot.interval.start, candidate.day, request, station)
+        return zip(CostTerm.Name.allCases, prices.indices).compactMap { name, place in
+            prices[place] > 0 ? CostTerm(name: name, minutes: prices[place]) : nil
+        }
     }
 }

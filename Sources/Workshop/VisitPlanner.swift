@@ -64,6 +64,12 @@ package struct VisitNeed: Sendable, Equatable {
         self.partsLeadDays = partsLeadDays
         self.lines = lines
     }
+
+    /// Whether a customer would be told the same of it: the same work, as soon.
+    package func asksForTheSame(as other: VisitNeed) -> Bool {
+        urgency == other.urgency && latestBy == other.latestBy && jobs == other.jobs
+            && lines == other.lines
+    }
 }
 
 /// Causes of one vehicle → one visit: need, offers, hold.
@@ -164,8 +170,8 @@ package struct VisitPlanner: Sendable {
 
     /// Jobs in catalogue order, each once.
     private func work(_ codes: [String]) -> [Job] {
-        let wanted = Set(codes)
-        return catalogue.filter { wanted.contains($0.code) }
+        // A few codes are compared sooner than hashed.
+        catalogue.filter { codes.contains($0.code) }
     }
 
     private func minutes(of work: [Job]) -> Int {

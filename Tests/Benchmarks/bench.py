@@ -4,6 +4,7 @@
 import argparse
 import json
 import random
+import resource
 import statistics
 import subprocess
 import sys
@@ -18,8 +19,11 @@ RELEASE = ROOT / ".build/release"
 DUCKDB = ROOT / ".build/duckdb/bin/python"  # made by ./run
 sys.path.insert(0, str(ROOT / "Tests/Faults"))
 
+from prediction import fleet  # noqa: E402
 from rig import Broker, Gateway, eventually  # noqa: E402
 
+# CPU of a reading of a messy fleet with predictions, in those of clean lines: at most so many
+MESSY_BUDGET = 3.2
 CLOCK_TICKS = 100  # of /proc/PID/stat, a second
 READINGS = 8  # of a packet
 SIGNALS = [
@@ -37,6 +41,7 @@ SIGNALS = [
 class Table:
     def __init__(self):
         self.rows: list[dict] = []
+        self.faults: list[str] = []
 
     def add(self, name: str, value: float, unit: str, floor: str = "", floor_value: float = 0):
         row = {"name": name, "value": value, "unit": unit}
@@ -123,6 +128,39 @@ def replay(table: Table, folder: Path, quick: bool) -> None:
     table.add("replay, one reading a line", rate, "readings/s", "DuckDB", slopes)
 
 
+def cpu_per_reading(recording: Path, *options) -> float:
+    """ns of CPU that a replay takes for a reading; the middle of three."""
+    costs = []
+    for _ in range(3):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        summary = json.loads(
+            output([RELEASE / "gateway", "replay", recording, *options, "--summary", "json"])
+        )
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        costs.append(spent / summary["read"] * 1e9)
+    return statistics.median(costs)
+
+
+def messy(table: Table, folder: Path, programs: Path) -> None:
+    """A labelled fleet: single readings, late ones, repeats, alerts, visits and predictions."""
+    if not (programs / "generate.py").exists():
+        print(f"skipped: there is no generator of fleets in {programs}", file=sys.stderr)
+        return
+    clean = cpu_per_reading(folder / "lines.jsonl")
+    made = fleet(programs, folder, 9011, 60, 180)
+    files = ["--limits", made / "rules.csv", "--vehicles", made / "vehicles.csv",
+             "--alerts", folder / "alerts.csv", "--suggestions", folder / "suggestions.csv"]
+    for name, more in [
+        ("messy fleet", []),
+        ("messy fleet, predictions", ["--predictions", folder / "predictions.csv"]),
+    ]:
+        cost = cpu_per_reading(made / "readings.jsonl", *files, *more)
+        table.add(f"replay, {name}", cost, "ns CPU/reading", "clean lines", clean)
+    if cost > MESSY_BUDGET * clean:
+        table.faults.append(f"a messy fleet costs more than {MESSY_BUDGET} x clean lines")
+
+
 def live(table: Table, folder: Path, floor: Path, quick: bool) -> None:
     count = 40_000 if quick else 200_000
     broker = Broker(folder)
@@ -200,6 +238,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="smaller everything")
     parser.add_argument("--json", help="write the figures to this file, one object a line")
+    parser.add_argument("--bench", type=Path, default=ROOT.parent / "shared/bench",
+                        help="folder of the generator of labelled fleets")
     parser.add_argument("--only", choices=["core", "replay", "live"], help="one part")
     options = parser.parse_args()
     table = Table()
@@ -228,12 +268,15 @@ def main() -> None:
         if options.only in (None, "replay"):
             print("== replay", flush=True)
             replay(table, folder, options.quick)
+            messy(table, folder, options.bench)
         if options.only in (None, "live"):
             print("== live", flush=True)
             live(table, folder, floor, options.quick)
     print("\n" + "\n".join(Table.line(row) for row in table.rows))
     if options.json:
         Path(options.json).write_text("".join(json.dumps(row) + "\n" for row in table.rows))
+    if table.faults:
+        sys.exit("\n".join(table.faults))
 
 
 if __name__ == "__main__":

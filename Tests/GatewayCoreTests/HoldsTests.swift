@@ -163,6 +163,45 @@ struct HoldsTests {
         let strange = request(desk, bay: "nowhere")
         #expect(throws: Problem(.unknownName)) { try take(&desk, strange) }
     }
+
+    // MARK: Holds of suggestions
+
+    /// A tyre with a nail in it, in the evening: the slot at opening is held for minutes at a time.
+    private func nail() throws -> Desk {
+        var desk = try Desk(perDay: 0.1, days: 11)
+        let start = desk.gateway.now + .hours(1)
+        desk.feed(Fixtures.leak("v1", from: 215, perDay: 60, days: 2, start: start))
+        desk.add(desk.gateway.finish())
+        desk.wait(untilHour: 20)
+        try #require(try desk.suggestion.need.urgency == .p0)
+        return desk
+    }
+
+    @Test func aHoldThatEndsOnTheSameSlotIsLengthened() throws {
+        var desk = try nail()
+        let before = try desk.suggestion
+        let transitions = desk.transitions.count
+        for _ in 0..<10 {
+            let until = try #require(desk.suggestion.holdUntil)
+            desk.wait(until: until)
+            #expect((try desk.suggestion.holdUntil ?? .distantPast) > until)
+        }
+        let after = try desk.suggestion
+        #expect(after.occupancy == before.occupancy && after.version == before.version)
+        #expect(desk.transitions.count == transitions)
+        // A page that shows it is not too old for what it offers.
+        #expect(try desk.take(.lease) == nil)
+    }
+
+    @Test func aSlotThatMovesWhenItsHoldEndsIsAnotherVersion() throws {
+        var desk = try Desk()
+        let before = try desk.suggestion
+        desk.wait(until: try #require(before.holdUntil))
+        let after = try desk.suggestion
+        #expect(after.occupancy?.slot != before.occupancy?.slot)
+        #expect(after.version == before.version + 1)
+        #expect(desk.events(.suggestion).last == "replan")
+    }
 }
 
 extension Result {

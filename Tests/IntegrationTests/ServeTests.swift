@@ -328,7 +328,7 @@ struct ServeTests {
         }
         gateway.process.signal(SIGTERM)
         #expect(try await gateway.process.exit() == 0)
-        #expect(try await stored(gateway.storePath) == total + 1)
+        #expect(try await stored(gateway.storePath) == total + 2)
     }
 
     /// Seconds of a day as a clock: every message has a time of its own.

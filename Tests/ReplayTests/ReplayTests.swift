@@ -136,7 +136,7 @@ struct ReplayTests {
         let (code, output) = try await replay([try recording(), "--predictions", path], "p")
         #expect(code == 0, "\(output)")
         let lines = try read("predictions.csv").split(separator: "\n")
-        #expect(lines.first == "vehicle,component,at,predicted_crossing,early,late")
+        #expect(lines.first == "vehicle,component,at,predicted_crossing,early,late,rule")
         let rows = lines.dropFirst()
             .map { $0.split(separator: ",", omittingEmptySubsequences: false) }
             .filter { $0[0] == "leaks" && $0[1] == "tyre_fl" }

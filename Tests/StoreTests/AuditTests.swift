@@ -70,6 +70,19 @@ struct AuditTests {
         #expect(try store.verifyAudit().broken == nil)
     }
 
+    /// What is written without an encoder is what the encoder writes, or the chain would break.
+    @Test(arguments: [
+        "", "2026-03-01T00:00:00Z", "a/b", "say \"no\"", "a\\b", "\u{7}\n", "换轮胎", "\u{7f}",
+    ])
+    func changesAreWordedAsAnEncoderWouldWordThem(text: String) throws {
+        let changes = [
+            FieldChange(field: "note", before: text, after: "plain"),
+            FieldChange(field: "slot_start", before: "", after: text),
+        ]
+        #expect(try AuditChain.text(changes) == AuditChain.encoded(changes))
+        #expect(try AuditChain.text([]) == "")
+    }
+
     @Test(arguments: [
         "UPDATE transition SET actor = 'eve' WHERE id = 2",
         "UPDATE transition SET reason = 'x' WHERE id = 2",

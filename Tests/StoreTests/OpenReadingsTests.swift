@@ -95,6 +95,87 @@ struct OpenReadingsTests {
         )
     }
 
+    /// Readings in any order, alone and together, some of them again: in the newest group, in the
+    /// middle of the block, and after a unit that was not stored; doubles among decimals.
+    @Test(arguments: 1...20)
+    func aRepeatIsToldWhereverItsFirstStands(seed: UInt64) throws {
+        var generator = SeededGenerator(seed: seed)
+        let vehicle = VehicleID(index: 0)
+        var open = OpenReadings()
+        open.begin(atRow: 1, vehicles: 1)
+        var stored: [String: Double] = [:]
+        for _ in 0..<40 {
+            var journal = JournalBody(base: Fixtures.start)
+            var unit = stored
+            for _ in 0..<20 {
+                let time = Fixtures.start + .minutes(Int64.random(in: 0..<300, using: &generator))
+                var readings: [Reading] = []
+                for _ in 0..<Int.random(in: 1...3, using: &generator) {
+                    let value = Double.random(in: 0...300, using: &generator)
+                    readings.append(
+                        Reading(
+                            vehicle: vehicle,
+                            signal: SignalID(index: UInt16.random(in: 0..<6, using: &generator)),
+                            observedAt: time,
+                            receivedAt: time,
+                            value: Bool.random(using: &generator) ? value : value.rounded(),
+                            quality: .good
+                        )
+                    )
+                }
+                var new = 0
+                for reading in readings {
+                    let key = "\(reading.signal.index) \(time)"
+                    guard unit[key] == nil else { continue }
+                    unit[key] = reading.value
+                    new += 1
+                }
+                let taken = open.take(
+                    readings.span,
+                    signalNumbers: Array(0..<6),
+                    journal: &journal,
+                    sealedUntil: { _ in .min },
+                    standing: { _, _, _ in .new }
+                )
+                #expect(taken.stored == new)
+            }
+            if Int.random(in: 0..<4, using: &generator) == 0 {
+                open.rollBack()
+            } else {
+                open.settle(bytes: 1)
+                stored = unit
+            }
+        }
+        let readings = open.readings(of: vehicle)
+        #expect(readings.count == stored.count)
+        #expect(readings.allSatisfy { stored["\($0.signal) \($0.observedAt)"] == $0.value })
+        var columns = open.columns(of: vehicle)
+        columns.order()
+        var other = ReadingColumns(readings)
+        other.order()
+        #expect(columns == other)
+    }
+
+    /// A look finds every stretch whose times include the one asked for; after a roll-back those
+    /// that began behind it are gone.
+    @Test func aFilterSaysWhereATimeMayStand() throws {
+        var filter = RepeatFilter()
+        #expect(!filter.insert(1, 5) && filter.insert(1, 5))
+        for group in 0..<100 {
+            filter.addGroup(at: 10 * group, after: Int64(group) - 1, Int64(group))
+        }
+        let first = try #require(filter.stretch(with: 20, after: -1))
+        #expect((first.number, first.start, first.end, first.before) == (0, 0, 320, -1))
+        #expect(filter.stretch(with: 20, after: 0) == nil)
+        let last = try #require(filter.stretch(with: 99, after: -1))
+        #expect((last.number, last.start, last.end, last.before) == (3, 960, nil, 95))
+        filter.removeGroups(from: 640)
+        #expect(filter.stretch(with: 64, after: -1) == nil)
+        #expect(filter.stretch(with: 63, after: -1)?.end == nil)
+        filter.addGroup(at: 640, after: 63, 7)
+        #expect(filter.stretch(with: 7, after: 0)?.start == 640)
+    }
+
     /// A row as earlier builds wrote it, each reading with its head.
     @Test func aJournalOfAnEarlierBuildIsTakenUp() throws {
         let time = Fixtures.start.milliseconds

@@ -6,6 +6,7 @@ import Telemetry
 import Testing
 
 @testable import GatewayCore
+@testable import Rules
 @testable import Store
 
 /// A start takes packets in before it knows all that is stored.
@@ -176,17 +177,12 @@ struct RecallTests {
         for packet in packets[next...] { _ = try take(packet, &gateway, writer) }
         let vehicle = gateway.vehicles[0]
         #expect(isSpoilt || vehicle.windows.map(\.contiguous) == [UInt64(packets.count)])
-        let left = gateway.engine.forecasts(now: gateway.now, vehicle.rules).map(
-            \.evidence.readings
-        )
+        let left = vehicle.rules.parts.map(\.component.older.readings)
         var undisturbed = assembly.makeGateway()
         for packet in packets {
             _ = undisturbed.step(.packets(Fixtures.batch([packet])), now: packet.receivedAt)
         }
-        let right = undisturbed.engine.forecasts(
-            now: gateway.now,
-            undisturbed.vehicles[0].rules
-        ).map(\.evidence.readings)
+        let right = undisturbed.vehicles[0].rules.parts.map(\.component.older.readings)
         #expect(left == right)
     }
 

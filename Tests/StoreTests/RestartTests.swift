@@ -7,6 +7,7 @@ import Testing
 import Workshop
 
 @testable import GatewayCore
+@testable import Rules
 @testable import Store
 
 /// What a gateway knows after it was killed, beside the readings themselves.
@@ -196,12 +197,51 @@ struct RestartTests {
     }
 
     private func forecasts(_ gateway: Gateway) -> [String] {
-        gateway.engine.forecasts(
-            now: gateway.now,
-            gateway.vehicles[0].rules
-        ).map {
-            "\($0.slot) \($0.evidence.level) \($0.evidence.slopePerDay) \($0.evidence.readings) "
-                + "\($0.evidence.middle != nil)"
+        let state = gateway.vehicles[0].rules
+        let forecasts = gateway.engine.forecasts(now: gateway.now, state)
+        return zip(forecasts, state.parts).map { forecast, part in
+            let evidence = gateway.engine.event(
+                .refreshed,
+                forecast.slot,
+                gateway.now,
+                part,
+                state,
+                state.attentions[forecast.slot]
+            ).evidence
+            return "\(forecast.slot) \(evidence.level) \(evidence.slopePerDay) "
+                + "\(evidence.readings) \(forecast.middle != nil)"
+        }
+    }
+
+    // MARK: Holds
+
+    /// The slot at opening is held for minutes at a time, all night: the row says until when.
+    @Test func aLengthenedHoldIsRestored() throws {
+        var house = try House(folder, assembly)
+        let leak = Fixtures.leak("v1", perDay: 0.1, days: 11)
+        let nail = Fixtures.leak(
+            "v1",
+            from: 215,
+            perDay: 60,
+            days: 2,
+            start: Fixtures.start + .days(Int64(11))
+        )
+        for packet in leak + nail { _ = try house.take(Fixtures.batch([packet])) }
+        // 22:00 in Suzhou.
+        let evening = Fixtures.start + .days(Int64(13)) + .hours(14)
+        _ = try house.writer.commit(house.gateway.step(.tick, now: evening))
+        let before = try #require(house.gateway.suggestions.values.first)
+        for _ in 0..<2 {
+            let until = try #require(house.gateway.suggestions[before.id]?.holdUntil)
+            _ = try house.writer.commit(house.gateway.step(.tick, now: until))
+            let kept = try #require(house.gateway.suggestions[before.id])
+            #expect(kept.version == before.version && kept.occupancy == before.occupancy)
+            let expires = try house.store.pool.read {
+                try Int64.fetchOne($0, sql: "SELECT expires_ms FROM occupancy")
+            }
+            #expect(expires == kept.holdUntil?.milliseconds)
+            house = try house.restarted(folder, assembly)
+            #expect(house.gateway.suggestions[before.id] == kept)
         }
     }
 }

@@ -30,6 +30,18 @@ struct CivilTimeTests {
         #expect("\(Timestamp(milliseconds: 1_792_584_930_250))" == "2026-10-21T12:15:30.250Z")
         #expect("\(Timestamp(milliseconds: -1))" == "1969-12-31T23:59:59.999Z")
         #expect("\(Timestamp(milliseconds: 0))" == "1970-01-01T00:00:00Z")
+        #expect("\(Timestamp(milliseconds: 7))" == "1970-01-01T00:00:00.007Z")
+        #expect("\(Timestamp(milliseconds: -2_208_988_800_000))" == "1900-01-01T00:00:00Z")
+    }
+
+    /// Years of more or fewer than four digits, as "never" has them.
+    @Test func timesFarOffAreWrittenToo() {
+        #expect("\(Timestamp(milliseconds: 253_402_300_799_999))" == "9999-12-31T23:59:59.999Z")
+        #expect("\(Timestamp(milliseconds: 253_402_300_800_000))" == "10000-01-01T00:00:00Z")
+        #expect("\(Timestamp(milliseconds: -62_167_219_200_000))" == "0000-01-01T00:00:00Z")
+        #expect("\(Timestamp(milliseconds: -62_167_219_200_001))" == "00-1-12-31T23:59:59.999Z")
+        #expect("\(Timestamp.distantPast)" == "-73067287-11-05T04:11:46.048Z")
+        #expect("\(Timestamp.distantFuture)" == "73071226-02-26T19:48:13.951Z")
     }
 
     @Test func aTimeInTheSpringGapMovesForward() {

@@ -15,8 +15,12 @@ struct BookingRows {
     func write(_ unit: CommitUnit) throws {
         for id in unit.releasedOccupancies { try run(SQL.release, [id.rawValue]) }
         for row in unit.occupancies { try write(row) }
-        for suggestion in unit.suggestions { try write(suggestion) }
-        for visit in unit.appointments { try write(visit) }
+        for suggestion in newest(
+            unit.suggestions,
+            by: \.id.rawValue,
+            endedFirst: \.state.isLive
+        ) { try write(suggestion) }
+        for visit in newest(unit.appointments, by: \.id.rawValue) { try write(visit) }
         for row in unit.attempts { try write(row) }
         for row in unit.contacts { try write(row) }
         for row in unit.work { try write(row) }
@@ -72,7 +76,7 @@ struct BookingRows {
                 handling.isBasisGone, suggestion.appointment?.rawValue,
                 suggestion.reopenedFrom?.rawValue, suggestion.lookedAt.milliseconds,
                 suggestion.declineReason?.rawValue, suggestion.note,
-                try BookingRows.text(need.lines), suggestion.symptoms,
+                try BookingRows.text(of: need.lines), suggestion.symptoms,
                 suggestion.stationReason.rawValue,
             ]
         )
@@ -117,7 +121,7 @@ struct BookingRows {
                 visit.cancelCode?.rawValue, visit.note, visit.followUp?.at.milliseconds,
                 visit.followUp?.by, visit.followUp?.score, visit.followUp?.expectation,
                 visit.followUp?.issue, visit.followUp?.dueReminders,
-                try BookingRows.text(need.lines),
+                try BookingRows.text(of: need.lines),
             ]
         )
         try run(SQL.clearAppointmentAlerts, [id])
@@ -171,6 +175,11 @@ struct BookingRows {
 
     private func write(_ row: WorkRow) throws {
         try run(SQL.work, [Int64(row.vehicle.index), try BookingRows.text(row.work)])
+    }
+
+    /// Most visits are for nothing but their alerts.
+    private static func text(of lines: [VisitLine]) throws -> String {
+        lines.isEmpty ? "[]" : try text(lines)
     }
 
     /// A record that is only ever read whole, as JSON.

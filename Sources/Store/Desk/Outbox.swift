@@ -120,13 +120,6 @@ package struct Outbox: Sendable {
         var interval: OpenInterval
     }
 
-    /// A record changed twice in a unit counts as it was left.
-    private func newest<Record>(_ records: [Record], by id: (Record) -> Int64) -> [Record] {
-        var places: [Int64: Int] = [:]
-        for (place, record) in records.enumerated() { places[id(record)] = place }
-        return records.enumerated().filter { places[id($0.element)] == $0.offset }.map(\.element)
-    }
-
     // MARK: Causes
 
     private func queue(_ alert: Alert, _ now: Timestamp, _ database: Database) throws {

@@ -76,6 +76,7 @@ enum ChunkCoding {
         }
         var times = [[Int64]?](repeating: nil, count: starts.count)
         var readings: [StoredReading] = []
+        if wanted == nil { readings.reserveCapacity(Limits.chunkReadings) }
         for _ in 0..<(try cursor.count()) {
             let signal = UInt16(truncatingIfNeeded: try cursor.varint())
             let place = Int(truncatingIfNeeded: try cursor.varint())
@@ -119,7 +120,6 @@ enum ChunkCoding {
         if scale <= ScaledDecimal.scaleMax {
             mantissas = try PackedNumbers.decode(times.count, &cursor)
         }
-        readings.reserveCapacity(readings.count + times.count)
         for (index, time) in times.enumerated() {
             let value: Double
             if scale <= ScaledDecimal.scaleMax {

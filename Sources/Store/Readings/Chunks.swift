@@ -139,20 +139,18 @@ enum Chunks {
     /// Writes readings of a vehicle, together with what its last small row holds, and without what
     /// rows hold already, as after a journal that lost the word of an earlier seal.
     ///
-    /// `known` is where the vehicle's rows end, when that is known.
+    /// `areNew` says that rows hold none of them.
     /// - Returns: the latest time written.
     static func seal(
         _ readings: ReadingColumns,
         of vehicle: VehicleID,
-        endingAt known: Int64? = nil,
+        areNew: Bool = false,
         _ damage: DamageLog,
         _ database: Database
     ) throws -> Int64? {
         var rest = readings
         rest.order()
-        if known ?? .max >= rest.times?.lowerBound ?? .max {
-            rest = try unsealed(rest, of: vehicle, damage, database)
-        }
+        if !areNew { rest = try unsealed(rest, of: vehicle, damage, database) }
         guard let times = rest.times else { return nil }
         // A small last row takes more in: few rows, however seldom a vehicle speaks.
         if let last = try Row.fetchOne(

@@ -34,6 +34,24 @@ struct ValueHead: Hashable, Sendable {
         return try cursor.signed()
     }
 
+    /// The same, of bytes that we wrote ourselves.
+    @inline(__always)
+    func number(_ bytes: Span<UInt8>, at position: inout Int) -> Int64 {
+        guard rawValue & 15 == ValueHead.double else { return bytes.signed(at: &position) }
+        defer { position += 8 }
+        return Int64(bitPattern: bytes.word(at: position) ?? 0)
+    }
+
+    @inline(__always)
+    func skip(_ bytes: Span<UInt8>, at position: inout Int) {
+        guard rawValue & 15 != ValueHead.double else {
+            position += 8
+            return
+        }
+        while bytes[position] >= 0x80 { position &+= 1 }
+        position &+= 1
+    }
+
     func value(_ number: Int64) -> Double {
         guard let scale else { return Double(bitPattern: UInt64(bitPattern: number)) }
         return ScaledDecimal.value(number, scale: scale)
@@ -53,10 +71,17 @@ struct GroupShapes: Sendable {
     }
 
     private var shapes: [Shape] = []
-    private var heads: [ValueHead] = []
+    /// Of all shapes, one after the other.
+    private(set) var heads: [ValueHead] = []
     private var numbers: [[ValueHead]: Int] = [:]
+    /// Shapes of one reading, by what it is; `unknown` where there is none yet.
+    private var singles: [UInt32] = []
+    private static let unknown = UInt32.max
     /// The greatest scale a signal's values have needed: one shape serves 231.5 and 232.
-    private var scales: [UInt16: Int] = [:]
+    private var scales: [UInt8] = []
+
+    /// Where the heads of a shape are.
+    func places(of shape: Int) -> Range<Int> { shapes[shape].heads }
 
     func heads(of shape: Int) -> ArraySlice<ValueHead> { heads[shapes[shape].heads] }
 
@@ -66,25 +91,44 @@ struct GroupShapes: Sendable {
     /// What is likely to come after a shape; nil before the first.
     func successor(of shape: Int?) -> Int? { shape.map { shapes[$0].successor } }
 
-    /// The number of a shape, which came after `previous`; nil when there are too many, which those
-    /// of one reading never are.
+    /// The number of a shape, which came after `previous`; nil when there are too many.
     mutating func number(of shape: [ValueHead], after previous: Int?) -> Int? {
         if let next = successor(of: previous), heads(of: next).elementsEqual(shape) { return next }
-        let number = numbers[shape] ?? add(shape)
-        if let previous, let number { shapes[previous].successor = number }
+        let number: Int
+        if shape.count == 1 {
+            number = self.number(ofOne: shape[0])
+        } else if let known = numbers[shape] {
+            number = known
+        } else {
+            guard heads.count + shape.count <= Limits.shapeSignalsMax else { return nil }
+            number = add(shape)
+            numbers[shape] = number
+        }
+        if let previous { shapes[previous].successor = number }
         return number
     }
 
-    private mutating func add(_ shape: [ValueHead]) -> Int? {
-        guard shape.count == 1 || heads.count + shape.count <= Limits.shapeSignalsMax else {
-            return nil
+    /// The number of the shape of one reading, of which there are never too many.
+    mutating func number(ofOne head: ValueHead) -> Int {
+        let place = Int(head.rawValue)
+        if place < singles.count, singles[place] != GroupShapes.unknown {
+            return Int(singles[place])
         }
+        while singles.count <= place { singles.append(GroupShapes.unknown) }
+        let number = add([head])
+        singles[place] = UInt32(number)
+        return number
+    }
+
+    private mutating func add(_ shape: [ValueHead]) -> Int {
         let number = shapes.count
-        numbers[shape] = number
         shapes.append(Shape(heads: heads.count..<heads.count + shape.count, successor: number))
         heads += shape
         for head in shape {
-            if let scale = head.scale { scales[head.signal] = max(scales[head.signal] ?? 0, scale) }
+            guard let scale = head.scale else { continue }
+            let signal = Int(head.signal)
+            while scales.count <= signal { scales.append(0) }
+            scales[signal] = max(scales[signal], UInt8(scale))
         }
         return number
     }
@@ -127,7 +171,11 @@ struct GroupShapes: Sendable {
         _ quality: Quality,
         into values: inout [UInt8]
     ) -> ValueHead {
-        let usual = scales[signal] ?? 0
+        let usual = Int(signal) < scales.count ? Int(scales[Int(signal)]) : 0
+        if let mantissa = ScaledDecimal.mantissa(value, scale: usual) {
+            values.append(signed: mantissa)
+            return ValueHead(signal: signal, quality: quality, scale: usual)
+        }
         if let scale = scale(of: value, among: usual...ScaledDecimal.scaleMax)
             ?? scale(of: value, among: 0...usual),
             let mantissa = ScaledDecimal.mantissa(value, scale: scale)

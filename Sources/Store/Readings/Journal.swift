@@ -27,16 +27,24 @@ struct JournalBody {
     /// Shapes that the row tells of, and the one used last.
     private var places: [Int: UInt64] = [:]
     private var lastShape: (number: Int, place: UInt64)?
+    /// A row that is not kept counts its bytes, about, so that open readings stay bounded.
+    private let isKept: Bool
+    private var countedBytes = 0
+    /// About what a group takes besides its values.
+    private static let groupBytes = 6
 
     /// `base` is a time near the readings', so that theirs are short.
-    init(base: Timestamp) {
+    init(base: Timestamp, isKept: Bool = true) {
         lastTime = base.milliseconds
+        self.isKept = isKept
         bytes.append(JournalBody.version)
         bytes.append(signed: base.milliseconds)
     }
 
     var isEmpty: Bool { entries == 0 }
     private var entries = 0
+    /// Without the check sum.
+    var byteCount: Int { isKept ? bytes.count : countedBytes }
 
     /// The whole row.
     var row: [UInt8] {
@@ -46,7 +54,9 @@ struct JournalBody {
     }
 
     /// Whether the row tells of a shape.
-    func knows(_ shape: Int) -> Bool { lastShape?.number == shape || places[shape] != nil }
+    func knows(_ shape: Int) -> Bool {
+        !isKept || lastShape?.number == shape || places[shape] != nil
+    }
 
     /// Tells of a shape, by which number it is known outside.
     mutating func append(_ shape: Int, _ heads: ArraySlice<ValueHead>) {
@@ -60,11 +70,15 @@ struct JournalBody {
 
     /// Adds a group of a shape that the row knows; `reading` is one of it.
     mutating func append(_ reading: Reading, shape: Int, values: Span<UInt8>) {
+        entries += 1
+        guard isKept else {
+            countedBytes += JournalBody.groupBytes + values.count
+            return
+        }
         if lastShape?.number != shape { lastShape = (shape, places[shape] ?? 0) }
         let place = lastShape?.place ?? 0
         let step = reading.observedAt.milliseconds - lastTime
         lastTime = reading.observedAt.milliseconds
-        entries += 1
         bytes.append(numbers: 4, then: values) { bytes in
             bytes.append(varint: JournalBody.firstGroup + place)
             bytes.append(varint: UInt64(reading.vehicle.index))
@@ -75,6 +89,7 @@ struct JournalBody {
 
     mutating func append(_ mark: PacketMark) {
         entries += 1
+        guard isKept else { return }
         switch mark.kind {
         case .numbered(let boot, let sequence):
             append(JournalBody.numbered, mark.vehicle, boot, sequence)
@@ -104,6 +119,7 @@ struct JournalBody {
 
     mutating func append(sealOf vehicle: VehicleID) {
         entries += 1
+        guard isKept else { return }
         bytes.append(varint: JournalBody.seal)
         bytes.append(varint: UInt64(vehicle.index))
     }

@@ -6,67 +6,15 @@ import Telemetry
 /// comes. Invariant: what stands here is exactly what the journal says since each vehicle's last
 /// seal. A unit is first taken in, then committed; when the commit fails, `rollBack` takes it out.
 struct OpenReadings: Sendable {
-    /// One vehicle's readings: groups of one time, `signed Δtime, varint shape, values`; 64 bytes.
-    private struct Block {
-        var bytes: [UInt8] = []
-        /// Time of the last group, from which the next is told.
-        var lastTime: Int64 = 0
-        /// The latest time there is, and where its first group begins.
-        var newest = Int64.min
-        /// The journal's row in which the block began; 0 when nothing is open.
-        var firstRow: Int64 = 0
-        /// The end of the vehicle's chunks and of what they have become, once somebody has looked.
-        var sealedUntil = Int64.min
-        /// What the block may hold, once a reading has come late.
-        var filter: RepeatFilter?
-        var newestOffset: UInt32 = 0
-        var count: UInt32 = 0
-        private var shapeNumber = UInt32.max
-        var hasLooked = false
-        /// Whether `undo` tells what it was before the unit in hand.
-        var isTouched = false
-
-        /// The last group's; kept when the block is sealed, because the next is likely the same.
-        var shape: Int? {
-            get { shapeNumber == .max ? nil : Int(shapeNumber) }
-            set { shapeNumber = newValue.map { UInt32($0) } ?? .max }
-        }
-
-        /// Adds a group; its readings are counted by whoever adds it.
-        mutating func append(_ shape: Int, at time: Int64, values: Span<UInt8>) {
-            if time > newest {
-                newest = time
-                newestOffset = UInt32(bytes.count)
-            }
-            let step = time - lastTime
-            bytes.append(numbers: 2, then: values) { bytes in
-                bytes.append(signed: step)
-                bytes.append(varint: UInt64(shape))
-            }
-            lastTime = time
-            self.shape = shape
-        }
-    }
-
-    /// A block as it was before the unit in hand.
-    private struct Undo {
-        var vehicle: Int
-        var byteCount: Int
-        var lastTime: Int64
-        var newest: Int64
-        var firstRow: Int64
-        var newestOffset: UInt32
-        var count: UInt32
-    }
-
     private struct JournalRow {
         var bytes: Int
         /// Blocks that began in this row.
         var opened: Int
     }
 
-    private var blocks: [Block] = []
-    private var undo: [Undo] = []
+    private var blocks: [OpenBlock] = []
+    /// Blocks as they were before the unit in hand.
+    private var undo: [(vehicle: Int, before: OpenBlock.Mark)] = []
     private var due: [VehicleID] = []
     private var wanted: Set<VehicleID> = []
     private var rows: [JournalRow] = []
@@ -90,11 +38,15 @@ struct OpenReadings: Sendable {
 
     /// Vehicles whose memory is asked for together, before their readings are taken in.
     private static let vehiclesTouched = 16
+    /// Vehicles whose blocks, some kilobytes each, the cache holds.
+    private static let vehiclesCached = 2_000
 
     /// Reads a little of the blocks of the next vehicles, so that they are in the cache when their
     /// readings come: of a large fleet each block is far away, and many come as fast as one.
     /// - Returns: the place of the first reading whose block has not been touched.
     mutating func touch(_ readings: Span<Reading>, from start: Int) -> Int {
+        // The blocks of few vehicles are in the cache anyhow.
+        guard blocks.count > OpenReadings.vehiclesCached else { return readings.count }
         ahead.removeAll(keepingCapacity: true)
         var end = start
         while end < readings.count {
@@ -110,10 +62,10 @@ struct OpenReadings: Sendable {
             warmth &+= Int(blocks[ahead[index]].count)
         }
         for index in ahead.indices where ahead[index] < blocks.count {
-            warmth &+= blocks[ahead[index]].bytes.capacity
+            warmth &+= blocks[ahead[index]].capacity
         }
         for index in ahead.indices where ahead[index] < blocks.count {
-            warmth &+= Int(blocks[ahead[index]].bytes.last ?? 0)
+            warmth &+= Int(blocks[ahead[index]].lastByte)
         }
         return end
     }
@@ -139,11 +91,15 @@ struct OpenReadings: Sendable {
         try prepare(vehicle, sealedUntil)
         let isNew =
             time > blocks[vehicle].newest && time > blocks[vehicle].sealedUntil
-            && blocks[vehicle].filter == nil
+            && !blocks[vehicle].isFiltered
         // Taken out while they are used, so that they need not be copied.
         var values: [UInt8] = []
         swap(&values, &self.values)
         defer { swap(&values, &self.values) }
+        if readings.count == 1 {
+            let signal = signalNumbers[Int(readings[0].signal.index)]
+            return try takeOne(readings[0], signal, &values, &journal, standing)
+        }
         if isNew, let shape = shapes.successor(of: blocks[vehicle].shape),
             shapes.write(readings, signalNumbers, as: shape, into: &values)
         {
@@ -151,6 +107,30 @@ struct OpenReadings: Sendable {
             return Taken(stored: readings.count)
         }
         return try takeOneByOne(readings, signalNumbers, &values, &journal, standing)
+    }
+
+    /// The same for a group of one, as single lines and late readings make them.
+    private mutating func takeOne(
+        _ reading: Reading,
+        _ signal: UInt16,
+        _ values: inout [UInt8],
+        _ journal: inout JournalBody,
+        _ standing: (VehicleID, UInt16, Int64) throws -> Chunks.Standing
+    ) rethrows -> Taken {
+        let vehicle = Int(reading.vehicle.index)
+        let time = reading.observedAt.milliseconds
+        guard blocks[vehicle].note(signal, time, shapes) else { return Taken() }
+        if time <= blocks[vehicle].sealedUntil {
+            switch try standing(reading.vehicle, signal, time) {
+            case .new: break
+            case .stored: return Taken()
+            case .summedUp: return Taken(tooLate: 1)
+            }
+        }
+        values.removeAll(keepingCapacity: true)
+        let head = shapes.write(reading.value, signal, reading.quality, into: &values)
+        add(shapes.number(ofOne: head), values.span, of: reading, to: &journal)
+        return Taken(stored: 1)
     }
 
     private mutating func takeOneByOne(
@@ -164,16 +144,14 @@ struct OpenReadings: Sendable {
         let vehicle = Int(readings[0].vehicle.index)
         let time = readings[0].observedAt.milliseconds
         let sealed = blocks[vehicle].sealedUntil
-        let mayRepeat = time <= blocks[vehicle].newest
-        let isFiltered = mayRepeat || blocks[vehicle].filter != nil
         heads.removeAll(keepingCapacity: true)
         values.removeAll(keepingCapacity: true)
         ends.removeAll(keepingCapacity: true)
         for index in readings.indices {
             let signal = signalNumbers[Int(readings[index].signal.index)]
-            guard !heads.contains(where: { $0.signal == signal }) else { continue }
-            if mayRepeat, has(signal, time, in: vehicle) { continue }
-            if isFiltered { blocks[vehicle].filter?.insert(signal, time) }
+            guard !heads.contains(where: { $0.signal == signal }),
+                blocks[vehicle].note(signal, time, shapes)
+            else { continue }
             if time <= sealed {
                 let standing = try standing(readings[0].vehicle, signal, time)
                 if standing == .summedUp { taken.tooLate += 1 }
@@ -191,7 +169,7 @@ struct OpenReadings: Sendable {
         }
         for index in heads.indices {
             let start = index == 0 ? 0 : ends[index - 1]
-            guard let shape = shapes.number(of: [heads[index]], after: nil) else { continue }
+            let shape = shapes.number(ofOne: heads[index])
             add(shape, values.span.extracting(start..<ends[index]), of: readings[0], to: &journal)
         }
         return taken
@@ -217,10 +195,9 @@ struct OpenReadings: Sendable {
         in vehicle: Int
     ) {
         if blocks[vehicle].firstRow == 0 { blocks[vehicle].firstRow = nextRow }
-        blocks[vehicle].append(shape, at: time, values: values)
         let before = Int(blocks[vehicle].count)
         let after = before + shapes.count(of: shape)
-        blocks[vehicle].count = UInt32(after)
+        blocks[vehicle].append(shape, of: shapes.count(of: shape), at: time, values: values)
         // A fleet that starts together would otherwise seal together: the first chunks differ.
         let isFirst = blocks[vehicle].sealedUntil == .min
         let size = isFirst ? Limits.chunkReadings * (vehicle % 16 + 1) / 16 : Limits.chunkReadings
@@ -236,7 +213,7 @@ struct OpenReadings: Sendable {
     }
 
     private mutating func grow(to vehicle: Int) {
-        while blocks.count <= vehicle { blocks.append(Block()) }
+        while blocks.count <= vehicle { blocks.append(OpenBlock()) }
     }
 
     private mutating func prepare(
@@ -255,38 +232,7 @@ struct OpenReadings: Sendable {
     private mutating func remember(_ vehicle: Int) {
         guard !blocks[vehicle].isTouched else { return }
         blocks[vehicle].isTouched = true
-        undo.append(
-            Undo(
-                vehicle: vehicle,
-                byteCount: blocks[vehicle].bytes.count,
-                lastTime: blocks[vehicle].lastTime,
-                newest: blocks[vehicle].newest,
-                firstRow: blocks[vehicle].firstRow,
-                newestOffset: blocks[vehicle].newestOffset,
-                count: blocks[vehicle].count
-            )
-        )
-    }
-
-    /// Whether a block has a reading; only groups from the newest time on need be looked at when
-    /// the time is that one.
-    private mutating func has(_ signal: UInt16, _ time: Int64, in vehicle: Int) -> Bool {
-        let isNewest = time == blocks[vehicle].newest
-        if !isNewest {
-            if blocks[vehicle].filter == nil {
-                var filter = RepeatFilter()
-                for reading in readings(of: VehicleID(index: UInt32(vehicle))) {
-                    filter.insert(reading.signal, reading.observedAt.milliseconds)
-                }
-                blocks[vehicle].filter = filter
-            }
-            guard blocks[vehicle].filter?.mayHold(signal, time) == true else { return false }
-        }
-        var isHeld = false
-        eachReading(of: vehicle, onlyNewest: isNewest) { at, head, _ in
-            isHeld = isHeld || at == time && head.signal == signal
-        }
-        return isHeld
+        undo.append((vehicle, blocks[vehicle].mark))
     }
 
     // MARK: Committing
@@ -296,7 +242,7 @@ struct OpenReadings: Sendable {
         var opened = 0
         for entry in undo {
             blocks[entry.vehicle].isTouched = false
-            if entry.firstRow == 0, blocks[entry.vehicle].firstRow == nextRow { opened += 1 }
+            if entry.before.firstRow == 0, blocks[entry.vehicle].firstRow == nextRow { opened += 1 }
         }
         undo.removeAll(keepingCapacity: true)
         rows.append(JournalRow(bytes: bytes, opened: opened))
@@ -309,17 +255,7 @@ struct OpenReadings: Sendable {
 
     /// The unit in hand was not stored.
     mutating func rollBack() {
-        for entry in undo {
-            var block = blocks[entry.vehicle]
-            block.isTouched = false
-            block.bytes.removeLast(block.bytes.count - entry.byteCount)
-            block.lastTime = entry.lastTime
-            block.newest = entry.newest
-            block.newestOffset = entry.newestOffset
-            block.count = entry.count
-            block.firstRow = entry.firstRow
-            blocks[entry.vehicle] = block
-        }
+        for entry in undo { blocks[entry.vehicle].rollBack(to: entry.before) }
         undo.removeAll(keepingCapacity: true)
     }
 
@@ -377,10 +313,7 @@ struct OpenReadings: Sendable {
         wanted.remove(vehicle)
         let before = blocks[index]
         if before.firstRow >= firstRow { rows[Int(before.firstRow - firstRow)].opened -= 1 }
-        blocks[index] = Block()
-        blocks[index].sealedUntil = max(before.sealedUntil, end ?? .min)
-        blocks[index].hasLooked = before.hasLooked
-        blocks[index].shape = before.shape
+        blocks[index] = before.emptied(sealedUntil: end)
         dropRows()
     }
 
@@ -388,80 +321,21 @@ struct OpenReadings: Sendable {
 
     /// A vehicle's open readings of one signal or all, in the order of their arrival.
     func readings(of vehicle: VehicleID, signal: UInt16? = nil) -> [StoredReading] {
-        var readings: [StoredReading] = []
-        eachReading(of: Int(vehicle.index)) { at, head, number in
-            guard signal == nil || signal == head.signal else { return }
-            readings.append(
-                StoredReading(
-                    observedAt: Timestamp(milliseconds: at),
-                    value: head.value(number),
-                    signal: head.signal,
-                    quality: head.quality
-                )
-            )
-        }
-        return readings
+        let index = Int(vehicle.index)
+        return index < blocks.count ? blocks[index].readings(signal, shapes) : []
     }
 
-    /// The end of a vehicle's chunks; nil while nobody has looked.
-    func sealedUntil(_ vehicle: VehicleID) -> Int64? {
+    /// Whether no reading of a vehicle's block can be in a chunk: those that came late were looked
+    /// for when they were taken in, but not those that a restart took from the journal.
+    func areNew(_ vehicle: VehicleID) -> Bool {
         let index = Int(vehicle.index)
-        guard index < blocks.count, blocks[index].hasLooked else { return nil }
-        return blocks[index].sealedUntil
+        return index < blocks.count && !blocks[index].isRecalled
     }
 
     /// A vehicle's open readings, signal by signal, as a chunk takes them.
     func columns(of vehicle: VehicleID) -> ReadingColumns {
-        var columns = ReadingColumns()
-        var run = PacketRun()
-        var last: Int?
-        eachGroup(of: Int(vehicle.index)) { at, shape, cursor throws(CheckpointError) in
-            if shape != last {
-                columns.append(run)
-                run = PacketRun(heads: Array(shapes.heads(of: shape)))
-                last = shape
-            }
-            run.times.append(at)
-            for head in run.heads { run.numbers.append(try head.number(&cursor)) }
-        }
-        columns.append(run)
-        return columns
-    }
-
-    private func eachReading(
-        of vehicle: Int,
-        onlyNewest: Bool = false,
-        _ body: (Int64, ValueHead, Int64) -> Void
-    ) {
-        eachGroup(of: vehicle, onlyNewest: onlyNewest) {
-            at,
-            shape,
-            cursor throws(CheckpointError) in
-            for head in shapes.heads(of: shape) { body(at, head, try head.number(&cursor)) }
-        }
-    }
-
-    /// Calls `body` with each group's time and shape, and the cursor at its values.
-    private func eachGroup(
-        of vehicle: Int,
-        onlyNewest: Bool = false,
-        _ body: (Int64, Int, inout ByteCursor) throws(CheckpointError) -> Void
-    ) {
-        guard vehicle < blocks.count else { return }
-        let block = blocks[vehicle]
-        var cursor = ByteCursor(block.bytes, at: onlyNewest ? Int(block.newestOffset) : 0)
-        var at: Int64 = 0
-        var isFirst = onlyNewest
-        do throws(CheckpointError) {
-            while !cursor.isAtEnd {
-                let step = try cursor.signed()
-                at = isFirst ? block.newest : at + step
-                isFirst = false
-                try body(at, Int(try cursor.varint()), &cursor)
-            }
-        } catch {
-            preconditionFailure("We wrote the block ourselves, so it reads.")
-        }
+        let index = Int(vehicle.index)
+        return ReadingColumns(index < blocks.count ? blocks[index].runs(shapes) : [])
     }
 
     // MARK: Starting
@@ -479,6 +353,7 @@ struct OpenReadings: Sendable {
         let time = group.observedAt.milliseconds
         grow(to: vehicle)
         remember(vehicle)
+        blocks[vehicle].isRecalled = true
         if let shape = shapes.number(of: group.heads, after: blocks[vehicle].shape) {
             add(shape, group.bytes.span.extracting(group.values), at: time, in: vehicle)
             return
@@ -487,9 +362,8 @@ struct OpenReadings: Sendable {
         for head in group.heads {
             let start = cursor.position
             _ = try head.number(&cursor)
-            guard let shape = shapes.number(of: [head], after: nil) else { continue }
             add(
-                shape,
+                shapes.number(ofOne: head),
                 group.bytes.span.extracting(start..<cursor.position),
                 at: time,
                 in: vehicle

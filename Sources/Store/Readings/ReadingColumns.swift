@@ -33,13 +33,43 @@ struct ReadingColumn: Sendable, Equatable {
             lacking += repeatElement(0, count: old - lacking.count)
             lacking += repeatElement(head.isLacking ? 1 : 0, count: run.times.count)
         }
-        if old == 0 { scale = head.scale }
-        times += run.times
+        if old == 0 {
+            scale = head.scale
+            times = run.times
+        } else {
+            times += run.times
+        }
+        if old == 0, run.heads.count == 1 {
+            numbers = run.numbers
+            return
+        }
         numbers.reserveCapacity(times.count)
         for index in run.times.indices {
             numbers.append(run.numbers[index &* run.heads.count &+ place])
         }
         if head.scale != scale { meet(head, from: old) }
+    }
+
+    /// Adds a reading: at the column's own scale where that will do, for another is brought to it at
+    /// a cost.
+    mutating func append(_ reading: StoredReading) {
+        if let scale, !times.isEmpty, lacking.isEmpty, reading.quality == .good,
+            let mantissa = ScaledDecimal.mantissa(reading.value, scale: scale)
+        {
+            times.append(reading.observedAt.milliseconds)
+            numbers.append(mantissa)
+            return
+        }
+        let scale = ([scale ?? 0] + (0...ScaledDecimal.scaleMax)).first {
+            ScaledDecimal.mantissa(reading.value, scale: $0) != nil
+        }
+        let mantissa = scale.flatMap { ScaledDecimal.mantissa(reading.value, scale: $0) }
+        let run = PacketRun(
+            times: [reading.observedAt.milliseconds],
+            heads: [ValueHead(signal: signal, quality: reading.quality, scale: scale)],
+            numbers: [mantissa ?? Int64(bitPattern: reading.value.bitPattern)]
+        )
+        append(run, at: 0)
     }
 
     /// Brings the numbers before a place and those from there on, which are of another scale,
@@ -80,6 +110,8 @@ struct ReadingColumn: Sendable, Equatable {
     func at(_ places: some Sequence<Int>) -> ReadingColumn {
         var column = ReadingColumn(signal: signal)
         column.scale = scale
+        column.times.reserveCapacity(places.underestimatedCount)
+        column.numbers.reserveCapacity(places.underestimatedCount)
         for place in places {
             column.times.append(times[place])
             column.numbers.append(numbers[place])
@@ -98,8 +130,12 @@ struct ReadingColumn: Sendable, Equatable {
     /// By time, and with the least scale that writes all.
     mutating func order() {
         if !isInOrder {
-            let times = times
-            self = at(times.indices.sorted { (times[$0], $0) < (times[$1], $1) })
+            // Pairs rather than places: a comparison then looks at nothing but what it compares.
+            var order: [(time: Int64, place: Int)] = []
+            order.reserveCapacity(times.count)
+            for place in times.indices { order.append((times[place], place)) }
+            order.sort { ($0.time, $0.place) < ($1.time, $1.place) }
+            self = at(order.lazy.map(\.place))
         }
         while let own = scale, own > 0, numbers.allSatisfy({ $0 % 10 == 0 }) {
             numbers = numbers.map { $0 / 10 }
@@ -113,6 +149,11 @@ struct ReadingColumns: Sendable, Equatable {
     private(set) var columns: [ReadingColumn] = []
 
     init() {}
+
+    /// Of each signal's readings the order does not matter, for `order` makes it.
+    init(_ runs: [PacketRun]) {
+        for run in runs where !run.times.isEmpty { append(run) }
+    }
 
     init(_ readings: [StoredReading]) { append(contentsOf: readings) }
 
@@ -136,22 +177,13 @@ struct ReadingColumns: Sendable, Equatable {
     }
 
     mutating func append(contentsOf readings: [StoredReading]) {
+        var place = 0
         for reading in readings {
-            // At the column's own scale where that will do: another is brought to it at a cost.
-            let own = columns[place(of: reading.signal)].scale ?? 0
-            let scale = ([own] + (0...ScaledDecimal.scaleMax)).first {
-                ScaledDecimal.mantissa(reading.value, scale: $0) != nil
+            // They come signal by signal.
+            if place >= columns.count || columns[place].signal != reading.signal {
+                place = self.place(of: reading.signal)
             }
-            let mantissa = scale.flatMap { ScaledDecimal.mantissa(reading.value, scale: $0) }
-            append(
-                PacketRun(
-                    times: [reading.observedAt.milliseconds],
-                    heads: [
-                        ValueHead(signal: reading.signal, quality: reading.quality, scale: scale)
-                    ],
-                    numbers: [mantissa ?? Int64(bitPattern: reading.value.bitPattern)]
-                )
-            )
+            columns[place].append(reading)
         }
     }
 
