@@ -247,7 +247,8 @@ package enum RuleFile {
 
     private static func near(_ item: YAMLValue) throws -> NearCondition {
         let map = try item.mapping(keys: [
-            "lead", "lead_days", "lead_margin_days", "gate_quantile", "timer_days", "warm_up_days", "sustain_readings",
+            "lead", "lead_days", "lead_margin_days", "gate_quantile", "timer_days", "warm_up_days",
+            "sustain_readings",
             "crossed_readings", "sure_margin", "spacing_minutes", "fast", "date_step",
         ])
         var near = NearCondition()

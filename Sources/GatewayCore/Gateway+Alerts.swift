@@ -8,7 +8,7 @@ extension Gateway {
     /// suggestion.
     private static let flapWindow = Milliseconds.days(Int64(14))
     /// From so many times on an alert that comes and goes is a matter for an engineer too.
-    private static let flapsNamed = 2
+    private static let flapsNamed = 1
     /// A serviced component must have cleared by then, or its alert opens again.
     private static let verifyWindow = Milliseconds.days(Int64(14))
     /// An alert about a component that has been silent for longer is closed.

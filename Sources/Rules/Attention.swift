@@ -98,7 +98,9 @@ struct Attention: Equatable, Sendable {
     /// An alert that is raised again within this time is the same matter.
     static let flapDays: Float = 14
     /// From so many raises on it stays, until it is over beyond doubt.
-    private static let flappingRaises: UInt32 = 3
+    private static let flappingRaises: UInt32 = 2
+    /// So many fast losses that were over at once are a loose contact.
+    private static let looseFalls: UInt32 = 3
     /// A fast loss that is over after this was none.
     private static let briefDays: Float = 1 / 24
     /// A step is compared with its siblings' for so long.
@@ -117,7 +119,7 @@ struct Attention: Equatable, Sendable {
     var isFlapping: Bool { raises >= Attention.flappingRaises }
 
     /// Whether fast losses come and go: a loose contact, not a tyre.
-    var isLoose: Bool { briefFalls >= Attention.flappingRaises }
+    var isLoose: Bool { briefFalls >= Attention.looseFalls }
 
     /// Forgets what is too long ago to matter.
     mutating func fade(at measured: CompactInstant) {
@@ -170,7 +172,9 @@ struct Attention: Equatable, Sendable {
         _ rule: RuleParameters
     ) -> Bool {
         minimum = min(minimum, margin)
-        let recovery = minimum + Float(rule.clear.recovery) * (isFlapping ? 2 : 1)
+        // A tyre that holds its pressure again is not to be stopped for, however often it fell.
+        let isSticky = isFlapping && !isFast
+        let recovery = minimum + Float(rule.clear.recovery) * (isSticky ? 2 : 1)
         let before = recovered.count
         recovered.note(
             margin > (isCrossed ? max(0, recovery) : recovery),
@@ -180,7 +184,7 @@ struct Attention: Equatable, Sendable {
         if recovered.count == 0 { recoveredSum = 0 }
         if recovered.count > before { recoveredSum += margin }
         guard recovered.count >= rule.clear.recoveryReadings else { return false }
-        guard isFlapping else { return true }
+        guard isSticky else { return true }
         let since = pendingSince ?? observedAt
         pendingSince = since
         return (observedAt - since).days >= Double(Attention.flapDays)

@@ -192,6 +192,7 @@ package struct ComponentState: Sendable, Equatable {
         if attention.isRaised, attention.hasRecovered(margin: margin, at: observedAt, rule) {
             recover(at: observedAt, value, measurement, now: now, rule, &attention)
             changes.append(.cleared)
+            if attention.isLoose { changes.append(.trouble(.dataFault)) }
             return changes
         }
         let previous = filter.time
