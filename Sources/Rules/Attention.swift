@@ -89,7 +89,7 @@ struct Attention: Equatable, Sendable {
     /// When the alert was last over, and how often it was raised since it was over for good.
     var clearedAt = CompactInstant.never
     var raises: UInt32 = 0
-    /// How many of these were fast losses that were over within the hour.
+    /// How many of these were fast losses that were soon over.
     var briefFalls: UInt32 = 0
     var raisedAt = CompactInstant.never
     /// When a raise that is not told yet is looked at again: its workshop needs less lead.
@@ -99,10 +99,10 @@ struct Attention: Equatable, Sendable {
     static let flapDays: Float = 14
     /// From so many raises on it stays, until it is over beyond doubt.
     private static let flappingRaises: UInt32 = 2
-    /// So many fast losses that were over at once are a loose contact.
+    /// So many fast losses, each over soon after the one before, are a loose contact.
     private static let looseFalls: UInt32 = 3
-    /// A fast loss that is over after this was none.
-    private static let briefDays: Float = 1 / 24
+    /// A fast loss that is over within this was mended, or was none.
+    private static let briefDays: Float = 7
     /// A step is compared with its siblings' for so long.
     private static let stepDays: Float = 10 / 1_440
 
