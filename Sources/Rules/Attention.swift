@@ -5,29 +5,31 @@ import Telemetry
 struct Attention: Equatable, Sendable {
     /// How many readings in a row agreed, counting those close together once.
     struct RunCount: Equatable, Sendable {
-        private(set) var count = 0
+        private var agreed: UInt32 = 0
         private var countedAt = CompactInstant.never
 
         init() {}
 
+        var count: Int { Int(agreed) }
+
         mutating func note(_ agrees: Bool, at observedAt: Timestamp, _ near: NearCondition) {
             guard agrees else {
-                count = 0
+                agreed = 0
                 return
             }
             let isSpaced = (observedAt - countedAt.timestamp).minutes >= near.spacingMinutes
-            guard count == 0 || isSpaced else { return }
-            count += 1
+            guard agreed == 0 || isSpaced else { return }
+            agreed &+= 1
             countedAt = CompactInstant(observedAt)
         }
 
         func encode(into writer: inout ByteWriter) {
-            writer.put(UInt32(clamping: count))
+            writer.put(agreed)
             countedAt.encode(into: &writer)
         }
 
         init(from reader: inout ByteReader) throws(CheckpointError) {
-            count = Int(try reader.word())
+            agreed = try reader.word()
             countedAt = try CompactInstant(from: &reader)
         }
     }

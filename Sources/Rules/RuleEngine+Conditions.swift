@@ -13,6 +13,8 @@ extension RuleEngine {
         var silentHours: Double?
         /// Whether it asks for newest values only, of which most vehicles tell none.
         var isOfValues: Bool
+        /// Whether it asks for levels only, which change by the day.
+        var isOfLevels: Bool
 
         init?(_ rule: Rule, slot: Int, _ steps: inout [Step]) {
             guard let condition = rule.condition else { return nil }
@@ -23,6 +25,12 @@ extension RuleEngine {
             silentHours = condition.facts.filter { $0.quantity == .silentHours }.map(\.bound).min()
             isOfValues = condition.facts.allSatisfy {
                 if case .value = $0.quantity { true } else { false }
+            }
+            isOfLevels = condition.facts.allSatisfy {
+                switch $0.quantity {
+                case .placardShare, .coldShare: true
+                default: false
+                }
             }
             Step.append(condition, to: &steps)
         }
@@ -64,7 +72,11 @@ extension RuleEngine {
         _ events: inout [RuleEvent]
     ) {
         let isQuiet = vehicle.watched.isEmpty && vehicle.attentions.isEmpty
+        let instant = CompactInstant(now)
+        let isTimeForLevels = instant.seconds &- vehicle.levelsAt.seconds >= RuleEngine.levelSeconds
+        if isTimeForLevels { vehicle.levelsAt = instant }
         for place in composites.indices where !isQuiet || !composites[place].isOfValues {
+            if composites[place].isOfLevels, !isTimeForLevels { continue }
             let slot = composites[place].slot
             let reason = reason(at: composites[place].firstStep, now: now, &vehicle)
             guard reason != nil || !vehicle.attentions.isEmpty else { continue }
@@ -173,6 +185,8 @@ extension RuleEngine {
         }
     }
 
+    /// Levels are judged at most so often.
+    private static let levelSeconds: UInt32 = 3_600
     /// A tyre has lost air where its level was higher by this share of the limit, or is so low that
     /// no sensor is that far off.
     private static let lostShare = 0.04

@@ -7,16 +7,19 @@ extension RuleEngine {
         _ observedAt: Timestamp,
         _ measurement: Measurement,
         _ slot: Int,
+        _ limit: Double,
         _ part: inout VehicleState.Part,
         _ vehicle: inout VehicleState,
         _ moment: inout Moment
     ) {
         let hadAttention = part.component.hasAttention
         var attention = hadAttention ? vehicle.attentions[slot] : Attention()
-        let isExcused = slots[slot].group.map {
-            areSiblingsFalling(
+        let group = slots[slot].group
+        var isExcused = false
+        if let group, !vehicle.attentions.isEmpty {
+            isExcused = areSiblingsFalling(
                 slot,
-                ofGroup: $0,
+                ofGroup: group,
                 at: CompactInstant(observedAt),
                 vehicle.attentions
             )
@@ -25,10 +28,10 @@ extension RuleEngine {
             observedAt: observedAt,
             now: moment.now,
             measurement: measurement,
-            limit: limit(ofSlot: slot, vehicle.reference).limit,
+            limit: limit,
             tripStart: vehicle.trip.startedAt,
-            isExcused: isExcused ?? false,
-            hasSiblings: isExcused != nil,
+            isExcused: isExcused,
+            hasSiblings: group != nil,
             rule: slots[slot].parameters,
             &attention
         )
@@ -93,12 +96,14 @@ extension RuleEngine {
     }
 
     /// A reading that the rule cannot use.
+    ///
+    /// The vehicle is not changed; it is passed by reference, because many readings come here.
     func passOver(
         _ observedAt: Timestamp,
         _ why: Unused,
         _ slot: Int,
         _ part: inout VehicleState.Part,
-        _ vehicle: VehicleState,
+        _ vehicle: inout VehicleState,
         _ moment: inout Moment
     ) {
         var changes: [RuleEvent.Kind] = []

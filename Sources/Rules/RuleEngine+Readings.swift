@@ -15,12 +15,16 @@ extension RuleEngine {
     /// A reading above what a rule can use, up to this multiple, is of a component of another kind:
     /// a lithium battery rests at 13.3 V, where a charger begins at 13.8 V.
     private static let otherKindShare = 1.05
+    /// From here on in the order of signals, what says "no value" is passed on too: of a tyre it may
+    /// be a flat one.
+    static let noReadingOrder: UInt32 = 4 << 16
     /// Room made for the first reading that waits: where a vehicle's come one by one, more follow.
     private static let heldAtFirst = 8
 
     /// Whether a reading is one to the rules.
     package func takes(_ reading: Reading) -> Bool {
-        reading.quality == .good || signals[Int(reading.signal.index)].includesNoReading
+        reading.quality == .good
+            || order[Int(reading.signal.index)] >= RuleEngine.noReadingOrder
     }
 
     /// Lets a vehicle's readings, as they came together, wait for their neighbours; what is no
@@ -39,13 +43,15 @@ extension RuleEngine {
         vehicle.held.append(addingCapacity: min(readings.count, room)) { held in
             while waiting.taken < readings.count {
                 let reading = readings[waiting.taken]
-                if takes(reading) {
+                // Not `takes`: a closure that asked the engine would copy it.
+                let place = order[Int(reading.signal.index)]
+                if reading.quality == .good || place >= RuleEngine.noReadingOrder {
                     guard !held.isFull else { return }
                     held.append(
                         HeldReading(
                             observedAt: reading.observedAt,
                             value: Float(reading.value),
-                            order: order[Int(reading.signal.index)]
+                            order: place
                         )
                     )
                 }
@@ -212,10 +218,10 @@ extension RuleEngine {
         var context = ReadingContext()
         if slots[slot].asksForContext { context = vehicle.trip.context(at: moment.instant) }
         guard slots[slot].parameters.gate.holds(in: context) else {
-            return passOver(observedAt, .gate, slot, &part, vehicle, &moment)
+            return passOver(observedAt, .gate, slot, &part, &vehicle, &moment)
         }
         guard keepsBounds(slots[slot].bounds, vehicle.watched.span) else {
-            return passOver(observedAt, .ruledOut, slot, &part, vehicle, &moment)
+            return passOver(observedAt, .ruledOut, slot, &part, &vehicle, &moment)
         }
         let value = Double(reading.value)
         guard hasCompanion else {
@@ -269,7 +275,7 @@ extension RuleEngine {
             parameters.direction == .fallsTo && value > best
             && value <= RuleEngine.otherKindShare * best
         guard isBetter, part.component.hasAttention else {
-            return passOver(reading.observedAt, .unusable, slot, &part, vehicle, &moment)
+            return passOver(reading.observedAt, .unusable, slot, &part, &vehicle, &moment)
         }
         var attention = vehicle.attentions[slot]
         var changes: [RuleEvent.Kind] = []
@@ -282,7 +288,7 @@ extension RuleEngine {
         )
         part.component.hasAttention = vehicle.attentions.keep(attention, ofSlot: slot)
         note(changes, slot, part, vehicle, &moment)
-        passOver(reading.observedAt, .unusable, slot, &part, vehicle, &moment)
+        passOver(reading.observedAt, .unusable, slot, &part, &vehicle, &moment)
     }
 
     private func keepsBounds(_ places: Range<Int>, _ newest: Span<Float>) -> Bool {
@@ -334,7 +340,7 @@ extension RuleEngine {
         _ moment: inout Moment
     ) {
         guard slots[slot].parameters.usable.contains(gauge) else {
-            return passOver(observedAt, .unusable, slot, &part, vehicle, &moment)
+            return passOver(observedAt, .unusable, slot, &part, &vehicle, &moment)
         }
         let wasStuck = part.stuck.isStuck
         part.stuck.note(Float(gauge), celsius: celsius)
@@ -382,7 +388,7 @@ extension RuleEngine {
         _ moment: inout Moment
     ) {
         guard var measurement else {
-            return passOver(observedAt, .contextMissing, slot, &part, vehicle, &moment)
+            return passOver(observedAt, .contextMissing, slot, &part, &vehicle, &moment)
         }
         if let season = slots[slot].parameters.season {
             measurement.value -= season.swing(
@@ -401,11 +407,12 @@ extension RuleEngine {
                 &moment
             )
         }
+        let limit = limit(ofSlot: slot, vehicle.reference).limit
         if let group = slots[slot].group,
-            isStep(observedAt, measurement, slot, part, ofGroup: group, vehicle, &moment)
+            isStep(observedAt, measurement, slot, limit, &part, ofGroup: group, &vehicle, &moment)
         {
             return
         }
-        use(observedAt, measurement, slot, &part, &vehicle, &moment)
+        use(observedAt, measurement, slot, limit, &part, &vehicle, &moment)
     }
 }

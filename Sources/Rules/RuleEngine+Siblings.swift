@@ -227,27 +227,32 @@ extension RuleEngine {
 
     /// Whether a measurement waits for those of its siblings: it left what was expected, or the
     /// whole group is not judged.
+    ///
+    /// Nothing but the moment is changed; the rest is passed by reference, because every reading of
+    /// a wheel asks.
     func isStep(
         _ observedAt: Timestamp,
         _ measurement: Measurement,
         _ slot: Int,
-        _ part: VehicleState.Part,
+        _ limit: Double,
+        _ part: inout VehicleState.Part,
         ofGroup group: Int,
-        _ vehicle: VehicleState,
+        _ vehicle: inout VehicleState,
         _ moment: inout Moment
     ) -> Bool {
-        let filter = part.component.filter
-        guard filter.isStarted else { return false }
-        let days = max(0, CompactInstant(observedAt) - filter.time)
-        let limit = limit(ofSlot: slot, vehicle.reference).limit
+        guard part.component.filter.isStarted else { return false }
+        let days = max(0, CompactInstant(observedAt) - part.component.filter.time)
+        let level = part.component.filter.level + part.component.filter.slope * days
         let step = SiblingStep(
             slot: slot,
             observedAt: observedAt,
             measurement: measurement,
-            expected: limit + Double(filter.level + filter.slope * days)
+            expected: limit + Double(level)
         )
-        let isFaulty = vehicle.faults.contains { $0.group == group }
-        guard isFaulty || !step.fits else { return false }
+        if step.fits {
+            guard !vehicle.faults.isEmpty, vehicle.faults.contains(where: { $0.group == group })
+            else { return false }
+        }
         moment.steps.append(step)
         return true
     }
@@ -386,7 +391,8 @@ extension RuleEngine {
         guard let place = vehicle.place(ofSlot: step.slot) else { return }
         var parts: [VehicleState.Part] = []
         swap(&parts, &vehicle.parts)
-        use(step.observedAt, step.measurement, step.slot, &parts[place], &vehicle, &moment)
+        let limit = limit(ofSlot: step.slot, vehicle.reference).limit
+        use(step.observedAt, step.measurement, step.slot, limit, &parts[place], &vehicle, &moment)
         swap(&parts, &vehicle.parts)
     }
 

@@ -69,8 +69,6 @@ package struct RuleEngine: Sendable {
         /// Whether some of these are of components.
         var hasComponent: Bool
         var opensTrip: Bool
-        /// Whether what says "no value" is passed on too: of a tyre it may be a flat one.
-        var includesNoReading: Bool
     }
 
     /// The uses of all signals, one after the other.
@@ -188,6 +186,7 @@ package struct RuleEngine: Sendable {
             }
             let tellsMovement = signal.0.contains { $0.role == .movement }
             let isJudged = signal.0.contains(where: \.role.isOfComponent)
+            if flat.contains(index) { return RuleEngine.noReadingOrder | UInt32(index) }
             let rank: UInt32 =
                 tellsMovement && !isJudged ? 0 : signal.1 ? 1 : isCompanion ? 2 : 3
             return rank << 16 | UInt32(index)
@@ -201,14 +200,12 @@ package struct RuleEngine: Sendable {
         self.slots = slots
         self.uses = uses.flatMap(\.self)
         var end = 0
-        signals = zip(uses, opensTrip).enumerated().map { index, signal in
-            let (uses, opensTrip) = signal
+        signals = zip(uses, opensTrip).map { uses, opensTrip in
             defer { end += uses.count }
             return Signal(
                 uses: end..<(end + uses.count),
                 hasComponent: uses.contains(where: \.role.isOfComponent),
-                opensTrip: opensTrip,
-                includesNoReading: flat.contains(index)
+                opensTrip: opensTrip
             )
         }
         signalKeys = catalogue.signals.map { checkpointKey($0.path) }

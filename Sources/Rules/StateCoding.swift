@@ -45,6 +45,7 @@ extension RuleEngine {
             writer.put(slotKeys[slot])
             vehicle.attentions[slot].encode(into: &writer)
         }
+        vehicle.levelsAt.encode(into: &writer)
         writer.put(vehicle.counters.count)
         for counter in vehicle.counters {
             writer.put(slotKeys[counter.slot])
@@ -111,6 +112,7 @@ extension RuleEngine {
             guard let slot = slotKeys.firstIndex(of: key) else { continue }
             _ = vehicle.attentions.keep(attention, ofSlot: slot)
         }
+        vehicle.levelsAt = try CompactInstant(from: &reader)
         for _ in 0..<(try reader.count()) {
             let slot = slotKeys.firstIndex(of: try reader.unsigned())
             let counter = try DrivenCounter(slot: slot ?? 0, from: &reader)

@@ -258,6 +258,8 @@ package struct VehicleState: Equatable, Sendable {
     var parts: [Part] = []
     var attentions = AttentionList()
     var faults: [GroupFault] = []
+    /// When conditions on levels were last judged.
+    var levelsAt = CompactInstant.never
     /// Counters that run down with use, as they were heard of.
     var counters: [DrivenCounter] = []
     var held: [HeldReading] = []
