@@ -185,11 +185,7 @@ struct Attention: Equatable, Sendable {
         )
         if recovered.count == 0 { recoveredSum = 0 }
         if recovered.count > before { recoveredSum += margin }
-        guard recovered.count >= rule.clear.recoveryReadings else { return false }
-        guard isSticky else { return true }
-        let since = pendingSince ?? observedAt
-        pendingSince = since
-        return (observedAt - since).days >= Double(Attention.flapDays)
+        return recovered.count >= rule.clear.recoveryReadings
     }
 
     /// What the readings that proved the recovery said, in the middle.
@@ -202,7 +198,7 @@ struct Attention: Equatable, Sendable {
         guard crossed.count == 0,
             Double(days ?? .infinity) > rule.clear.leadFactor * rule.near.leadDays
         else {
-            if recovered.count < rule.clear.recoveryReadings { pendingSince = nil }
+            pendingSince = nil
             return false
         }
         let since = pendingSince ?? now
