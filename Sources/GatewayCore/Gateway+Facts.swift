@@ -182,7 +182,7 @@ extension Gateway {
         guard let believed = vehicles[Int(vehicle.index)].odometer.metres else { return }
         let isNear = believed >= Double(near) * 1_000
         guard isNear != (work.distanceDue != nil) else { return }
-        // What a wrong reading said is taken back with what came of it.
+        // A due service that a wrong reading made is taken back, with its suggestion.
         work.distanceDue = isNear ? now + VehicleWork.serviceLead : nil
         write(work, of: vehicle)
         replan(vehicle)

@@ -4,8 +4,8 @@ import Workshop
 
 /// The lead that a workshop really needs: until its first slot that would do, parts and all.
 ///
-/// When its calendar is full it is told earlier, and when bays stand empty nobody is called before
-/// there is something to decide.
+/// When its calendar is full it is told earlier. When bays stand empty the customer is not called
+/// before there is something to decide.
 extension Gateway {
     /// How often a raise that waits is looked at while nothing arrives.
     private static let watchPause = Milliseconds.hours(12)

@@ -272,7 +272,7 @@ package struct ComponentState: Sendable, Equatable {
         }
     }
 
-    /// Whether a reading says what an odd one said before it, rather than what was expected.
+    /// Whether a reading confirms the odd one before it, rather than the forecast.
     private func isSaid(again margin: Float, _ odd: Attention.Odd) -> Bool {
         let days = max(0, CompactInstant(odd.observedAt) - filter.time)
         let expected = filter.level + filter.slope * days

@@ -93,7 +93,7 @@ package struct DrivingForecast: Sendable, Equatable {
                 near: guess
             )
         else { return nil }
-        // What is reached earlier lies before, what is reached later after.
+        // A lower level is reached before the middle, a higher one after it.
         let before = Future.Bracket(high: middle.high, atHigh: middle.atHigh)
         let unseen = (1 - share) * mixture.evenness
         let early = future.day(

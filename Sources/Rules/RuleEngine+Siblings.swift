@@ -29,7 +29,7 @@ extension RuleEngine {
     private static let coarseSpan = Milliseconds.minutes(1)
     /// Above this share of the placard and of what it was, no pump put the pressure there.
     private static let highShare = 1.25
-    /// Below this share of the placard nobody let the air out on purpose.
+    /// Below this share of the placard the air was not let out on purpose.
     private static let lowShare = 0.92
     /// A pressure that high for so long is that of another wheel.
     private static let highDays: Float = 14

@@ -242,6 +242,20 @@ def arguments() -> argparse.Namespace:
     return found
 
 
+def ranges(bench: Path, folders: list[Path]) -> str:
+    """Coverage and half-widths of the ranges, looking back from a crossing and forward to a date."""
+    scorer = bench / "coverage.py"
+    if not scorer.exists():
+        return "ranges: the bench has no coverage.py"
+    files = []
+    for folder in folders:
+        for kind in ("truth", "predictions", "alerts"):
+            files += [f"--{kind}", str(folder / f"{kind}.csv")]
+    return subprocess.run(
+        [sys.executable, str(scorer), *files], check=True, capture_output=True, text=True
+    ).stdout
+
+
 def main() -> None:
     told = arguments()
     print("== building (release; the first time takes several minutes)", flush=True)
@@ -260,6 +274,7 @@ def main() -> None:
     print(table(product, peers, covers))
     goals = ", ".join(f"{name} {goal}" for name, goal in GOALS_OF_ALL.items())
     print(f"\ngoals over all: {goals}; range covers {COVERED[0]:.0%}-{COVERED[1]:.0%} per class")
+    print(f"\n{ranges(told.bench, folders)}")
     if told.shuffle_hours:
         print(shuffled(told.bench, told.work, folders, told.shuffle_hours))
     if told.json:
