@@ -44,6 +44,7 @@ extension PayloadDecoder {
         let receivedAt = hasArrival ? record.receivedAt : latest
         decoder.possible.begin(receivedAt: receivedAt)
         if !vehicle.holds(name, bytes) { keepVehicle(name, bytes) }
+        hasLineVehicle = true
         guard isVehicleGood, decoder.possible.contains(observedAt),
             let reading = decoder.reading(of: record, bytes)
         else { return nil }
@@ -74,6 +75,7 @@ extension PayloadDecoder {
         }
         guard let name = fields.vehicle else { throw Rejection(.missingField, at: 0, "vehicle") }
         if !vehicle.holds(name, bytes) { keepVehicle(name, bytes) }
+        hasLineVehicle = true
         guard isVehicleGood else { throw Rejection(.badVehicle, at: name.start) }
         lineReceivedAt = fields.arrival
         hasRejections = !decoder.rejections.isEmpty
@@ -123,6 +125,7 @@ extension PayloadDecoder {
         guard let number else { throw Rejection(.missingField, at: 0, "value") }
         guard let observedAt else { throw Rejection(.missingField, at: 0, "ts") }
         keepVehicle(vehicle, bytes)
+        hasLineVehicle = true
         guard isVehicleGood else { throw Rejection(.badVehicle, at: vehicle.start) }
         let receivedAt = lineReceivedAt ?? max(clock, observedAt)
         decoder.possible.begin(receivedAt: receivedAt)

@@ -41,6 +41,8 @@ package struct PayloadDecoder: Sendable {
     package internal(set) var lineVehicle: [UInt8] = []
     /// How often `lineVehicle` has changed: while it has not, nobody need look it up again.
     package internal(set) var lineVehicleChanges = 0
+    /// Whether the last line told its vehicle, rejected or not; else `lineVehicle` is of one before.
+    package internal(set) var hasLineVehicle = false
 
     var decoder: ReadingDecoder
     /// The readings of this packet, until its time is known.
@@ -83,6 +85,7 @@ package struct PayloadDecoder: Sendable {
         if !decoder.rejections.isEmpty { decoder.rejections.removeAll(keepingCapacity: true) }
         lineReceivedAt = nil
         hasRejections = false
+        hasLineVehicle = false
         if header.sequence != nil { header = PacketHeader() }
     }
 

@@ -176,7 +176,7 @@ extension Gateway {
                 reject(decoder.rejections, packet, of: batch)
             }
         } catch {
-            if !decoder.lineVehicle.isEmpty, let vehicle = try? vehicleOfLine() {
+            if decoder.hasLineVehicle, let vehicle = try? vehicleOfLine() {
                 account([error], of: vehicle)
             }
             reject([error], packet, of: batch)

@@ -72,6 +72,28 @@ struct TroubleTests {
         #expect(open(gateway).isEmpty)
     }
 
+    /// In a recording too; a line that tells no vehicle counts for none.
+    @Test func linesOfAClockThatIsAheadAreNamed() throws {
+        var gateway = try Fixtures.assembly().makeGateway()
+        for hour in 0..<72 {
+            let arrival = Fixtures.start + .hours(Int64(hour))
+            var batch = PacketBatch()
+            for (vehicle, time) in [("ahead", arrival + .hours(8)), ("right", arrival)] {
+                let line =
+                    "{\"vehicle\":\"\(vehicle)\",\"signal\":\"Vehicle.Speed\",\"ts\":\"\(time)\","
+                    + "\"rx\":\"\(arrival)\",\"value\":1}"
+                batch.append(topic: [], payload: line.utf8, receivedAt: arrival)
+            }
+            for _ in 0..<3 {
+                batch.append(topic: [], payload: "{not json".utf8, receivedAt: arrival)
+            }
+            _ = gateway.step(.lines(batch), now: arrival)
+        }
+        let troubled = gateway.statuses(from: 0, troubledOnly: true, limit: 10)
+        #expect(troubled.map(\.vehicle) == ["ahead"])
+        #expect(troubled.first?.troubles.map(\.kind) == [.clock])
+    }
+
     @Test func aVehicleWithoutAnyValueIsNamed() throws {
         var gateway = try Fixtures.assembly().makeGateway()
         let troubles = feed(&gateway, days: 0..<2, offset: .hours(0)) { _ in "65535" }
