@@ -42,6 +42,14 @@ package struct RuleTest: Sendable {
         package var since: ClosedRange<Milliseconds>
     }
 
+    /// What the home workshop is like.
+    package struct Workshop: Sendable {
+        /// When it is closed, from the start; nil: as its calendar says.
+        package var closed: ClosedRange<Milliseconds>?
+        /// Rules that leave their lead to it in this test, and the most that may come to, in days.
+        package var leads: [(rule: String, leadDays: Double)] = []
+    }
+
     package var file: String
     package var line: Int
     package var name: String
@@ -54,6 +62,7 @@ package struct RuleTest: Sendable {
     package var expected: [Expectation]
     /// What is not expected must not happen; nil asks nothing.
     package var troubles: [ExpectedTrouble]?
+    package var workshop = Workshop()
 }
 
 /// `rules/*.test.yaml` → rule tests.
@@ -77,6 +86,7 @@ package enum RuleTestFile {
     private static func test(_ item: YAMLValue, _ catalogue: Catalogue) throws -> RuleTest {
         let map = try item.mapping(keys: [
             "name", "start", "interval", "until", "vehicle", "series", "alerts", "troubles",
+            "workshop",
         ])
         let startText = Array(try map.require("start").string().utf8)
         var times = TimestampDecoder()
@@ -99,7 +109,7 @@ package enum RuleTestFile {
         let end = Milliseconds(
             interval.rawValue * Int64(max(0, count - 1)) + Limits.holdMilliseconds.rawValue
         )
-        return RuleTest(
+        var test = RuleTest(
             file: item.file,
             line: item.line,
             name: try map.require("name").string(),
@@ -110,6 +120,17 @@ package enum RuleTestFile {
             series: series,
             expected: try map.require("alerts").list().map(expectation),
             troubles: try map[optional: "troubles"]?.list().map(trouble)
+        )
+        if let item = map[optional: "workshop"] { test.workshop = try workshop(item) }
+        return test
+    }
+
+    private static func workshop(_ item: YAMLValue) throws -> RuleTest.Workshop {
+        let map = try item.mapping(keys: ["closed", "leads"])
+        return RuleTest.Workshop(
+            closed: try map[optional: "closed"].map(spans),
+            leads: try map[optional: "leads"]?.entries(keys: nil)
+                .map { (rule: $0, leadDays: try $1.double(in: 0.1...365)) } ?? []
         )
     }
 

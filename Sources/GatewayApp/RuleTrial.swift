@@ -3,6 +3,7 @@ import Decoding
 import GatewayCore
 import Rules
 import Telemetry
+import Workshop
 
 /// Rule tests run through the same core as live traffic.
 package enum RuleTrial {
@@ -78,7 +79,7 @@ package enum RuleTrial {
         _ test: RuleTest,
         _ assembly: Assembly
     ) -> (raised: [Raised], rejected: [String], troubles: [Trouble]) {
-        var gateway = assembly.makeGateway()
+        var gateway = gateway(for: test, assembly)
         var troubles: [Trouble] = []
         var raised: [Raised] = []
         var rejected: [String] = []
@@ -124,6 +125,32 @@ package enum RuleTrial {
         }
         note(gateway.step(.tick, now: test.start + test.until))
         return (raised, rejected, troubles)
+    }
+
+    /// A gateway with the workshop of a test.
+    private static func gateway(for test: RuleTest, _ assembly: Assembly) -> Gateway {
+        var assembly = assembly
+        for (rule, leadDays) in test.workshop.leads {
+            for index in assembly.rules.indices where assembly.rules[index].id == rule {
+                assembly.rules[index].near.leadsByWorkshop = true
+                assembly.rules[index].near.leadDays = leadDays
+            }
+        }
+        var gateway = assembly.makeGateway()
+        guard let closed = test.workshop.closed else { return gateway }
+        let interval = OpenInterval(
+            start: test.start + closed.lowerBound,
+            end: test.start + closed.upperBound
+        )
+        let close = Command.close(
+            station: assembly.stations[0].code,
+            .station,
+            interval,
+            reason: "closed in this test",
+            by: Actor("rule test", .manager)
+        )
+        _ = gateway.step(.command(close), now: test.start)
+        return gateway
     }
 
     // MARK: Comparing
