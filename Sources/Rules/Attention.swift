@@ -114,7 +114,7 @@ struct Attention: Equatable, Sendable {
     var isIdle: Bool {
         !isRaised && near.count == 0 && crossed.count == 0 && service.count == 0
             && pendingSince == nil && unjoined == nil && fall.isIdle && odd == nil && step == nil
-            && highSince == .never && clearedAt == .never
+            && highSince == .never && clearedAt == .never && !isLoose
     }
 
     /// Whether the alert comes and goes: it is one matter, which clears only when that is sure.
@@ -131,7 +131,7 @@ struct Attention: Equatable, Sendable {
         }
         clearedAt = .never
         raises = 0
-        briefFalls = 0
+        if !isLoose { briefFalls = 0 }
     }
 
     mutating func raise(margin: Float, now: Timestamp) {

@@ -165,11 +165,15 @@ extension ComponentState {
         _ rule: RuleParameters,
         _ attention: inout Attention
     ) -> Bool {
-        guard rule.near.warmUpDays > 0 || isLikely(now: now, rule) else {
+        let runsDownByItself = rule.near.warmUpDays == 0
+        // A reading that contradicts the promise waits for another.
+        guard attention.service.count == 0, !runsDownByItself || isLikely(now: now, rule) else {
             timerDue = nil
             return false
         }
-        raise(margin: .infinity, now: now, rule, &attention)
+        let level = filter.level + filter.slope * ahead(now)
+        raise(margin: runsDownByItself ? level : .infinity, now: now, rule, &attention)
+        attention.isCrossed = runsDownByItself && level <= 0
         return true
     }
 

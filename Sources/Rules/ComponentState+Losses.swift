@@ -46,9 +46,12 @@ extension ComponentState {
         let isFlat = attention.fall.noteFlat(
             at: CompactInstant(observedAt),
             previous: filter.time,
-            tripStart: tripStart
+            tripStart: tripStart,
+            isSleepy: isSleepy
         )
-        guard isFlat, areSiblingsTelling else { return [] }
+        guard isFlat, areSiblingsTelling, attention.isRaised || !attention.isLoose else {
+            return []
+        }
         let margin = Float(rule.direction.sign * (value - limit))
         noteNewest(observedAt, Float(value))
         var changes = raiseFast(margin: margin, now: now, rule, &attention)

@@ -49,6 +49,7 @@ package struct ComponentState: Sendable, Equatable {
         /// Trips whose first reading the next one contradicted, up to three.
         static let bootStep: UInt32 = 1 << 13
         static let boots: UInt32 = 3 << 13
+        static let sleepy: UInt32 = 1 << 15
     }
 
     /// A raised alert's numbers are brought up to date this often, so that what an advisor reads
@@ -103,7 +104,13 @@ package struct ComponentState: Sendable, Equatable {
         set { bits = newValue ? bits | Bit.temperatureSensor : bits & ~Bit.temperatureSensor }
     }
 
-    /// Whether the first reading of a trip is ignored: three were contradicted by the next.
+    /// Whether a sensor once said nearly nothing from the beginning of a trip, and then woke up.
+    var isSleepy: Bool {
+        get { bits & Bit.sleepy != 0 }
+        set { bits = newValue ? bits | Bit.sleepy : bits & ~Bit.sleepy }
+    }
+
+    /// Whether the first readings of three trips were contradicted by the next.
     private var isBootUnreliable: Bool { bits & Bit.boots == Bit.boots }
 
     /// Time of the newest reading used; `distantPast` before the first.
@@ -162,9 +169,14 @@ package struct ComponentState: Sendable, Equatable {
         let measured = CompactInstant(observedAt)
         noteUse(&changes)
         attention.fade(at: measured)
+        guard attention.isRaised || !attention.isLoose else {
+            // What comes and goes by a loose contact is not judged before an engineer says so.
+            noteNewest(observedAt, Float(measurement.value))
+            timerDue = nil
+            return changes
+        }
         attention.outside = Attention.RunCount()
         let isFirstOfTrip = filter.isStarted && filter.time < tripStart && measured >= tripStart
-        if isFirstOfTrip, isBootUnreliable { return changes }
         let margin = Float(rule.direction.sign * (measurement.value - limit))
         let isZero = measurement.isZero
         if let odd = attention.odd {
@@ -175,7 +187,14 @@ package struct ComponentState: Sendable, Equatable {
                 attention.odd = odd
                 return changes
             }
-            if isSaidAgain {
+            if isSaidAgain, rule.estimator.changeLimit == 0 {
+                // What never changes its pace was set to another value.
+                filter.adopt(
+                    at: CompactInstant(odd.observedAt),
+                    margin: odd.margin,
+                    variance: odd.variance
+                )
+            } else if isSaidAgain {
                 _ = filter.update(
                     at: CompactInstant(odd.observedAt),
                     margin: odd.margin,
@@ -196,7 +215,7 @@ package struct ComponentState: Sendable, Equatable {
             return changes
         }
         let previous = filter.time
-        let expected = filter.level + filter.slope * max(0, measured - filter.time)
+        let expected = filter.expectedAtMost(at: measured)
         let step = filter.update(
             at: measured,
             margin: margin,
@@ -234,9 +253,9 @@ package struct ComponentState: Sendable, Equatable {
             changes.append(change)
         }
         // What a late reading says may be from before a service.
-        if let fast = rule.near.fast, step != .started, filter.time == measured,
-            !measurement.isByAmbient, !isExcused
-        {
+        if var fast = rule.near.fast, step != .started, filter.time == measured, !isExcused {
+            // The air may have warmed faster than the tyre.
+            if measurement.isByAmbient { fast.drop *= 2 }
             changes += noteFall(
                 observedAt,
                 margin: margin,

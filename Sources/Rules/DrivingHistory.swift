@@ -82,6 +82,9 @@ package struct DrivingHistory: Sendable, Equatable {
         /// A zero is believed at once only this near, km: it is also what a cluster says that
         /// does not know.
         static let zeroNear: Float = 60
+        /// And it is not believed before it has stood for so long, days: a cluster that wakes up may
+        /// say it twice.
+        static let zeroDays: Float = 1 / 24
         /// Local days, from the first reading's on, before anything is said.
         static let warmUpDays: Int32 = 3
         /// Longer than this without a reading, and the days between tell nothing.
@@ -154,6 +157,7 @@ package struct DrivingHistory: Sendable, Equatable {
         let day = UInt16(clamping: calendar.day(of: instant))
         guard isStarted else { return start(counter, time, day) }
         guard time >= newestTime else { return .withheld }
+        if isFirstZero, counter == 0, time - newestTime < Constant.zeroDays { return .withheld }
         let driven = newest - counter
         let isDoubtfulZero = counter == 0 && driven > Constant.zeroNear
         guard !isDoubtfulZero, goesOn(driven, from: newestTime, to: time) else {
@@ -170,6 +174,9 @@ package struct DrivingHistory: Sendable, Equatable {
         newestTime = time
         return .moved
     }
+
+    /// Whether all that was told so far is a zero.
+    private var isFirstZero: Bool { newest == 0 && pendingTime == newestTime }
 
     /// Whether a counter can have run down by `driven` km in that time.
     private func goesOn(
@@ -211,6 +218,9 @@ package struct DrivingHistory: Sendable, Equatable {
         if pendingTime != .never {
             // Neither a late reading nor a repeat of the same one confirms.
             guard time > pendingTime else { return .withheld }
+            if counter == 0, pending == 0, time - pendingTime < Constant.zeroDays {
+                return .withheld
+            }
             if goesOn(pending - counter, from: pendingTime, to: time) {
                 newest = counter
                 newestTime = time

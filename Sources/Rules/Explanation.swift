@@ -5,7 +5,7 @@ package enum Explanation {
     /// What a rule file's text may name, in braces.
     package static let placeholders: Set<String> = [
         "component", "from", "value", "unit", "span", "slope", "pace", "limit", "early", "middle",
-        "late",
+        "late", "level",
         "range", "months", "readings", "newest",
     ]
 
@@ -23,12 +23,13 @@ package enum Explanation {
         zone: ZoneOffsets
     ) -> Bilingual {
         let text: Bilingual
-        if evidence.isFast, let fastText = rule.fastText {
+        if evidence.isFast, isLow(evidence, rule), let fastText = rule.fastText {
             text = fastText
         } else if evidence.isCrossed, isBeyond(evidence, rule) {
             text = rule.crossedText
         } else {
-            text = evidence.middle == nil || evidence.isCrossed ? easing : rule.nearText
+            let isEasing = evidence.middle == nil || evidence.isCrossed || evidence.isFast
+            text = isEasing ? easing : rule.nearText
         }
         func render(_ template: String, _ language: Language) -> String {
             fill(template) {
@@ -65,6 +66,14 @@ package enum Explanation {
     private static func isBeyond(_ evidence: Evidence, _ rule: Rule) -> Bool {
         rule.condition != nil
             || rule.direction.sign * (evidence.newestValue - evidence.limit) <= 0
+    }
+
+    /// Whether the newest value is still one to stop for; one of a tyre that was filled is not.
+    private static func isLow(_ evidence: Evidence, _ rule: Rule) -> Bool {
+        guard let fast = rule.near.fast, case .fractionOfPlacard(let share, _) = rule.limit else {
+            return true
+        }
+        return evidence.newestValue < fast.placardShare / share * evidence.limit
     }
 
     /// The names in braces of a template, in order.
@@ -120,6 +129,7 @@ package enum Explanation {
             return evidence.slopePerDay > 0 && slope != "0" ? "+" + slope : slope
         // How fast, whichever way: what a driver drives has no sign.
         case "pace": return number(abs(evidence.slopePerDay), rule.display.slopeDecimals)
+        case "level": return number(evidence.level)
         case "limit": return number(evidence.limit)
         case "early": return date(evidence.early)
         case "middle": return date(evidence.middle)

@@ -37,7 +37,10 @@ struct Fall: Equatable, Sendable {
         static let standing: Float = 5 / 1_440
         static let standingReadings: UInt32 = 3
         /// A sensor that wakes up may say 0 for the first minutes of a trip.
-        static let waking: Float = 15 / 1_440
+        static let waking: Float = 20 / 1_440
+        /// One that did so before is flat in a later trip only after this.
+        static let sleepyDays: Float = 1
+        static let sleepyReadings: UInt32 = 6
         /// Readings closer than this count as this far apart, in hours.
         static let hoursMin: Float = 1 / 12
     }
@@ -56,6 +59,9 @@ struct Fall: Equatable, Sendable {
     /// Since when; never while nothing falls.
     var beganAt: CompactInstant { at }
     var isIdle: Bool { readings == 0 }
+
+    /// Whether nothing good was told since before a trip began.
+    func isSinceStart(of tripStart: CompactInstant) -> Bool { since < tripStart }
 
     /// Whether a fall is going on at a time.
     func isGoingOn(at measured: CompactInstant) -> Bool {
@@ -104,11 +110,13 @@ struct Fall: Equatable, Sendable {
     /// Notes a reading of nearly nothing, where good ones came before; true when it stands.
     ///
     /// Within a trip that had good readings it stands like any fall. From the beginning of a trip on
-    /// it may be a sensor that sleeps: then it takes a quarter of an hour, or another trip.
+    /// it may be a sensor that sleeps: then it takes a third of an hour, or another trip;
+    /// of one that did sleep, a day.
     mutating func noteFlat(
         at measured: CompactInstant,
         previous: CompactInstant,
-        tripStart: CompactInstant
+        tripStart: CompactInstant,
+        isSleepy: Bool
     ) -> Bool {
         if readings == 0 || !isFlat {
             self = Fall()
@@ -120,7 +128,10 @@ struct Fall: Equatable, Sendable {
         let span = measured - at
         guard readings >= Constant.standingReadings, span >= Constant.standing else { return false }
         let isWithinTrip = since >= tripStart
-        let isOfOlderTrip = at < tripStart
+        let isAwake =
+            !isSleepy
+            || readings >= Constant.sleepyReadings && span >= Constant.sleepyDays
+        let isOfOlderTrip = at < tripStart && isAwake
         return isWithinTrip || isOfOlderTrip || measured - tripStart >= Constant.waking
     }
 

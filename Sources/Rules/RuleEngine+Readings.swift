@@ -376,19 +376,22 @@ extension RuleEngine {
         if measurement == nil, let ambient = pending.ambient {
             noteFallByAir(pending, ambient, slot, &part, &vehicle, &moment)
         }
-        feed(pending.observedAt, measurement, slot, &part, &vehicle, &moment)
+        // Where the air's temperature is known, the tyre is warm from driving.
+        let why: Unused = pending.ambient == nil ? .contextMissing : .gate
+        feed(pending.observedAt, measurement, otherwise: why, slot, &part, &vehicle, &moment)
     }
 
     private func feed(
         _ observedAt: Timestamp,
         _ measurement: Measurement?,
+        otherwise why: Unused = .contextMissing,
         _ slot: Int,
         _ part: inout VehicleState.Part,
         _ vehicle: inout VehicleState,
         _ moment: inout Moment
     ) {
         guard var measurement else {
-            return passOver(observedAt, .contextMissing, slot, &part, &vehicle, &moment)
+            return passOver(observedAt, why, slot, &part, &vehicle, &moment)
         }
         if let season = slots[slot].parameters.season {
             measurement.value -= season.swing(

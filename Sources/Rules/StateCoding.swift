@@ -8,7 +8,7 @@ package import Telemetry
 extension RuleEngine {
     /// Raised whenever the layout below changes; an older layout is refused, and the caller starts
     /// that vehicle afresh.
-    private static let layoutVersion: UInt8 = 8
+    private static let layoutVersion: UInt8 = 9
 
     package func encode(_ vehicle: VehicleState, into writer: inout ByteWriter) {
         writer.put(RuleEngine.layoutVersion)
@@ -55,6 +55,7 @@ extension RuleEngine {
         for fault in vehicle.faults {
             writer.put(slotKeys[groups[fault.group].slots[0]])
             fault.since.encode(into: &writer)
+            fault.heardAt.encode(into: &writer)
         }
     }
 
@@ -121,10 +122,11 @@ extension RuleEngine {
         for _ in 0..<(try reader.count()) {
             let key = try reader.unsigned()
             let since = try CompactInstant(from: &reader)
+            let heardAt = try CompactInstant(from: &reader)
             guard let group = groups.firstIndex(where: { slotKeys[$0.slots[0]] == key }) else {
                 continue
             }
-            vehicle.faults.append(GroupFault(group: group, since: since))
+            vehicle.faults.append(GroupFault(group: group, since: since, heardAt: heardAt))
         }
         found.sort { $0.slot < $1.slot }
         vehicle.slots = found.map { UInt16($0.slot) }

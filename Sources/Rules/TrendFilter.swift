@@ -166,6 +166,20 @@ struct TrendFilter: Equatable, Sendable {
         beginAgain(level: level, variance: variance * noiseScale, constants)
     }
 
+    /// Takes over a level that was set anew; the pace stays what it was.
+    mutating func adopt(at measured: CompactInstant, margin: Float, variance: Float) {
+        time = max(time, measured)
+        level = margin
+        p00 = variance * noiseScale
+        p01 = 0
+        cusum = 0
+    }
+
+    /// What a reading should say, at most: nothing gets better by itself.
+    func expectedAtMost(at measured: CompactInstant) -> Float {
+        level + min(slope, 0) * max(0, measured - time)
+    }
+
     /// After a service: the level is new, and of the slope some is remembered.
     private mutating func beginAgain(
         level: Float,

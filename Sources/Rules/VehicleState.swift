@@ -171,6 +171,8 @@ struct GroupFault: Equatable, Sendable {
     /// Place in the engine's groups.
     var group: Int
     var since: CompactInstant
+    /// When its wheels last told anything.
+    var heardAt: CompactInstant
 }
 
 /// A reading that waits to be sorted.
