@@ -28,7 +28,7 @@ package enum Capability: String, CaseIterable, Sendable {
     case privacy
 }
 
-/// Who a person is to the gateway (`advisor.md` §1).
+/// A user's job at the dealer, which decides the capabilities.
 package enum Role: String, CaseIterable, Sendable {
     case advisor
     case specialist

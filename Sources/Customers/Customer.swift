@@ -1,6 +1,6 @@
 package import Telemetry
 
-/// What a customer has agreed to; each consent is dated and can be taken back (`advisor.md` §9).
+/// What a customer has agreed to; each consent is dated and can be taken back.
 package enum ConsentKind: String, CaseIterable, Sendable {
     /// Notices about the state of the car.
     case service

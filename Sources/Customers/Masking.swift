@@ -1,4 +1,4 @@
-/// Personal data as everybody sees it: enough to recognise, too little to use (`advisor.md` §9).
+/// Masked personal data: enough to recognise a customer, too little to misuse.
 package enum Masking {
     /// `苏E·12845` → `苏E·**8**`: the region and one character of the middle.
     package static func plate(_ plate: String) -> String {

@@ -3,7 +3,7 @@ import Telemetry
 
 /// A mosquitto configuration for a site: sized for its fleet, with TLS, passwords and access list.
 package struct BrokerConfig: Sendable {
-    /// Bytes a queued message takes in the broker beside its payload (`ingest.md` §5).
+    /// Bytes a queued message takes in the broker beside its payload; measured.
     private static let overheadBytes = 360
 
     package var host = ""

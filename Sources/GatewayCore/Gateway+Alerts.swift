@@ -2,7 +2,7 @@ import Rules
 import Telemetry
 import Workshop
 
-/// What the engine sees → the records of alerts (`states.tsv`, machine alert).
+/// Applies the engine's events to the records of alerts.
 extension Gateway {
     /// A recovered alert that fires again within this time is the same alert, with the same
     /// suggestion.

@@ -285,7 +285,7 @@ extension Gateway {
 
     // MARK: Station
 
-    /// Where a visit is to be, why there, and what can be offered (`advisor.md` §4.7).
+    /// Where a visit is to be, why there, and what can be offered.
     ///
     /// The home dealer, when it lies within its radius and has a slot in time; else the nearest
     /// station that has; else the home dealer, or the nearest of all when that is out of reach.

@@ -122,7 +122,7 @@ extension ComponentState {
         return filter.daysToCrossing(ahead: ahead(now)).map { Double($0) }
     }
 
-    /// The attention with what is foreseen now in it; an alert's is what it tells.
+    /// The attention with today's crossing date; a raised alert keeps the date it announced.
     func outlook(
         now: Timestamp,
         _ rule: RuleParameters,
@@ -222,8 +222,8 @@ extension ComponentState {
 
     /// The date told, and around it the range of today.
     ///
-    /// The early edge is met by one in ten by design. Who plans by it plans in a hurry, so the day
-    /// to act by is that of one in four.
+    /// One crossing in ten falls before the early edge, by design: planning for that day would make
+    /// most visits hurried. One crossing in four falls before the day to act by.
     func range(
         now: Timestamp,
         _ rule: RuleParameters,

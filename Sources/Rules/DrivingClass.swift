@@ -66,12 +66,14 @@ struct DrivingClass: Sendable {
     let logConstant: Double
     let logTripConstant: Double
 
+    /// Days off are like working days unless `off` is given.
+    ///
     /// `tripsADay`, known as well as from `trips` trips, over the whole class: those who do not stay
     /// make all of them.
     private init(
         weight: Double,
         working: Days,
-        off: Days,
+        off: Days? = nil,
         tripsADay: Double,
         trips: Double,
         staying: Double = 0,
@@ -79,12 +81,12 @@ struct DrivingClass: Sendable {
     ) {
         self.weight = weight
         self.working = working
-        self.off = off
+        self.off = off ?? working
         self.trips = trips
         self.staying = staying
         self.isEven = isEven
         tripDays = trips * (1 - staying) / tripsADay
-        logConstant = naturalLogarithm(weight) + working.logConstant + off.logConstant
+        logConstant = naturalLogarithm(weight) + working.logConstant + self.off.logConstant
         logTripConstant = trips * naturalLogarithm(tripDays) - logGamma(trips)
     }
 
@@ -140,13 +142,6 @@ struct DrivingClass: Sendable {
         weight: 0.26,
         working: Days(
             share: (0.80, 0.10),
-            root: (2.70, 0.35),
-            deviation: 0.45,
-            days: 6,
-            irregularity: 1
-        ),
-        off: Days(
-            share: (0.80, 0.12),
             root: (2.70, 0.35),
             deviation: 0.45,
             days: 6,
@@ -210,28 +205,14 @@ struct DrivingClass: Sendable {
             days: 5,
             irregularity: 1.2
         ),
-        off: Days(
-            share: (0.20, 0.10),
-            root: (2.90, 0.45),
-            deviation: 0.60,
-            days: 5,
-            irregularity: 1.2
-        ),
         tripsADay: 0.008,
         trips: 0.6
     )
 
-    /// Whatever fits none of the others.
+    /// A driver who fits none of the other classes.
     private static let any = DrivingClass(
         weight: 0.11,
         working: Days(
-            share: (0.60, 0.28),
-            root: (3.70, 1.1),
-            deviation: 0.70,
-            days: 3,
-            irregularity: 1
-        ),
-        off: Days(
             share: (0.60, 0.28),
             root: (3.70, 1.1),
             deviation: 0.70,

@@ -22,12 +22,12 @@ public enum Limits {
     public static let recordingJumpMax = Milliseconds.days(Int64(60))
     /// Lines per commit of a replay: nobody waits for an acknowledgement, so few, large commits.
     public static let recordingBatchLinesMax = 20_000
-    /// Packets per commit: past a thousand a commit gets no cheaper per packet (`ingest.md` §7).
+    /// Packets per commit: past a thousand a commit gets no cheaper per packet.
     public static let batchPacketsMax = 1_000
     /// Bytes per commit, so that a batch of large packets stays far below the keepalive.
     public static let batchBytesMax = 4 * 1_024 * 1_024
 
-    /// How long a vehicle's readings wait to be sorted by their own time (`prediction.md` §1).
+    /// How long a vehicle's readings wait to be sorted by their own time.
     public static let holdMilliseconds = Milliseconds.seconds(120)
     /// Readings that may wait per vehicle; at the limit they are used at once.
     public static let heldReadingsMax = 4_096
@@ -42,7 +42,7 @@ public enum Limits {
 
     /// Readings at which a vehicle's open readings become a chunk: 114 packets of eight signals.
     ///
-    /// Past that a reading takes hardly fewer bytes (`performance.md` §4), and of the rows that
+    /// Past that a reading takes hardly fewer bytes, and of the rows that
     /// sensors make, 1,320 bytes each, three fit a page of the database.
     public static let chunkReadings = 912
     /// Days between the first and the last reading of a chunk: how far a search looks back.
@@ -71,7 +71,7 @@ public enum Limits {
     public static let recentPacketsMax = 32
 
     /// Messages remembered whose values are as old as their arrival: more than any broker was seen to
-    /// have unacknowledged (3,782, `ingest.md` §5.1).
+    /// have unacknowledged (3,782).
     public static let deliveriesMax = 4_096
     /// Days of stored readings from which trends are learnt again when a checkpoint does not read:
     /// the longest warm-up of a rule, twice.

@@ -100,8 +100,7 @@ package enum StationReason: String, CaseIterable, Sendable {
 }
 
 extension VehicleWork {
-    /// A service this much ahead rides along with a visit, and is a visit by itself
-    /// (`advisor.md` §4.4).
+    /// A service this much ahead rides along with a visit, and is a visit by itself.
     package static let serviceLead = Milliseconds.days(Int64(30))
     package static let serviceLeadKilometres = 1_500
     /// A service that was due longer ago was done elsewhere, or never will be here.

@@ -29,7 +29,7 @@ struct AccessTests {
         #expect(PasswordHash(stored: "scrypt$16384$8$1$\(salt)$\(kept)").matches("pleaseletmein"))
     }
 
-    /// `advisor.md` §1, row by row.
+    /// Every capability, with the roles that have it.
     @Test func rolesMayWhatTheTableSays() {
         func may(_ capability: Capability) -> Set<Role> {
             Set(Role.allCases.filter { $0.capabilities.contains(capability) })

@@ -3,7 +3,7 @@ import Telemetry
 import Testing
 
 struct CustomersTests {
-    /// `advisor.md` §9, the examples and their edges.
+    /// Plates, names and numbers, and the shortest of each.
     @Test(arguments: [
         ("苏E·12845", "苏E·**8**"), ("W-12345X", "W-***4**"), ("苏E", "苏E"), ("A", "*"), ("", ""),
     ])

@@ -28,7 +28,7 @@ struct SeverityRiseTests {
         #expect(before.alerts.isEmpty)
         let after = gateway.step(.tick, now: actBy - .days(3.0))
         #expect(after.alerts.last?.severity == .urgent)
-        // Nobody has seen the limit met.
+        // No reading has met the limit.
         let last = gateway.step(.tick, now: actBy + .days(1.0))
         #expect(!last.alerts.contains { $0.severity == .crossed })
     }

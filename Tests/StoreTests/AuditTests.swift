@@ -70,7 +70,7 @@ struct AuditTests {
         #expect(try store.verifyAudit().broken == nil)
     }
 
-    /// What is written without an encoder is what the encoder writes, or the chain would break.
+    /// The handwritten JSON equals the encoder's output; a difference would break the hash chain.
     @Test(arguments: [
         "", "2026-03-01T00:00:00Z", "a/b", "say \"no\"", "a\\b", "\u{7}\n", "换轮胎", "\u{7f}",
     ])

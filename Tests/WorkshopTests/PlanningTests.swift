@@ -101,7 +101,7 @@ struct PlanningTests {
 
     private let saturdayAfternoon = VisitPreference(weekdays: [6], from: 720, to: 1_080)
 
-    /// `advisor.md` §4.12: a slow leak with an oil service, on a Thursday morning.
+    /// A slow leak with an oil service, on a Thursday morning.
     @Test func theWorkedExample() {
         let now = local(12, 10)
         let need = need(.wear, in: 5.6, ["puncture_repair", "oil_service"], now: now)

@@ -9,7 +9,9 @@ import Synchronization
 import Telemetry
 
 /// A POST to the API is done once, however often it is sent: the same `Idempotency-Key` gets the
-/// same answer for a day (`advisor.md` §11; an IETF draft, so the rules are ours).
+/// same answer for a day.
+///
+/// The header is an IETF draft, so the rules are ours.
 ///
 /// The answer is kept after the deed, in a commit of its own. A crash in between leaves the deed
 /// without an answer; the versions that every change names then refuse the repeat.

@@ -114,7 +114,7 @@ enum Cookies {
 /// The cookie that stands for a session.
 enum SessionCookie {
     static let name = "session"
-    /// A working day (`advisor.md` §10.12).
+    /// A working day.
     static let life = Milliseconds.hours(8)
 
     static func set(_ secret: String, for request: Request) -> String {

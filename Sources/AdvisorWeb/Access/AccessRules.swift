@@ -1,7 +1,7 @@
 import Access
 import HTTPTypes
 
-/// Which right a request takes: `advisor.md` §1 as a table of paths.
+/// The capability that each request needs, as a table of paths.
 ///
 /// A route nobody thought of takes the right to see for reading and to decide for everything else.
 enum AccessRules {

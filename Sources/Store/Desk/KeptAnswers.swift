@@ -20,7 +20,7 @@ package struct KeptAnswer: Sendable, Equatable {
 }
 
 extension Desk {
-    /// How long an answer is kept (`advisor.md` §11).
+    /// How long an answer is kept: past any retry of a client.
     private static let answerLife = Milliseconds.hours(24)
 
     package func answer(

@@ -12,7 +12,7 @@ package import Workshop
 /// Who may hear it is decided here, with the customer's words of this moment; who may not is kept
 /// too, as suppressed, with the reason. Nothing is sent here.
 package struct Outbox: Sendable {
-    /// One message to a vehicle's owner a week, an urgent one sooner (`advisor.md` §5).
+    /// One message to a vehicle's owner a week, an urgent one sooner.
     private static let spacing = Milliseconds.days(Int64(7))
     /// The house's hours for what can wait: minutes after local midnight.
     private static let hours = 540..<1_200

@@ -28,7 +28,7 @@ struct OpenBlock: Sendable {
     /// Whether there is a mark of what it was before the unit in hand.
     var isTouched = false
 
-    /// A block as it was, but for what nobody can see.
+    /// The fields of a block that a rollback restores; bytes past `byteCount` are never read.
     struct Mark {
         var byteCount: Int
         var lastTime: Int64
