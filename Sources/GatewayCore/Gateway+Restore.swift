@@ -57,7 +57,7 @@ package struct JournalUnit: Sendable {
 /// The rules' part comes last: when its layout changes, the rest of an older checkpoint still reads.
 extension Gateway {
     /// Above every version of the rules' part, which once came first.
-    private static let layoutVersion: UInt8 = 65
+    private static let layoutVersion: UInt8 = 66
 
     func checkpoint(of vehicle: VehicleID) -> [UInt8] {
         let entry = vehicles[Int(vehicle.index)]

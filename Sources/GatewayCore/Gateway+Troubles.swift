@@ -155,10 +155,7 @@ extension Gateway {
     mutating func account(_ rejections: [Rejection], of vehicle: VehicleID) {
         let index = Int(vehicle.index)
         for rejection in rejections {
-            vehicles[index].account.note(
-                rejectedFromFuture: rejection.reason == .futureTimestamp,
-                at: now
-            )
+            vehicles[index].account.note(rejectedFor: rejection.reason, at: now)
         }
         judgeFeed(of: vehicle)
     }

@@ -1,3 +1,4 @@
+import Decoding
 package import Rules
 package import Telemetry
 
@@ -30,7 +31,7 @@ package struct Trouble: Sendable, Equatable {
     }
 }
 
-/// What has become of a vehicle's readings since the last that could be judged; 40 bytes.
+/// What has become of a vehicle's readings since the last that could be judged; 48 bytes.
 ///
 /// While all is well it is empty, and costs a look.
 struct FeedAccount: Sendable, Equatable {
@@ -45,6 +46,8 @@ struct FeedAccount: Sendable, Equatable {
     private var since = Timestamp.distantPast
     private var late: UInt32 = 0
     private var future: UInt32 = 0
+    /// From before any connected vehicle: a clock that was never set.
+    private var unset: UInt32 = 0
     private var rejected: UInt32 = 0
     private var noReading: UInt32 = 0
     /// The smallest lag of the late ones; of those from the future it is not known.
@@ -71,9 +74,13 @@ struct FeedAccount: Sendable, Equatable {
         noReading &+= 1
     }
 
-    mutating func note(rejectedFromFuture isFuture: Bool, at now: Timestamp) {
+    mutating func note(rejectedFor reason: RejectionReason, at now: Timestamp) {
         begin(at: now)
-        if isFuture { future &+= 1 } else { rejected &+= 1 }
+        switch reason {
+        case .futureTimestamp: future &+= 1
+        case .timestampTooOld: unset &+= 1
+        default: rejected &+= 1
+        }
     }
 
     private mutating func begin(at now: Timestamp) {
@@ -82,9 +89,9 @@ struct FeedAccount: Sendable, Equatable {
 
     /// What is wrong with the feed by now; nil while that is not sure.
     func verdict(at now: Timestamp) -> Verdict? {
-        let count = late + future + rejected + noReading
+        let count = late + future + unset + rejected + noReading
         guard !isEmpty, count >= Constant.readings, now - since >= Constant.span else { return nil }
-        let most = max(late, future, rejected, noReading)
+        let most = max(max(late, future, unset), rejected, noReading)
         if most == late, lagMin >= Constant.lag {
             return Verdict(
                 kind: .clock,
@@ -97,6 +104,12 @@ struct FeedAccount: Sendable, Equatable {
                 kind: .clock,
                 text: "All readings are from the future: the clock is ahead, or local time is sent "
                     + "as UTC."
+            )
+        }
+        if most == unset {
+            return Verdict(
+                kind: .clock,
+                text: "All readings are from before the year 2000: the clock was never set."
             )
         }
         if most == rejected {
@@ -119,7 +132,7 @@ struct FeedAccount: Sendable, Equatable {
         writer.put(isEmpty)
         guard !isEmpty else { return }
         writer.put(since)
-        for count in [late, future, rejected, noReading] { writer.put(count) }
+        for count in [late, future, unset, rejected, noReading] { writer.put(count) }
         writer.put(lagMin.rawValue)
     }
 
@@ -128,6 +141,7 @@ struct FeedAccount: Sendable, Equatable {
         since = try reader.timestamp()
         late = try reader.word()
         future = try reader.word()
+        unset = try reader.word()
         rejected = try reader.word()
         noReading = try reader.word()
         lagMin = Milliseconds(Int64(bitPattern: try reader.unsigned()))

@@ -101,8 +101,12 @@ struct Attention: Equatable, Sendable {
     static let flapDays: Float = 14
     /// From so many raises on it stays, until it is over beyond doubt.
     private static let flappingRaises: UInt32 = 2
+    /// From so many on no readings end it: only a fortnight with no crossing in sight does.
+    private static let swingingRaises: UInt32 = 3
     /// So many fast losses, each over soon after the one before, are a loose contact.
     private static let looseFalls: UInt32 = 3
+    /// It is forgotten when its values have been well for so long.
+    private static let looseDays: Float = 56
     /// A fast loss that is over within this was mended, or was none.
     private static let briefDays: Float = 7
     /// A step is compared with its siblings' for so long.
@@ -114,7 +118,7 @@ struct Attention: Equatable, Sendable {
     var isIdle: Bool {
         !isRaised && near.count == 0 && crossed.count == 0 && service.count == 0
             && pendingSince == nil && unjoined == nil && fall.isIdle && odd == nil && step == nil
-            && highSince == .never && clearedAt == .never && !isLoose
+            && highSince == .never && clearedAt == .never
     }
 
     /// Whether the alert comes and goes: it is one matter, which clears only when that is sure.
@@ -126,12 +130,11 @@ struct Attention: Equatable, Sendable {
     /// Forgets what is too long ago to matter.
     mutating func fade(at measured: CompactInstant) {
         if let step, measured - step.at > Attention.stepDays { self.step = nil }
-        guard !isRaised, clearedAt != .never, measured - clearedAt > Attention.flapDays else {
-            return
-        }
+        let days = isLoose ? Attention.looseDays : Attention.flapDays
+        guard !isRaised, clearedAt != .never, measured - clearedAt > days else { return }
         clearedAt = .never
         raises = 0
-        if !isLoose { briefFalls = 0 }
+        briefFalls = 0
     }
 
     mutating func raise(margin: Float, now: Timestamp) {
@@ -185,7 +188,13 @@ struct Attention: Equatable, Sendable {
         )
         if recovered.count == 0 { recoveredSum = 0 }
         if recovered.count > before { recoveredSum += margin }
+        guard isFast || raises < Attention.swingingRaises else { return false }
         return recovered.count >= rule.clear.recoveryReadings
+    }
+
+    /// Notes a jump to a better level: what was mended or topped up does not swing.
+    mutating func noteService() {
+        raises = min(raises, Attention.swingingRaises - 1)
     }
 
     /// What the readings that proved the recovery said, in the middle.

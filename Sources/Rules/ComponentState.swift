@@ -59,6 +59,10 @@ package struct ComponentState: Sendable, Equatable {
     private static let fastRefreshSpan = Milliseconds.minutes(1)
     /// A first reading that the next contradicts within this was none.
     private static let bootSpan = Milliseconds.minutes(10)
+    /// A level that was set anew is believed once it has stood for so long, days; at the limit or at
+    /// 0 past the trip.
+    private static let jumpDays: Float = 1 / 24
+    private static let dueJumpDays: Float = 8 / 24
     /// Readings that arrive for so long, and none of which is used, are a matter for an engineer.
     static let unusedSpan = Milliseconds.days(Int64(14))
     /// A single reading is believed when none contradicts it for so long.
@@ -168,22 +172,31 @@ package struct ComponentState: Sendable, Equatable {
         var changes: [RuleEvent.Kind] = []
         let measured = CompactInstant(observedAt)
         noteUse(&changes)
+        let wasLoose = attention.isLoose
         attention.fade(at: measured)
+        if wasLoose, !attention.isLoose { changes.append(.troubleOver(.dataFault)) }
+        let margin = Float(rule.direction.sign * (measurement.value - limit))
         guard attention.isRaised || !attention.isLoose else {
-            // What comes and goes by a loose contact is not judged before an engineer says so.
+            if margin <= 0 { attention.clearedAt = measured }
+            // Values that come and go by a loose contact are not judged until they have been well
+            // for long, or an engineer accepts them.
             noteNewest(observedAt, Float(measurement.value))
             timerDue = nil
             return changes
         }
         attention.outside = Attention.RunCount()
         let isFirstOfTrip = filter.isStarted && filter.time < tripStart && measured >= tripStart
-        let margin = Float(rule.direction.sign * (measurement.value - limit))
         let isZero = measurement.isZero
+        if !isZero, !attention.isRaised, hasZerosOnly { beginAfresh() }
         if let odd = attention.odd {
             attention.odd = nil
             let isSaidAgain = isSaid(again: margin, odd)
-            if isSaidAgain, odd.isZero, isZero, CompactInstant(odd.observedAt) >= tripStart {
-                // Nothing is 0 after hundreds because one trip says so.
+            // Of a first reading and others that contradict it, the first is the wrong one.
+            if isSaidAgain, older.readings > 1,
+                isZero || rule.estimator.changeLimit == 0,
+                observedAt - odd.observedAt < ComponentState.standing(margin: margin, isZero)
+            {
+                // A device that wakes up may repeat its error for as long as a trip.
                 attention.odd = odd
                 return changes
             }
@@ -238,16 +251,20 @@ package struct ComponentState: Sendable, Equatable {
         peak = max(peak, filter.level)
         if step == .restarted {
             attention.published = nil
+            attention.noteService()
             older = Anchor(at: observedAt, value: value)
             older.count()
             newer = older
         }
+        let isDoubtful =
+            isZero
+            && (step == .odd || measured - filter.firstTime < ComponentState.dueJumpDays)
         // What runs down by itself, such as a date, is known from its first reading.
         let hasForecast = step == .moved || (step == .started && rule.near.warmUpDays == 0)
-        if hasForecast, let change = forecast(observedAt, now: now, rule, &attention) {
+        if hasForecast, !isDoubtful, let change = forecast(observedAt, now: now, rule, &attention) {
             changes.append(change)
         }
-        if !(step == .odd && isZero),
+        if !isDoubtful,
             let change = compareWithLimit(observedAt, margin: margin, now: now, rule, &attention)
         {
             changes.append(change)
@@ -289,6 +306,15 @@ package struct ComponentState: Sendable, Equatable {
             attention.toldAt = CompactInstant(now)
             changes.append(.refreshed)
         }
+    }
+
+    /// Whether all readings so far were exactly 0: those of a device that had not read anything yet.
+    private var hasZerosOnly: Bool {
+        older.readings > 0 && older.value == 0 && newestValue == 0
+    }
+
+    private static func standing(margin: Float, _ isZero: Bool) -> Milliseconds {
+        .days(Double(isZero || margin <= 0 ? dueJumpDays : jumpDays))
     }
 
     /// Whether a reading confirms the odd one before it, rather than the forecast.

@@ -82,9 +82,12 @@ package struct DrivingHistory: Sendable, Equatable {
         /// A zero is believed at once only this near, km: it is also what a cluster says that
         /// does not know.
         static let zeroNear: Float = 60
-        /// And it is not believed before it has stood for so long, days: a cluster that wakes up may
-        /// say it twice.
-        static let zeroDays: Float = 1 / 24
+        /// A jump is believed once it has stood for so long, days.
+        ///
+        /// A cluster that wakes up may repeat its error. One to a service that is due waits past the
+        /// trip.
+        static let jumpDays: Float = 1 / 24
+        static let dueJumpDays: Float = 8 / 24
         /// Local days, from the first reading's on, before anything is said.
         static let warmUpDays: Int32 = 3
         /// Longer than this without a reading, and the days between tell nothing.
@@ -142,8 +145,8 @@ package struct DrivingHistory: Sendable, Equatable {
 
     /// Takes a reading in: `toGo` in the counter's unit, one of which is `unitKilometres`.
     ///
-    /// A counter that jumps is believed at the second reading that goes on from it. Nothing is
-    /// counted as driven then.
+    /// A counter that jumps is believed at a reading that goes on from it after a while, see
+    /// `Constant.jumpDays`. Nothing is counted as driven then.
     package mutating func note(
         toGo: Double,
         at instant: Timestamp,
@@ -157,7 +160,9 @@ package struct DrivingHistory: Sendable, Equatable {
         let day = UInt16(clamping: calendar.day(of: instant))
         guard isStarted else { return start(counter, time, day) }
         guard time >= newestTime else { return .withheld }
-        if isFirstZero, counter == 0, time - newestTime < Constant.zeroDays { return .withheld }
+        if isFirstZero, counter == 0, !stands(counter, since: newestTime, at: time) {
+            return .withheld
+        }
         let driven = newest - counter
         let isDoubtfulZero = counter == 0 && driven > Constant.zeroNear
         guard !isDoubtfulZero, goesOn(driven, from: newestTime, to: time) else {
@@ -175,8 +180,17 @@ package struct DrivingHistory: Sendable, Equatable {
         return .moved
     }
 
-    /// Whether all that was told so far is a zero.
+    /// Whether the only reading so far is a zero.
     private var isFirstZero: Bool { newest == 0 && pendingTime == newestTime }
+
+    /// Whether a counter that jumped has stood for long enough to be believed.
+    private func stands(
+        _ counter: Float,
+        since jumped: CompactInstant,
+        at time: CompactInstant
+    ) -> Bool {
+        time - jumped >= (counter <= 0 ? Constant.dueJumpDays : Constant.jumpDays)
+    }
 
     /// Whether a counter can have run down by `driven` km in that time.
     private func goesOn(
@@ -218,10 +232,8 @@ package struct DrivingHistory: Sendable, Equatable {
         if pendingTime != .never {
             // Neither a late reading nor a repeat of the same one confirms.
             guard time > pendingTime else { return .withheld }
-            if counter == 0, pending == 0, time - pendingTime < Constant.zeroDays {
-                return .withheld
-            }
             if goesOn(pending - counter, from: pendingTime, to: time) {
+                guard stands(counter, since: pendingTime, at: time) else { return .withheld }
                 newest = counter
                 newestTime = time
                 forgetPending()

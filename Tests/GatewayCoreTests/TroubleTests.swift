@@ -53,6 +53,15 @@ struct TroubleTests {
         #expect(troubles.first?.text.contains("7168 days") ?? false)
     }
 
+    /// A device that starts in 1970: nothing is stored, and the reason is known.
+    @Test func aClockThatWasNeverSetIsNamed() throws {
+        var gateway = try Fixtures.assembly().makeGateway()
+        let since1970 = Timestamp(milliseconds: 0) - Fixtures.start
+        let troubles = feed(&gateway, days: 0..<3, offset: since1970)
+        #expect(troubles.map(\.kind) == [.clock])
+        #expect(troubles.first?.text.contains("never set") ?? false)
+    }
+
     /// A car that sends a night's readings in the morning is late, and nothing is wrong with it.
     @Test func aBufferThatIsSentLateIsNoClock() throws {
         var gateway = try Fixtures.assembly().makeGateway()
