@@ -72,9 +72,7 @@ package enum SourceFile {
         }
         source.renames = try renames(map[optional: "vehicles"])
         source.conditions =
-            try map[optional: "where"]?.entries(keys: nil).map {
-                Source.Condition(pointer: $0.key, text: try $0.value.string())
-            } ?? []
+            try map[optional: "where"]?.entries(keys: nil).map(condition) ?? []
         if let sensor = map[optional: "sensor"] {
             let entry = try sensor.mapping(keys: ["from", "table"])
             source.sensorPointer = try entry.require("from").string()
@@ -103,6 +101,35 @@ package enum SourceFile {
             try example($0, catalogue)
         }
         return (source, examples ?? [])
+    }
+
+    /// `gl200`, `absent`, `present`, `{one_of: […]}` or `{not: …}`.
+    private static func condition(
+        _ entry: (key: String, value: YAMLValue)
+    ) throws -> Source.Condition {
+        guard entry.key.hasPrefix("/") else {
+            throw entry.value.failure("the key must be a JSON pointer, such as /position/protocol")
+        }
+        func condition(_ test: Source.Condition.Test) -> Source.Condition {
+            Source.Condition(pointer: entry.key, test: test)
+        }
+        if let text = try? entry.value.string() {
+            switch text {
+            case "absent": return condition(.absent)
+            case "present": return condition(.present)
+            default: return condition(.oneOf([text]))
+            }
+        }
+        let map = try entry.value.mapping(keys: ["one_of", "not"])
+        guard map.entries.count == 1 else {
+            throw entry.value.failure("either one_of or not is expected")
+        }
+        if let texts = map[optional: "one_of"] {
+            return condition(.oneOf(try texts.list().map { try $0.string() }))
+        }
+        let other = try map.require("not")
+        if let text = try? other.string() { return condition(.noneOf([text])) }
+        return condition(.noneOf(try other.list().map { try $0.string() }))
     }
 
     // MARK: Vehicles

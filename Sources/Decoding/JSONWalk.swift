@@ -7,9 +7,11 @@ enum JSONWalk {
         case boolean(Bool)
         case text
         case null
+        /// An object or an array, where a single value is looked for.
+        case composite
     }
 
-    /// A leaf: what it is, and where it stands.
+    /// What stands at a pointer, and where.
     struct Value {
         var kind: Kind
         var start: Int
@@ -51,7 +53,15 @@ enum JSONWalk {
     ) throws(Rejection) {
         guard depth <= Limits.nestingDepthMax else { throw scanner.failure(.nestingTooDeep) }
         let length = pointer.count
-        switch try scanner.peek(bytes) {
+        let opening = try scanner.peek(bytes)
+        if opening == UInt8(ascii: "{") || opening == UInt8(ascii: "["),
+            let field = table.field(pointer.span)
+        {
+            let start = scanner.position
+            let found = Value(kind: .composite, start: start, end: start)
+            try note(found, field, pointer, &values)
+        }
+        switch opening {
         case UInt8(ascii: "{"):
             guard try scanner.open(UInt8(ascii: "{"), UInt8(ascii: "}"), bytes) else { return }
             repeat {
@@ -79,19 +89,55 @@ enum JSONWalk {
         default:
             let start = scanner.position
             guard let field = table.field(pointer.span) else { return try scanner.skipValue(bytes) }
-            guard values[field] == nil else {
-                throw Rejection(
-                    .duplicateField,
-                    at: start,
-                    String(decoding: pointer, as: UTF8.self)
-                )
-            }
             let kind = try leaf(&scanner, bytes)
-            values[field] = Value(kind: kind, start: start, end: scanner.position)
+            let found = Value(kind: kind, start: start, end: scanner.position)
+            try note(found, field, pointer, &values)
         }
     }
 
-    private static func leaf(
+    private static func note(
+        _ value: Value,
+        _ field: Int,
+        _ pointer: [UInt8],
+        _ values: inout [Value?]
+    ) throws(Rejection) {
+        guard values[field] == nil else {
+            throw Rejection(
+                .duplicateField,
+                at: value.start,
+                String(decoding: pointer, as: UTF8.self)
+            )
+        }
+        values[field] = value
+    }
+
+    /// Takes the elements of an array of single values; one of another kind is `composite`.
+    static func elements(_ bytes: Span<UInt8>) throws(Rejection) -> [Value] {
+        var scanner = JSONScanner()
+        var elements: [Value] = []
+        _ = try scanner.peek(bytes)
+        if try scanner.open(UInt8(ascii: "["), UInt8(ascii: "]"), bytes) {
+            repeat {
+                guard elements.count < Limits.readingsPerPacketMax else {
+                    throw scanner.failure(.tooManyReadings)
+                }
+                let opening = try scanner.peek(bytes)
+                let start = scanner.position
+                var kind = Kind.composite
+                if opening == UInt8(ascii: "{") || opening == UInt8(ascii: "[") {
+                    try scanner.skipValue(bytes)
+                } else {
+                    kind = try leaf(&scanner, bytes)
+                }
+                elements.append(Value(kind: kind, start: start, end: scanner.position))
+            } while try scanner.another(before: UInt8(ascii: "]"), bytes)
+        }
+        try scanner.end(bytes)
+        return elements
+    }
+
+    /// Takes one value that is no object and no array.
+    static func leaf(
         _ scanner: inout JSONScanner,
         _ bytes: Span<UInt8>
     ) throws(Rejection) -> Kind {

@@ -59,14 +59,35 @@ package struct Source: Sendable, Equatable {
         }
     }
 
-    /// A packet counts only when the value at the pointer is this text.
+    /// What must hold at a JSON pointer for a packet to be this source's; numbers and truth values
+    /// compare by their text, and `null` is absent.
     package struct Condition: Sendable, Equatable {
-        package var pointer: String
-        package var text: String
+        package enum Test: Sendable, Equatable {
+            case oneOf([String])
+            /// None of these; holds too where nothing stands.
+            case noneOf([String])
+            case present
+            case absent
+        }
 
-        package init(pointer: String, text: String) {
+        package var pointer: String
+        package var test: Test
+
+        package init(pointer: String, test: Test) {
             self.pointer = pointer
-            self.text = text
+            self.test = test
+        }
+
+        func holds(for value: JSONWalk.Value?, in payload: Span<UInt8>) -> Bool {
+            let isPresent = value.map { $0.kind != .null } ?? false
+            let text =
+                value.flatMap { isPresent && $0.kind != .composite ? $0.string(payload) : nil }
+            return switch test {
+            case .oneOf(let texts): text.map(texts.contains) ?? false
+            case .noneOf(let texts): !(text.map(texts.contains) ?? false)
+            case .present: isPresent
+            case .absent: !isPresent
+            }
         }
     }
 

@@ -5,6 +5,15 @@ package import Telemetry
 /// A packet of which the source maps nothing is ignored, not rejected: senders publish much that
 /// no workshop needs. What is mapped and cannot be used is rejected, and costs only itself.
 package struct SourceDecoder: Sendable {
+    package enum Outcome: Sendable {
+        /// The readings and rejections are the packet's.
+        case taken
+        /// The packet says nothing the source maps, or the broker kept it and it has no time.
+        case ignored
+        /// The packet is not the source's, by its conditions.
+        case foreign
+    }
+
     package let sources: [Source]
     /// Of the last packet; whoever uses them may take them, and gives the buffer back.
     package var readings: [DecodedReading] = []
@@ -25,9 +34,9 @@ package struct SourceDecoder: Sendable {
         openings = sources.map(\.topic.opening)
     }
 
-    /// The source a topic belongs to: the first that matches, in the order of the files.
-    package func source(of topic: Span<UInt8>) -> Int? {
-        for place in openings.indices {
+    /// The next source whose topic matches, in the order of the files, from a place on.
+    package func source(of topic: Span<UInt8>, from first: Int = 0) -> Int? {
+        for place in first..<openings.count {
             // A look at the first byte spares the walk for nearly every other topic.
             if let opening = openings[place], topic.byte(at: 0) != opening { continue }
             if sources[place].topic.captures(in: topic) != nil { return place }
@@ -41,25 +50,32 @@ package struct SourceDecoder: Sendable {
     }
 
     /// Decodes a packet into `readings`, `rejections` and `vehicle`.
-    /// - Returns: false when the packet says nothing the source maps.
     /// - Throws: the rejection that costs the whole packet; the buffers are then empty.
     package mutating func decode(
         _ source: Int,
         topic: Span<UInt8>,
         payload: Span<UInt8>,
-        receivedAt: Timestamp
-    ) throws(Rejection) -> Bool {
+        receivedAt: Timestamp,
+        isRetained: Bool
+    ) throws(Rejection) -> Outcome {
         readings.removeAll(keepingCapacity: true)
         rejections.removeAll(keepingCapacity: true)
         guard payload.count <= Limits.payloadBytesMax else {
             throw Rejection(.payloadTooLarge, at: Limits.payloadBytesMax)
         }
         do throws(Rejection) {
+            let isRefused = isRetained && sources[source].refusesRetained
             switch sources[source].shape {
-            case .scalar: return try scalar(source, topic, payload, receivedAt)
-            case .object: return try object(source, topic, payload, receivedAt)
-            case .senml: return try senml(source, topic, payload, receivedAt)
-            case .native: return false
+            case .scalar:
+                guard !isRefused else { return .ignored }
+                return try scalar(source, topic, payload, receivedAt) ? .taken : .ignored
+            case .object:
+                guard try isOurs(source, payload) else { return .foreign }
+                guard !isRefused else { return .ignored }
+                return try object(source, topic, payload, receivedAt) ? .taken : .ignored
+            case .senml:
+                return try senml(source, topic, payload, receivedAt) ? .taken : .ignored
+            case .native: return .ignored
             }
         } catch {
             readings.removeAll(keepingCapacity: true)
@@ -87,35 +103,59 @@ package struct SourceDecoder: Sendable {
         let (start, end) = trimmed(payload, 0, payload.count)
         // An empty retained publish is MQTT's way to take a value back.
         guard start < end else { return false }
+        let targets = sources[source].mappings[place].targets
+        var elements: [(value: Double?, at: Int)?] = []
+        if targets.count == 1 {
+            elements.append((word(payload, start, end, mapping), start))
+        } else if payload[start] == UInt8(ascii: "[") {
+            for element in try JSONWalk.elements(payload) {
+                let isNone = element.kind == .null
+                elements.append(
+                    isNone ? nil : (number(element, payload, mapping), element.start)
+                )
+            }
+        } else {
+            elements = list(payload, start, end, mapping)
+        }
+        // With a value too many or too few, no one knows which is which: decimal commas look so.
+        guard elements.count == targets.count else {
+            throw Rejection(
+                .wrongType,
+                at: start,
+                "\(targets.count) values expected, \(elements.count) sent"
+            )
+        }
         vehicle = try name(source, topic, body: nil, at: 0)
-        var from = start
-        var element = 0
-        while from <= end {
-            var to = from
-            if mapping.targets.count > 1 {
-                while to < end, payload[to] != UInt8(ascii: ",") { to += 1 }
-            } else {
-                to = end
-            }
-            let (first, last) = trimmed(payload, from, to)
-            if first < last {
-                try requireRoom(at: first)
-                if element >= mapping.targets.count {
-                    rejections.append(Rejection(.wrongType, at: first, "more values than mapped"))
-                } else {
-                    append(
-                        word(payload, first, last, mapping),
-                        mapping.targets[element],
-                        observedAt: receivedAt,
-                        receivedAt: receivedAt,
-                        at: first
-                    )
-                }
-            }
-            element += 1
-            from = to + 1
+        for (element, target) in zip(elements, targets) {
+            guard let element else { continue }
+            append(
+                element.value,
+                target,
+                observedAt: receivedAt,
+                receivedAt: receivedAt,
+                at: element.at
+            )
         }
         return true
+    }
+
+    /// The values between commas, one more than a packet may have at most; nil where there is none.
+    private func list(
+        _ payload: Span<UInt8>,
+        _ start: Int,
+        _ end: Int,
+        _ mapping: Source.Mapping
+    ) -> [(value: Double?, at: Int)?] {
+        var elements: [(value: Double?, at: Int)?] = []
+        var from = start
+        while from <= end, elements.count <= Limits.readingsPerPacketMax {
+            var to = from
+            while to < end, payload[to] != UInt8(ascii: ",") { to += 1 }
+            let (first, last) = trimmed(payload, from, to)
+            elements.append(first < last ? (word(payload, first, last, mapping), first) : nil)
+            from = to + 1
+        }
+        return elements
     }
 
     private func trimmed(_ bytes: Span<UInt8>, _ from: Int, _ to: Int) -> (Int, Int) {
@@ -125,7 +165,8 @@ package struct SourceDecoder: Sendable {
         return (start, end)
     }
 
-    /// A number, a truth value or one of the mapping's words; nil for anything else.
+    /// A number, also as a JSON string, a truth value or one of the mapping's words; nil for
+    /// anything else.
     private func word(
         _ bytes: Span<UInt8>,
         _ start: Int,
@@ -133,17 +174,38 @@ package struct SourceDecoder: Sendable {
         _ mapping: Source.Mapping
     ) -> Double? {
         guard end - start <= SourceDecoder.wordBytesMax else { return nil }
-        var scanner = JSONScanner(position: start)
-        if let number = try? scanner.number(bytes.extracting(0..<end)), scanner.position == end {
-            return number
+        if bytes[start] == UInt8(ascii: "\"") {
+            var scanner = JSONScanner(position: start)
+            guard let text = try? scanner.text(bytes), scanner.position == end else { return nil }
+            return SourceDecoder.meaning(of: scanner.unescaped(text, bytes), mapping)
         }
         var text: [UInt8] = []
         for index in start..<end { text.append(bytes[index]) }
-        return SourceDecoder.meaning(of: String(decoding: text, as: UTF8.self), mapping)
+        return SourceDecoder.meaning(of: text, mapping)
     }
 
-    private static func meaning(of text: String, _ mapping: Source.Mapping) -> Double? {
-        mapping.words[text] ?? (text == "true" ? 1 : text == "false" ? 0 : nil)
+    /// One of the mapping's words, a truth value, or a number with nothing but blanks around it.
+    private static func meaning(of text: [UInt8], _ mapping: Source.Mapping) -> Double? {
+        let word = String(decoding: text, as: UTF8.self)
+        if let value = mapping.words[word] { return value }
+        switch word {
+        case "true": return 1
+        case "false": return 0
+        default: return number(in: text)
+        }
+    }
+
+    private static func number(in text: [UInt8]) -> Double? {
+        guard text.count <= wordBytesMax,
+            let start = text.firstIndex(where: { $0 != 0x20 }),
+            let last = text.lastIndex(where: { $0 != 0x20 })
+        else { return nil }
+        let bytes = Array(text[start...last])
+        var scanner = JSONScanner()
+        guard let number = try? scanner.number(bytes.span), scanner.position == bytes.count else {
+            return nil
+        }
+        return number
     }
 
     /// Longer texts are no words: units and states have a few letters.
@@ -151,6 +213,30 @@ package struct SourceDecoder: Sendable {
 
     // MARK: Objects
 
+    /// Reads the body's values; false when the source's conditions say that it is another's.
+    private mutating func isOurs(
+        _ source: Int,
+        _ payload: Span<UInt8>
+    ) throws(Rejection) -> Bool {
+        let table = fields[source]
+        guard !payload.isEmpty else { throw Rejection(.empty, at: 0) }
+        var scanner = JSONScanner()
+        guard try scanner.peek(payload) == UInt8(ascii: "{") else {
+            try scanner.skipValue(payload)
+            try scanner.end(payload)
+            throw Rejection(.wrongType, at: 0, "JSON object expected")
+        }
+        values.removeAll(keepingCapacity: true)
+        values.append(contentsOf: repeatElement(nil, count: table.count))
+        try JSONWalk.collect(payload, table, into: &values)
+        for condition in sources[source].conditions {
+            let value = table.field(condition.pointer).flatMap { values[$0] }
+            guard condition.holds(for: value, in: payload) else { return false }
+        }
+        return true
+    }
+
+    /// Takes the values that `isOurs` has read.
     private mutating func object(
         _ source: Int,
         _ topic: Span<UInt8>,
@@ -158,13 +244,6 @@ package struct SourceDecoder: Sendable {
         _ receivedAt: Timestamp
     ) throws(Rejection) -> Bool {
         let table = fields[source]
-        values.removeAll(keepingCapacity: true)
-        values.append(contentsOf: repeatElement(nil, count: table.count))
-        try JSONWalk.collect(payload, table, into: &values)
-        for condition in sources[source].conditions
-        where text(table, condition.pointer, payload) != condition.text {
-            return false
-        }
         let mapped = table.mappingFields.filter { values[$0.field]?.kind != .null }
             .filter { values[$0.field] != nil }
         guard !mapped.isEmpty else { return false }
@@ -210,15 +289,15 @@ package struct SourceDecoder: Sendable {
         switch value.kind {
         case .number(let number): number
         case .boolean(let isTrue): isTrue ? 1 : 0
-        case .text: SourceDecoder.meaning(of: value.string(payload), mapping)
-        case .null: nil
+        case .text: SourceDecoder.meaning(of: Array(value.string(payload).utf8), mapping)
+        case .null, .composite: nil
         }
     }
 
     /// What stands at a pointer, as text: numbers name vehicles and sensors too.
     private func text(_ table: FieldTable, _ pointer: String, _ payload: Span<UInt8>) -> String? {
         guard let field = table.field(pointer), let value = values[field] else { return nil }
-        return value.kind == .null ? nil : value.string(payload)
+        return value.kind == .null || value.kind == .composite ? nil : value.string(payload)
     }
 
     private mutating func time(
@@ -235,13 +314,28 @@ package struct SourceDecoder: Sendable {
         switch value.kind {
         case .text:
             found = times.decode(payload, from: value.start + 1, to: value.end - 1)
-        // Ten digits of seconds last until 2286, and milliseconds had as few only in April 1970.
-        case .number(let number) where number.magnitude < 1e15:
-            found = Timestamp(milliseconds: Int64(number * (number < 1e11 ? 1_000 : 1)))
-        case .number, .boolean, .null: break
+            if found == nil {
+                found = SourceDecoder.number(in: Array(value.string(payload).utf8))
+                    .flatMap(SourceDecoder.time(counted:))
+            }
+        case .number(let number): found = SourceDecoder.time(counted: number)
+        case .boolean, .null, .composite: break
         }
         guard let found else { throw Rejection(.badTimestamp, at: value.start) }
         return found
+    }
+
+    /// A count since 1970 in seconds, milliseconds, microseconds or nanoseconds, by its size.
+    ///
+    /// Each form is a thousand times the one before, and ten digits of seconds last until 2286.
+    private static func time(counted number: Double) -> Timestamp? {
+        switch number.magnitude {
+        case ..<1e11: Timestamp(milliseconds: Int64(number * 1e3))
+        case ..<1e14: Timestamp(milliseconds: Int64(number))
+        case ..<1e17: Timestamp(milliseconds: Int64(number / 1e3))
+        case ..<1e20: Timestamp(milliseconds: Int64(number / 1e6))
+        default: nil
+        }
     }
 
     // MARK: SenML

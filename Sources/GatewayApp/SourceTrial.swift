@@ -5,12 +5,13 @@ import Telemetry
 
 /// Sources tried without a broker: what would become of a message.
 package enum SourceTrial {
-    /// What a message becomes: one line per reading and rejection, or one that says it is ignored.
+    /// What a message becomes: one line per reading and rejection, or one that says it is ignored;
+    /// and whether there is any reading.
     package static func outcome(
         of topic: String,
         payload: [UInt8],
         assembly: Assembly
-    ) -> [String] {
+    ) -> (lines: [String], hasReadings: Bool) {
         let unit = step(topic, payload, assembly)
         var lines = unit.readings.map { reading in
             let definition = assembly.catalogue[reading.signal]
@@ -18,11 +19,12 @@ package enum SourceTrial {
             return "\(unit.vehicles.first?.name ?? "")   \(definition.path)   "
                 + "\(reading.value) \(definition.unit)   at \(reading.observedAt)\(quality)"
         }
-        lines += unit.deadLetters.map {
-            "rejected: \($0.rejection.reason.rawValue) at byte \($0.rejection.byteOffset)"
-                + ($0.rejection.detail.isEmpty ? "" : " (\($0.rejection.detail))")
+        lines += unit.deadLetters.flatMap(\.rejections).map {
+            "rejected: \($0.reason.rawValue) at byte \($0.byteOffset)"
+                + ($0.detail.isEmpty ? "" : " (\($0.detail))")
         }
-        return lines.isEmpty ? ["ignored: the source maps nothing of it"] : lines
+        if lines.isEmpty { lines = ["ignored: no source maps anything of it"] }
+        return (lines, !unit.readings.isEmpty)
     }
 
     /// One line per source in force.

@@ -24,10 +24,11 @@ package struct DeadLetter: Sendable, Equatable {
     package var receivedAt: Timestamp
     package var topic: [UInt8]
     package var payload: [UInt8]
+    /// One for each reading that was rejected, or one for the packet as a whole; never empty.
+    package var rejections: [Rejection]
+
     /// The first rejection of the packet.
-    package var rejection: Rejection
-    /// Readings of this packet that were rejected; 1 when the packet as a whole was.
-    package var rejectedCount: Int
+    package var rejection: Rejection { rejections[0] }
 }
 
 /// A packet's own number or, from vehicles that number nothing, its hash: what tells a repeat.

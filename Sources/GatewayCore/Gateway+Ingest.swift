@@ -100,16 +100,24 @@ extension Gateway {
                 variant.conversions
             )
         }
-        guard !packet.isRetained || !sourceDecoder.sources[source].refusesRetained,
-            try sourceDecoder.decode(
-                source,
-                topic: topic,
-                payload: payload,
-                receivedAt: packet.receivedAt
-            )
-        else {
+        let outcome = try sourceDecoder.decode(
+            source,
+            topic: topic,
+            payload: payload,
+            receivedAt: packet.receivedAt,
+            isRetained: packet.isRetained
+        )
+        switch outcome {
+        case .taken: break
+        case .ignored:
             unit.counts.ignoredPackets += 1
             return
+        case .foreign:
+            guard let next = sourceDecoder.source(of: topic, from: source + 1) else {
+                unit.counts.ignoredPackets += 1
+                return
+            }
+            return try takeForeign(next, topic, payload, packet, of: batch)
         }
         if !sourceDecoder.readings.isEmpty {
             let name = sourceDecoder.vehicle
@@ -297,7 +305,7 @@ extension Gateway {
         _ packet: PacketBatch.Packet,
         of batch: PacketBatch
     ) {
-        guard let first = rejections.first else { return }
+        guard !rejections.isEmpty else { return }
         for rejection in rejections {
             unit.counts.received += 1
             unit.counts.rejected[rejection.reason.place] += 1
@@ -307,8 +315,7 @@ extension Gateway {
                 receivedAt: isReingesting ? packet.receivedAt : max(packet.receivedAt, now),
                 topic: Array(batch.arena[packet.topic]),
                 payload: Array(batch.arena[packet.payload]),
-                rejection: first,
-                rejectedCount: rejections.count
+                rejections: rejections
             )
         )
     }

@@ -267,7 +267,7 @@ package final class Writer: Sendable {
         try database.cachedStatement(sql: SQL.deadLetter).execute(arguments: [
             letter.receivedAt.milliseconds, Data(letter.topic), Data(letter.payload),
             letter.rejection.reason.rawValue, letter.rejection.byteOffset,
-            letter.rejection.detail, letter.rejectedCount,
+            letter.rejection.detail, letter.rejections.count,
         ])
         try forgetDeadLetters(now: letter.receivedAt, database)
     }

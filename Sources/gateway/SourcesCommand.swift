@@ -41,26 +41,39 @@ struct SourcesCommand: ParsableCommand {
             discussion: """
                 Examples:
                   gateway sources try ovms/anna/leaf7/metric/v/b/12v/voltage 12.61
+                  gateway sources try teslamate/cars/1/outside_temp -5.5
                   gateway sources try vehicles/v1/telemetry - < packet.json
+
+                Exits with 1 when no reading comes of it.
                 """
         )
 
         @Argument(help: "The topic.")
         var topic: String
 
-        @Argument(help: "The payload; - reads it from standard input.")
-        var payload: String
+        // A single value that begins with a minus would be taken for an option.
+        @Argument(
+            parsing: .allUnrecognized,
+            help: "The payload; - reads it from standard input."
+        )
+        var payload: [String]
 
         @OptionGroup var settings: ConfigOption
 
+        func validate() throws {
+            guard payload.count == 1 else {
+                throw ValidationError("One payload is expected; quote one that has spaces.")
+            }
+        }
+
         func run() throws {
             let bytes =
-                payload == "-"
-                ? Array(FileHandle.standardInput.readDataToEndOfFile()) : Array(payload.utf8)
+                payload == ["-"]
+                ? Array(FileHandle.standardInput.readDataToEndOfFile()) : Array(payload[0].utf8)
             let assembly = try settings.assembly()
-            for line in SourceTrial.outcome(of: topic, payload: bytes, assembly: assembly) {
-                print(line)
-            }
+            let outcome = SourceTrial.outcome(of: topic, payload: bytes, assembly: assembly)
+            for line in outcome.lines { print(line) }
+            if !outcome.hasReadings { throw ExitCode.failure }
         }
     }
 }
