@@ -214,26 +214,30 @@ package enum SourceFile {
         _ source: Source,
         _ catalogue: Catalogue
     ) throws -> Source.Mapping {
-        let map = try item.mapping(keys: ["from", "signal", "unit", "words"])
+        let map = try item.mapping(keys: ["from", "signal", "unit", "factor", "offset", "words"])
         let from = try map.require("from")
         let name = source.shape == .object ? try pointer(from) : try from.string()
         let path = try map.require("signal")
         let unit = map[optional: "unit"]
+        let scale = try scale(map, source.shape)
         let targets = try CatalogueFile.expand(try path.string()).map { path -> Source.Target in
             guard let signal = catalogue.find(path: path) else {
                 throw item.failure("'\(path)' is not in the catalogue")
             }
             let own = catalogue[signal].unit
             guard let unit else {
-                return Source.Target(
-                    signal: signal,
-                    conversion: UnitConversion(factor: 1, offset: 0)
-                )
+                return Source.Target(signal: signal, conversion: scale)
             }
             guard let conversion = Units.conversion(from: try unit.string(), to: own) else {
                 throw unit.failure("'\(try unit.string())' does not convert to '\(own)'")
             }
-            return Source.Target(signal: signal, conversion: conversion)
+            return Source.Target(
+                signal: signal,
+                conversion: UnitConversion(
+                    factor: scale.factor * conversion.factor,
+                    offset: scale.offset * conversion.factor + conversion.offset
+                )
+            )
         }
         let expected = source.sensorPointer == nil ? nil : wheels.count
         let isList = targets.count > 1 && source.shape != .scalar
@@ -251,6 +255,24 @@ package enum SourceFile {
             targets: targets,
             words: Dictionary(words, uniquingKeysWith: { $1 })
         )
+    }
+
+    /// What is sent becomes the mapping's unit by `factor` and, after it, `offset`.
+    private static func scale(
+        _ map: YAMLMapping,
+        _ shape: Source.Shape
+    ) throws -> UnitConversion {
+        let (factor, offset) = (map[optional: "factor"], map[optional: "offset"])
+        // A SenML record may name its unit, and what its number means would be open then.
+        if let key = factor ?? offset, shape == .senml {
+            throw key.failure("SenML values are scaled by their unit alone")
+        }
+        let scale = UnitConversion(
+            factor: try factor?.double() ?? 1,
+            offset: try offset?.double() ?? 0
+        )
+        if let factor, scale.factor == 0 { throw factor.failure("must not be 0") }
+        return scale
     }
 
     private static func units(

@@ -228,6 +228,10 @@ struct ConfigFilesTests {
             "topic: a/{vehicle}/{r...}\nsignals: [{from: x, signal: Vehicle.Warp}]",
             "'Vehicle.Warp' is not in the catalogue"
         ),
+        (
+            "topic: a/{vehicle}/{r...}\nsignals:\n  - {from: x, signal: Vehicle.Speed, factor: 0}",
+            "sources/x.yaml:4:46: must not be 0"
+        ),
         ("topic: a/{vehicle}/{r...}\nsignals: []", "the key 'signals' is missing or empty"),
         ("topic: a/{vehicle}/{r...}\nmeasures: []", "unknown key 'measures'"),
     ])
@@ -243,6 +247,24 @@ struct ConfigFilesTests {
             )
         }
         #expect(found.contains(expected), "\(found)")
+    }
+
+    @Test func aScaledValueIsScaledInItsUnitAndThenConverted() throws {
+        let catalogue = try CatalogueFile.load(
+            Repository.root.appendingPathComponent("config/catalogue/signals.yaml").path
+        )
+        let file = try folder.write(
+            "sources/x.yaml",
+            "name: x\ntopic: a/{vehicle}/{r...}\npayload: scalar\nsignals:\n"
+                + "  - {from: x, signal: Vehicle.Exterior.AirTemperature, unit: degF, factor: 0.1, offset: 32}\n"
+        )
+        let (sources, _) = try SourceFile.load(
+            folder: file.replacing("/x.yaml", with: ""),
+            catalogue: catalogue
+        )
+        let target = try #require(sources.first?.mappings.first?.targets.first)
+        // 180 sent is 18 + 32 = 50 °F, which is 10 °C.
+        #expect(abs(180 * target.conversion.factor + target.conversion.offset - 10) < 1e-9)
     }
 
     @Test(arguments: [
