@@ -117,7 +117,7 @@ package struct SourceDecoder: Sendable {
         } else {
             elements = list(payload, start, end, mapping)
         }
-        // With a value too many or too few, no one knows which is which: decimal commas look so.
+        // With one too many or too few, a value's place names nothing: decimal commas add values.
         guard elements.count == targets.count else {
             throw Rejection(
                 .wrongType,
@@ -221,11 +221,7 @@ package struct SourceDecoder: Sendable {
         let table = fields[source]
         guard !payload.isEmpty else { throw Rejection(.empty, at: 0) }
         var scanner = JSONScanner()
-        guard try scanner.peek(payload) == UInt8(ascii: "{") else {
-            try scanner.skipValue(payload)
-            try scanner.end(payload)
-            throw Rejection(.wrongType, at: 0, "JSON object expected")
-        }
+        try scanner.requireObject(payload)
         values.removeAll(keepingCapacity: true)
         values.append(contentsOf: repeatElement(nil, count: table.count))
         try JSONWalk.collect(payload, table, into: &values)
