@@ -199,8 +199,8 @@ let package = Package(
         test(
             "ConfigFilesTests",
             [
-                yams, "ConfigFiles", "GatewayApp", "GatewayCore", "MQTTSource", "Rules", "Support",
-                "Telemetry", "Workshop",
+                yams, "ConfigFiles", "Decoding", "GatewayApp", "GatewayCore", "MQTTSource", "Rules",
+                "Support", "Telemetry", "Workshop",
             ]
         ),
         test(

@@ -1,5 +1,6 @@
 import Decoding
 package import GatewayCore
+import Telemetry
 
 /// A CSV of vehicles and their reference values → registry rows.
 ///
@@ -44,8 +45,7 @@ package enum RegistryFile {
     /// The column `vehicle`, fit to be a topic level.
     static func vehicleName(_ row: CSVTable.Row) throws -> String {
         let vehicle = row["vehicle"] ?? ""
-        let name = Array(vehicle.utf8)
-        guard TopicParser.isVehicleName(name.span, 0..<name.count) else {
+        guard VehicleName.isValid(vehicle) else {
             throw row.failure("'\(vehicle)' cannot be a vehicle's name")
         }
         return vehicle

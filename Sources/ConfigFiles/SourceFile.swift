@@ -3,21 +3,6 @@ import Foundation
 package import Telemetry
 import Yams
 
-/// A recorded message of a source and what must become of it: documentation that is tested.
-package struct SourceExample: Sendable, Equatable {
-    package struct Gives: Sendable, Equatable {
-        package var vehicle: String
-        package var signal: SignalID
-        package var value: Double
-    }
-
-    package var file: String
-    package var line: Int
-    package var topic: String
-    package var payload: String
-    package var gives: [Gives]
-}
-
 /// `config/sources/*.yaml` → sources: one file each, in the order of their names.
 package enum SourceFile {
     package static func load(
@@ -39,8 +24,8 @@ package enum SourceFile {
     }
 
     private static let keys = [
-        "name", "enabled", "topic", "payload", "vehicle", "vehicles", "where", "sensor", "time",
-        "dots_are_levels", "signals", "units", "examples",
+        "name", "enabled", "topic", "subscribe", "payload", "each", "vehicle", "vehicles", "where",
+        "sensor", "time", "no_reading", "dots_are_levels", "signals", "units", "examples",
     ]
 
     private static func load(
@@ -55,10 +40,8 @@ package enum SourceFile {
                 "a topic with named levels was expected, such as a/{vehicle}/{rest...}"
             )
         }
-        guard !pattern.filter.hasPrefix("vehicles/"), pattern.filter.first != "+",
-            pattern.filter.first != "#"
-        else {
-            throw topic.failure("must begin with a level of its own, and not with vehicles/")
+        guard !pattern.filter.hasPrefix("vehicles/") else {
+            throw topic.failure("must not begin with vehicles/, where our own packets come in")
         }
         let shape = try map.require("payload").choice(Source.Shape.self)
         var source = Source(
@@ -67,26 +50,36 @@ package enum SourceFile {
             shape: shape,
             naming: try naming(map, pattern, shape)
         )
+        source.filters = try filters(map[optional: "subscribe"], topic, pattern)
         if shape == .scalar, !pattern.hasRest {
             throw topic.failure("must end in {name...}: the rest of the topic names the value")
         }
         source.renames = try renames(map[optional: "vehicles"])
         source.conditions =
             try map[optional: "where"]?.entries(keys: nil).map(condition) ?? []
-        if let sensor = map[optional: "sensor"] {
-            let entry = try sensor.mapping(keys: ["from", "table"])
-            source.sensorPointer = try entry.require("from").string()
-            let table = try entry.require("table")
-            source.mountings = try mountings(besides: file, table)
-            source.naming = .sensor
+        if let condition = map[optional: "where"], shape != .object {
+            throw condition.failure("only an object has values to tell it by")
         }
-        if let time = map[optional: "time"], try time.string() != "arrival" {
-            guard shape == .object else { throw time.failure("only an object tells its time") }
-            source.timePointer = try pointer(time)
+        if let sensor = map[optional: "sensor"] {
+            source.mountings = try mountings(
+                besides: file,
+                sensor.mapping(keys: ["from", "table"]).require("table")
+            )
+        }
+        if let time = map[optional: "time"] {
+            source.clock = try clock(time)
+            guard shape == .object || source.clock == .arrival else {
+                throw time.failure("only an object tells its time")
+            }
+        }
+        if let each = map[optional: "each"] {
+            guard shape == .object else { throw each.failure("only an object has elements") }
+            source.walk = try walk(each)
         }
         source.dotsAreLevels = try map[optional: "dots_are_levels"]?.flag() ?? false
+        let absence = try map[optional: "no_reading"].map { try self.absence($0, nil) } ?? .usual
         for item in try map[optional: "signals"]?.list() ?? [] {
-            source.mappings.append(try mapping(item, source, catalogue))
+            source.mappings.append(try mapping(item, source, absence, catalogue))
         }
         if source.mappings.isEmpty, shape == .scalar || shape == .object {
             throw map.value.failure("the key 'signals' is missing or empty")
@@ -98,9 +91,35 @@ package enum SourceFile {
             source.units = try self.units(units, catalogue)
         }
         let examples = try map[optional: "examples"]?.list().map {
-            try example($0, catalogue)
+            try SourceExample($0, catalogue)
         }
         return (source, examples ?? [])
+    }
+
+    /// What to subscribe to: the topic's own filter, unless its first level may be any.
+    private static func filters(
+        _ subscribe: YAMLValue?,
+        _ topic: YAMLValue,
+        _ pattern: TopicPattern
+    ) throws -> [String] {
+        guard let subscribe else {
+            guard !pattern.beginsOpen else {
+                throw topic.failure(
+                    "begins with a named level: say with subscribe: [\"\(pattern.filter)\"] that "
+                        + "all such topics are meant"
+                )
+            }
+            return [pattern.filter]
+        }
+        let filters = try subscribe.list().map { item -> String in
+            let filter = try item.string()
+            guard pattern.covers(filter: filter) else {
+                throw item.failure("'\(filter)' asks for topics that \(pattern.filter) is not")
+            }
+            return filter
+        }
+        guard !filters.isEmpty else { throw subscribe.failure("names no topic") }
+        return filters
     }
 
     /// `gl200`, `absent`, `present`, `{one_of: […]}` or `{not: …}`.
@@ -132,6 +151,29 @@ package enum SourceFile {
         return condition(.noneOf(try other.list().map { try $0.string() }))
     }
 
+    /// `{in: /signals, name: /name, value: /value, time: /timestamp, unit: /unit}`, or `{in: ""}`.
+    private static func walk(_ value: YAMLValue) throws -> Source.Walk {
+        let map = try value.mapping(keys: ["in", "name", "value", "time", "unit"])
+        let place = try map.require("in")
+        let array = try place.string().isEmpty ? "" : pointer(place)
+        guard let name = map[optional: "name"] else {
+            guard map.entries.count == 1 else {
+                throw value.failure("the key 'name' is missing: where does an element say its own?")
+            }
+            return Source.Walk(pointer: array, parts: nil)
+        }
+        guard !array.isEmpty else {
+            throw place.failure("elements with a name stand in an object, such as in: /signals")
+        }
+        var parts = Source.Walk.Parts(
+            name: try pointer(name),
+            value: try pointer(map.require("value"))
+        )
+        parts.clock = try map[optional: "time"].map(clock)
+        parts.unit = try map[optional: "unit"].map(pointer)
+        return Source.Walk(pointer: array, parts: parts)
+    }
+
     // MARK: Vehicles
 
     private static func naming(
@@ -139,8 +181,20 @@ package enum SourceFile {
         _ pattern: TopicPattern,
         _ shape: Source.Shape
     ) throws -> Source.Naming {
+        if let sensor = map[optional: "sensor"] {
+            if let vehicle = map[optional: "vehicle"] {
+                throw vehicle.failure("the table of sensors says it already")
+            }
+            let from = try sensor.mapping(keys: ["from", "table"]).require("from")
+            guard try from.string().hasPrefix("/") else {
+                return .sensor(try pieces(of: from, pattern))
+            }
+            guard shape == .object else {
+                throw from.failure("only an object has pointers; name a level, such as {id}")
+            }
+            return .sensor(.pointer(try from.string()))
+        }
         guard let value = map[optional: "vehicle"] else {
-            if map[optional: "sensor"] != nil { return .sensor }
             guard let place = pattern.names.firstIndex(of: "vehicle") else {
                 throw map.value.failure(
                     "where is the vehicle? name a level {vehicle}, or set 'vehicle'"
@@ -151,6 +205,15 @@ package enum SourceFile {
         let text = try value.string()
         if text.hasPrefix("/"), shape == .object { return .pointer(text) }
         if text == "name", shape == .senml { return .senmlName }
+        return try pieces(of: value, pattern)
+    }
+
+    /// Text with levels of the topic, such as `teslamate-{car}`.
+    private static func pieces(
+        of value: YAMLValue,
+        _ pattern: TopicPattern
+    ) throws -> Source.Naming {
+        let text = try value.string()
         var pieces: [Source.Piece] = []
         var rest = text[...]
         while let open = rest.firstIndex(of: "{") {
@@ -172,16 +235,13 @@ package enum SourceFile {
     private static func renames(_ value: YAMLValue?) throws -> [String: String] {
         var renames: [String: String] = [:]
         for (key, name) in try value?.entries(keys: nil) ?? [] {
-            let bytes = Array(try name.string().utf8)
-            guard TopicParser.isVehicleName(bytes.span, 0..<bytes.count) else {
+            guard VehicleName.isValid(try name.string()) else {
                 throw name.failure("cannot be a vehicle's name")
             }
             renames[key] = try name.string()
         }
         return renames
     }
-
-    private static let wheels = ["Row1.Left", "Row1.Right", "Row2.Left", "Row2.Right"]
 
     private static func mountings(
         besides file: String,
@@ -193,13 +253,16 @@ package enum SourceFile {
         var mountings: [String: Source.Mounting] = [:]
         for row in try CSVTable.load(path, columns: columns, required: columns).rows {
             let sensor = try row.require("sensor")
-            guard let wheel = wheels.firstIndex(of: try row.require("wheel")) else {
-                throw row.failure("the wheel is one of: \(wheels.joined(separator: ", "))")
+            let wheel = try row.require("wheel")
+            guard isWheel(wheel) else {
+                throw row.failure(
+                    "a wheel is Row1.Left to Row4.Right, of a dual with .Inner or .Outer behind it"
+                )
             }
-            guard mountings[sensor] == nil else {
-                throw row.failure("the sensor '\(sensor)' occurs twice")
+            guard mountings[sensor.lowercased()] == nil else {
+                throw row.failure("the sensor '\(sensor)' occurs twice; case does not matter")
             }
-            mountings[sensor] = Source.Mounting(
+            mountings[sensor.lowercased()] = Source.Mounting(
                 vehicle: try RegistryFile.vehicleName(row),
                 wheel: wheel
             )
@@ -207,122 +270,11 @@ package enum SourceFile {
         return mountings
     }
 
-    // MARK: Signals
-
-    private static func mapping(
-        _ item: YAMLValue,
-        _ source: Source,
-        _ catalogue: Catalogue
-    ) throws -> Source.Mapping {
-        let map = try item.mapping(keys: ["from", "signal", "unit", "factor", "offset", "words"])
-        let from = try map.require("from")
-        let name = source.shape == .object ? try pointer(from) : try from.string()
-        let path = try map.require("signal")
-        let unit = map[optional: "unit"]
-        let scale = try scale(map, source.shape)
-        let targets = try CatalogueFile.expand(try path.string()).map { path -> Source.Target in
-            guard let signal = catalogue.find(path: path) else {
-                throw item.failure("'\(path)' is not in the catalogue")
-            }
-            let own = catalogue[signal].unit
-            guard let unit else {
-                return Source.Target(signal: signal, conversion: scale)
-            }
-            guard let conversion = Units.conversion(from: try unit.string(), to: own) else {
-                throw unit.failure("'\(try unit.string())' does not convert to '\(own)'")
-            }
-            return Source.Target(
-                signal: signal,
-                conversion: UnitConversion(
-                    factor: scale.factor * conversion.factor,
-                    offset: scale.offset * conversion.factor + conversion.offset
-                )
-            )
-        }
-        let expected = source.sensorPointer == nil ? nil : wheels.count
-        let isList = targets.count > 1 && source.shape != .scalar
-        if let expected, targets.count != expected {
-            throw path.failure("must stand for the four wheels: Row{1,2} and {Left,Right}")
-        } else if expected == nil, isList {
-            throw path.failure("must stand for one signal")
-        }
-        let words =
-            try map[optional: "words"]?.entries(keys: nil).map {
-                ($0.key, try $0.value.double())
-            } ?? []
-        return Source.Mapping(
-            from: name,
-            targets: targets,
-            words: Dictionary(words, uniquingKeysWith: { $1 })
-        )
-    }
-
-    /// What is sent becomes the mapping's unit by `factor` and, after it, `offset`.
-    private static func scale(
-        _ map: YAMLMapping,
-        _ shape: Source.Shape
-    ) throws -> UnitConversion {
-        let (factor, offset) = (map[optional: "factor"], map[optional: "offset"])
-        // A SenML record may name its unit, and what its number means would be open then.
-        if let key = factor ?? offset, shape == .senml {
-            throw key.failure("SenML values are scaled by their unit alone")
-        }
-        let scale = UnitConversion(
-            factor: try factor?.double() ?? 1,
-            offset: try offset?.double() ?? 0
-        )
-        if let factor, scale.factor == 0 { throw factor.failure("must not be 0") }
-        return scale
-    }
-
-    private static func units(
-        _ value: YAMLValue,
-        _ catalogue: Catalogue
-    ) throws -> [SignalID: String] {
-        var units: [SignalID: String] = [:]
-        for (path, unit) in try value.entries(keys: nil) {
-            guard let signal = catalogue.find(path: path) else {
-                throw value.failure("'\(path)' is not in the catalogue")
-            }
-            let name = try unit.string()
-            guard Units.conversion(from: name, to: catalogue[signal].unit) != nil else {
-                throw unit.failure("'\(name)' does not convert to '\(catalogue[signal].unit)'")
-            }
-            units[signal] = name
-        }
-        return units
-    }
-
-    private static func pointer(_ value: YAMLValue) throws -> String {
-        let text = try value.string()
-        guard text.hasPrefix("/") else {
-            throw value.failure("a JSON pointer was expected, such as /position/speed")
-        }
-        return text
-    }
-
-    // MARK: Examples
-
-    private static func example(_ item: YAMLValue, _ catalogue: Catalogue) throws -> SourceExample {
-        let map = try item.mapping(keys: ["topic", "payload", "gives"])
-        let gives = try map.require("gives").list().map { value in
-            let entry = try value.mapping(keys: ["vehicle", "signal", "value"])
-            let path = try entry.require("signal").string()
-            guard let signal = catalogue.find(path: path) else {
-                throw value.failure("'\(path)' is not in the catalogue")
-            }
-            return SourceExample.Gives(
-                vehicle: try entry.require("vehicle").string(),
-                signal: signal,
-                value: try entry.require("value").double()
-            )
-        }
-        return SourceExample(
-            file: item.file,
-            line: item.line,
-            topic: try map.require("topic").string(),
-            payload: try map.require("payload").string(),
-            gives: gives
-        )
+    private static func isWheel(_ text: String) -> Bool {
+        let parts = text.split(separator: ".", omittingEmptySubsequences: false)
+        return (2...3).contains(parts.count)
+            && ["Row1", "Row2", "Row3", "Row4"].contains(parts[0])
+            && ["Left", "Right"].contains(parts[1])
+            && (parts.count == 2 || ["Inner", "Outer"].contains(parts[2]))
     }
 }

@@ -332,6 +332,7 @@ package final class CoreLoop: Sendable {
                 status.silentVehicles = gateway.silentCount
                 status.missingPackets = gateway.missingPackets
             }
+            if unit.counts.ignoredPackets > 0 { status.ignored = gateway.ignored }
             if !unit.troubles.isEmpty { status.troubles = gateway.openTroubles }
             status.now = gateway.now
             if isChanged { status.liveSuggestions = gateway.liveSuggestionCount }

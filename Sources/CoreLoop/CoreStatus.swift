@@ -39,6 +39,8 @@ package struct CoreStatus: Sendable {
     /// What cannot be judged, by kind.
     package var troubles: [TroubleKind: Int] = [:]
     package var liveSuggestions = 0
+    /// Topics of which no source maps anything.
+    package var ignored = IgnoredTopics()
     /// The core's time at the last step.
     package var now = Timestamp(milliseconds: 0)
     /// Rows of readings that were found damaged, ever, and set aside.

@@ -156,8 +156,8 @@ package struct CustomerDraft: Sendable, Equatable {
 
     private var complaintAboutLists: (pointer: String, expected: String)? {
         for (index, item) in (vehicles ?? []).enumerated() {
-            guard CustomerDraft.isName(item.vehicle) else {
-                return ("/vehicles/\(index)/vehicle", CustomerDraft.nameRule)
+            guard VehicleName.isValid(item.vehicle) else {
+                return ("/vehicles/\(index)/vehicle", VehicleName.rule)
             }
             if [item.vin, item.plate].contains(where: { $0.map(CustomerDraft.isTooLong) ?? false })
             {
@@ -170,14 +170,14 @@ package struct CustomerDraft: Sendable, Equatable {
             guard item.on != nil || item.kilometres != nil else {
                 return ("/due_items/\(index)", "a date (on) or a distance (kilometres)")
             }
-            guard item.vehicle.map(CustomerDraft.isName) ?? (item.kind == .licence),
+            guard item.vehicle.map(VehicleName.isValid) ?? (item.kind == .licence),
                 item.kilometres.map({ $0 >= 0 }) ?? true
             else {
                 return ("/due_items/\(index)/vehicle", "a vehicle, except for a licence")
             }
         }
         for (index, visit) in (visits ?? []).enumerated() {
-            guard CustomerDraft.isName(visit.vehicle), !CustomerDraft.isTooLong(visit.work),
+            guard VehicleName.isValid(visit.vehicle), !CustomerDraft.isTooLong(visit.work),
                 !(visit.station.map(CustomerDraft.isTooLong) ?? false),
                 visit.kilometres.map({ $0 >= 0 }) ?? true
             else { return ("/visits/\(index)", "a vehicle, a date and what was done") }
@@ -201,7 +201,7 @@ package struct CustomerDraft: Sendable, Equatable {
             || text.unicodeScalars.contains { $0.value < 0x20 }
     }
 
-    /// Whether a text can name a customer or vehicle in a URL and a topic.
+    /// Whether a text can name a customer in a URL.
     package static func isName(_ text: String) -> Bool {
         (1...Limits.vehicleNameBytesMax).contains(text.utf8.count)
             && text.utf8.allSatisfy { byte in

@@ -16,6 +16,8 @@ enum JSONWalk {
         var kind: Kind
         var start: Int
         var end: Int
+        /// Whether the way to it leads through an array, so that its place there names it.
+        var isByPlace = false
 
         /// The text inside the quotes, or the literal as written.
         func string(_ bytes: Span<UInt8>) -> String {
@@ -28,87 +30,97 @@ enum JSONWalk {
         }
     }
 
-    /// Fills `values` by the fields of `table`.
+    /// Takes one value, an object mostly, and what stands in it at the fields of `table`.
+    /// - Returns: what was found, by field.
     /// - Throws: `notJSON` or `nestingTooDeep`, or `duplicateField` when a wanted value occurs
     ///   twice.
     static func collect(
-        _ bytes: Span<UInt8>,
-        _ table: FieldTable,
-        into values: inout [Value?]
-    ) throws(Rejection) {
-        guard !bytes.isEmpty else { throw Rejection(.empty, at: 0) }
-        var scanner = JSONScanner()
-        var pointer: [UInt8] = []
-        try walk(&scanner, bytes, table, &pointer, &values, depth: 0)
-        try scanner.end(bytes)
-    }
-
-    private static func walk(
         _ scanner: inout JSONScanner,
         _ bytes: Span<UInt8>,
-        _ table: FieldTable,
-        _ pointer: inout [UInt8],
-        _ values: inout [Value?],
-        depth: Int
-    ) throws(Rejection) {
-        guard depth <= Limits.nestingDepthMax else { throw scanner.failure(.nestingTooDeep) }
-        let length = pointer.count
-        let opening = try scanner.peek(bytes)
-        if opening == UInt8(ascii: "{") || opening == UInt8(ascii: "["),
-            let field = table.field(pointer.span)
-        {
-            let start = scanner.position
-            let found = Value(kind: .composite, start: start, end: start)
-            try note(found, field, pointer, &values)
-        }
-        switch opening {
-        case UInt8(ascii: "{"):
-            guard try scanner.open(UInt8(ascii: "{"), UInt8(ascii: "}"), bytes) else { return }
-            repeat {
-                let name = try scanner.name(bytes)
-                pointer.append(UInt8(ascii: "/"))
-                for byte in scanner.unescaped(name, bytes) {
-                    switch byte {
-                    case UInt8(ascii: "~"): pointer.append(contentsOf: "~0".utf8)
-                    case UInt8(ascii: "/"): pointer.append(contentsOf: "~1".utf8)
-                    default: pointer.append(byte)
-                    }
-                }
-                try walk(&scanner, bytes, table, &pointer, &values, depth: depth + 1)
-                pointer.removeLast(pointer.count - length)
-            } while try scanner.another(before: UInt8(ascii: "}"), bytes)
-        case UInt8(ascii: "["):
-            guard try scanner.open(UInt8(ascii: "["), UInt8(ascii: "]"), bytes) else { return }
-            var index = 0
-            repeat {
-                pointer.append(contentsOf: "/\(index)".utf8)
-                try walk(&scanner, bytes, table, &pointer, &values, depth: depth + 1)
-                pointer.removeLast(pointer.count - length)
-                index += 1
-            } while try scanner.another(before: UInt8(ascii: "]"), bytes)
-        default:
-            let start = scanner.position
-            guard let field = table.field(pointer.span) else { return try scanner.skipValue(bytes) }
-            let kind = try leaf(&scanner, bytes)
-            let found = Value(kind: kind, start: start, end: scanner.position)
-            try note(found, field, pointer, &values)
-        }
+        _ table: FieldTable
+    ) throws(Rejection) -> [Value?] {
+        var search = Search(table: table)
+        try search.walk(&scanner, bytes, depth: 0, isByPlace: false)
+        return search.values
     }
 
-    private static func note(
-        _ value: Value,
-        _ field: Int,
-        _ pointer: [UInt8],
-        _ values: inout [Value?]
-    ) throws(Rejection) {
-        guard values[field] == nil else {
-            throw Rejection(
-                .duplicateField,
-                at: value.start,
-                String(decoding: pointer, as: UTF8.self)
-            )
+    private struct Search {
+        let table: FieldTable
+        var values: [Value?]
+        private var pointer: [UInt8] = []
+
+        init(table: FieldTable) {
+            self.table = table
+            values = Array(repeating: nil, count: table.count)
         }
-        values[field] = value
+
+        mutating func walk(
+            _ scanner: inout JSONScanner,
+            _ bytes: Span<UInt8>,
+            depth: Int,
+            isByPlace: Bool
+        ) throws(Rejection) {
+            guard depth <= Limits.nestingDepthMax else { throw scanner.failure(.nestingTooDeep) }
+            let length = pointer.count
+            let opening = try scanner.peek(bytes)
+            let start = scanner.position
+            let field = table.field(pointer.span)
+            switch opening {
+            case UInt8(ascii: "{"):
+                guard try scanner.open(UInt8(ascii: "{"), UInt8(ascii: "}"), bytes) else { break }
+                repeat {
+                    let name = try scanner.name(bytes)
+                    pointer.append(UInt8(ascii: "/"))
+                    for byte in scanner.unescaped(name, bytes) {
+                        switch byte {
+                        case UInt8(ascii: "~"): pointer.append(contentsOf: "~0".utf8)
+                        case UInt8(ascii: "/"): pointer.append(contentsOf: "~1".utf8)
+                        default: pointer.append(byte)
+                        }
+                    }
+                    try walk(&scanner, bytes, depth: depth + 1, isByPlace: isByPlace)
+                    pointer.removeLast(pointer.count - length)
+                } while try scanner.another(before: UInt8(ascii: "}"), bytes)
+            case UInt8(ascii: "["):
+                guard try scanner.open(UInt8(ascii: "["), UInt8(ascii: "]"), bytes) else { break }
+                var index = 0
+                repeat {
+                    pointer.append(contentsOf: "/\(index)".utf8)
+                    try walk(&scanner, bytes, depth: depth + 1, isByPlace: true)
+                    pointer.removeLast(pointer.count - length)
+                    index += 1
+                } while try scanner.another(before: UInt8(ascii: "]"), bytes)
+            default:
+                guard let field else { return try scanner.skipValue(bytes) }
+                let kind = try JSONWalk.leaf(&scanner, bytes)
+                let found = Value(
+                    kind: kind,
+                    start: start,
+                    end: scanner.position,
+                    isByPlace: isByPlace
+                )
+                return try note(found, field)
+            }
+            guard let field else { return }
+            let found = Value(
+                kind: .composite,
+                start: start,
+                end: scanner.position,
+                isByPlace: isByPlace
+            )
+            try note(found, field)
+        }
+
+        private mutating func note(_ value: Value, _ field: Int) throws(Rejection) {
+            guard values[field] == nil else {
+                throw Rejection(
+                    .duplicateField,
+                    at: value.start,
+                    String(decoding: pointer, as: UTF8.self)
+                )
+            }
+            values[field] = value
+        }
     }
 
     /// Takes the elements of an array of single values; one of another kind is `composite`.

@@ -157,6 +157,6 @@ extension PayloadDecoder {
     }
 
     private static func isVehicleName(_ name: [UInt8]) -> Bool {
-        TopicParser.isVehicleName(name.span, name.indices)
+        VehicleName.isValid(name.span, name.indices)
     }
 }

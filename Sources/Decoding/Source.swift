@@ -24,8 +24,8 @@ package struct Source: Sendable, Equatable {
         case pointer(String)
         /// In the SenML name, before the signal.
         case senmlName
-        /// In the table of sensors.
-        case sensor
+        /// In the table of sensors; the sensor's own name stands at a pointer or in the topic.
+        indirect case sensor(Naming)
     }
 
     package enum Piece: Sendable, Equatable {
@@ -36,6 +36,7 @@ package struct Source: Sendable, Equatable {
     /// What a value becomes.
     package struct Target: Sendable, Equatable {
         package var signal: SignalID
+        /// From the mapping's unit to the catalogue's.
         package var conversion: UnitConversion
 
         package init(signal: SignalID, conversion: UnitConversion) {
@@ -44,18 +45,72 @@ package struct Source: Sendable, Equatable {
         }
     }
 
-    package struct Mapping: Sendable, Equatable {
-        /// The rest of the topic, a JSON pointer, or a SenML name.
-        package var from: String
-        /// One; or one for each element of a list; or one for each wheel of a sensor's vehicle.
-        package var targets: [Target]
-        /// What words stand for, such as `yes` for 1.
-        package var words: [String: Double]
+    /// What is sent where there is no value.
+    package struct Absence: Sendable, Equatable {
+        /// In lower case; blanks around a text do not count.
+        package var words: Set<String>
+        /// In the unit that is sent, before any factor.
+        package var values: [Double]
 
-        package init(from: String, targets: [Target], words: [String: Double]) {
+        package init(words: Set<String>, values: [Double] = []) {
+            self.words = words
+            self.values = values
+        }
+
+        /// Where a source says nothing else: what Home Assistant and its bridges write.
+        package static let usual = Absence(
+            words: ["unavailable", "unknown", "none", "null", "nan", "n/a", ""]
+        )
+    }
+
+    package struct Mapping: Sendable, Equatable {
+        /// The rest of the topic, a JSON pointer, or the name of a SenML record or an element.
+        package var from: String
+        /// One; or one for each element of a list; or one for each wheel that it covers.
+        package var targets: [Target]
+        /// Of a sensor's mapping: the wheel of each target, such as `Row1.Left`.
+        package var wheels: [String] = []
+        /// What words stand for, such as `yes` for 1.
+        package var words: [String: Double] = [:]
+        package var absence = Absence.usual
+        /// What is sent becomes the mapping's unit by a factor and, after it, an offset.
+        package var scale = UnitConversion(factor: 1, offset: 0)
+        /// The JSON pointer of the unit that is sent beside the value.
+        package var unitPointer: String?
+        /// The value's own time; the packet's counts where it is missing.
+        package var clock: SourceClock?
+        /// Whether a numeric step of `from` may name an element of an array by its place.
+        package var isByPlace = false
+
+        package init(from: String, targets: [Target]) {
             self.from = from
             self.targets = targets
-            self.words = words
+        }
+    }
+
+    /// An array whose elements are taken one by one.
+    package struct Walk: Sendable, Equatable {
+        /// Where an element has its parts; an element without parts is a packet of its own.
+        package struct Parts: Sendable, Equatable {
+            package var name: String
+            package var value: String
+            package var clock: SourceClock?
+            package var unit: String?
+
+            package init(name: String, value: String) {
+                self.name = name
+                self.value = value
+            }
+        }
+
+        /// The JSON pointer of the array; empty for the whole document, which may then be one
+        /// element alone.
+        package var pointer: String
+        package var parts: Parts?
+
+        package init(pointer: String, parts: Parts?) {
+            self.pointer = pointer
+            self.parts = parts
         }
     }
 
@@ -94,11 +149,10 @@ package struct Source: Sendable, Equatable {
     /// Whose wheel a sensor sits on.
     package struct Mounting: Sendable, Equatable {
         package var vehicle: String
-        /// Place among the four targets of a mapping: front left, front right, rear left, rear
-        /// right.
-        package var wheel: Int
+        /// `Row1.Left` … `Row4.Right`; of a dual wheel with `.Inner` or `.Outer`.
+        package var wheel: String
 
-        package init(vehicle: String, wheel: Int) {
+        package init(vehicle: String, wheel: String) {
             self.vehicle = vehicle
             self.wheel = wheel
         }
@@ -106,16 +160,18 @@ package struct Source: Sendable, Equatable {
 
     package var name: String
     package var topic: TopicPattern
+    /// What the broker is asked for; other filters than the topic's own only where it begins with
+    /// a named level.
+    package var filters: [String]
     package var shape: Shape
     package var naming: Naming
     /// Vehicles by the names their senders use, where ours differ.
     package var renames: [String: String] = [:]
     package var conditions: [Condition] = []
-    /// The JSON pointer of a sensor's number, and where each sensor is mounted.
-    package var sensorPointer: String?
+    /// Where each sensor is mounted, by its name in lower case.
     package var mountings: [String: Mounting] = [:]
-    /// The JSON pointer of the time; nil when a value is as old as its arrival.
-    package var timePointer: String?
+    package var clock = SourceClock.arrival
+    package var walk: Walk?
     /// Whether a dot in the rest of the topic separates levels, as a slash does.
     package var dotsAreLevels = false
     package var mappings: [Mapping] = []
@@ -128,99 +184,6 @@ package struct Source: Sendable, Equatable {
         self.topic = topic
         self.shape = shape
         self.naming = naming
-    }
-
-    /// A value that tells no time may be hours old when the broker kept it for new subscribers.
-    package var refusesRetained: Bool {
-        switch shape {
-        case .scalar: true
-        case .object: timePointer == nil
-        case .senml, .native: false
-        }
-    }
-}
-
-/// A topic with named levels: `ovms/{user}/{vehicle}/metric/{metric...}`.
-package struct TopicPattern: Sendable, Equatable {
-    private enum Level: Sendable, Equatable {
-        case literal([UInt8])
-        case capture
-        case rest
-    }
-
-    private let levels: [Level]
-    /// The names in braces, in order; the rest's is last.
-    package let names: [String]
-    package let hasRest: Bool
-
-    /// Nil when the text is no pattern: an empty level, a wildcard, a brace inside a level, or a
-    /// rest that is not the end.
-    package init?(_ text: String) {
-        var levels: [Level] = []
-        var names: [String] = []
-        let parts = text.split(separator: "/", omittingEmptySubsequences: false)
-        for (index, part) in parts.enumerated() {
-            guard !part.isEmpty, !part.contains("+"), !part.contains("#") else { return nil }
-            guard part.first == "{" else {
-                guard !part.contains("{"), !part.contains("}") else { return nil }
-                levels.append(.literal(Array(part.utf8)))
-                continue
-            }
-            guard part.last == "}", part.count > 2 else { return nil }
-            let name = part.dropFirst().dropLast()
-            if name.hasSuffix("...") {
-                guard index == parts.count - 1, name.count > 3 else { return nil }
-                levels.append(.rest)
-                names.append(String(name.dropLast(3)))
-            } else {
-                levels.append(.capture)
-                names.append(String(name))
-            }
-        }
-        self.levels = levels
-        self.names = names
-        hasRest = levels.last == .rest
-    }
-
-    /// What to subscribe to.
-    package var filter: String {
-        levels.map { level in
-            switch level {
-            case .literal(let bytes): String(decoding: bytes, as: UTF8.self)
-            case .capture: "+"
-            case .rest: "#"
-            }
-        }.joined(separator: "/")
-    }
-
-    /// The first byte of every topic of the pattern; nil when that differs.
-    var opening: UInt8? {
-        if case .literal(let bytes)? = levels.first { bytes.first } else { nil }
-    }
-
-    /// Where the named levels stand, or nil when the topic is another.
-    func captures(in topic: Span<UInt8>) -> [Range<Int>]? {
-        var captures: [Range<Int>] = []
-        var start = 0
-        for level in levels {
-            guard start <= topic.count else { return nil }
-            if level == .rest {
-                guard start < topic.count else { return nil }
-                captures.append(start..<topic.count)
-                return captures
-            }
-            var end = start
-            while end < topic.count, topic[end] != UInt8(ascii: "/") { end += 1 }
-            switch level {
-            case .literal(let bytes):
-                guard end - start == bytes.count else { return nil }
-                for (offset, byte) in bytes.enumerated() where topic[start + offset] != byte {
-                    return nil
-                }
-            case .capture, .rest: captures.append(start..<end)
-            }
-            start = end + 1
-        }
-        return start == topic.count + 1 ? captures : nil
+        filters = [topic.filter]
     }
 }

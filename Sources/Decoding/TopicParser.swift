@@ -16,7 +16,7 @@ package enum TopicParser {
         let start = 9
         var end = start
         while end < topic.count, topic[end] != UInt8(ascii: "/") { end += 1 }
-        guard isVehicleName(topic, start..<end) else { throw Rejection(.badTopic, at: start) }
+        guard VehicleName.isValid(topic, start..<end) else { throw Rejection(.badTopic, at: start) }
         if hasBytes("/telemetry", in: topic, at: end), topic.count == end + 10 {
             return (.telemetry, start..<end)
         }
@@ -24,24 +24,6 @@ package enum TopicParser {
             return (.profile, start..<end)
         }
         throw Rejection(.badTopic, at: end)
-    }
-
-    /// A vehicle's name becomes a topic level again when the gateway answers, so it holds none of
-    /// MQTT's wildcards (`+ #`), no `/`, no leading `$`, no control character and no space at an
-    /// end.
-    package static func isVehicleName(_ bytes: Span<UInt8>, _ range: Range<Int>) -> Bool {
-        guard !range.isEmpty, range.count <= Limits.vehicleNameBytesMax,
-            bytes[range.lowerBound] != UInt8(ascii: "$"), bytes[range.lowerBound] != 0x20,
-            bytes[range.upperBound - 1] != 0x20
-        else { return false }
-        for index in range {
-            switch bytes[index] {
-            case 0..<0x20, 0x7f, UInt8(ascii: "+"), UInt8(ascii: "#"), UInt8(ascii: "/"):
-                return false
-            default: break
-            }
-        }
-        return true
     }
 
     private static func hasBytes(

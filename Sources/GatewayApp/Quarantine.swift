@@ -1,9 +1,4 @@
-import ConfigFiles
 import Foundation
-
-#if canImport(FoundationNetworking)
-import FoundationNetworking
-#endif
 
 /// The dead letters of a gateway that runs, through its API.
 ///
@@ -39,20 +34,10 @@ package struct Quarantine: Sendable {
         var upTo: Int64
     }
 
-    private struct Refusal: Decodable {
-        var detail: String
-    }
+    private let gateway: GatewayClient
 
-    private let base: String
-
-    /// `url` is the gateway's own, or nil for the one the settings name.
-    package init(url: String?, configPath: String) throws {
-        if let url {
-            base = url.hasSuffix("/") ? String(url.dropLast()) : url
-        } else {
-            let settings = try GatewayFile.load(configPath)
-            base = "http://\(settings.webHost):\(settings.webPort)"
-        }
+    package init(_ gateway: GatewayClient) {
+        self.gateway = gateway
     }
 
     /// The newest letters, of one reason if asked.
@@ -63,7 +48,7 @@ package struct Quarantine: Sendable {
             var query = "limit=\(min(200, limit - letters.count))"
             if let reason { query += "&reason=\(reason)" }
             if let cursor { query += "&cursor=\(cursor)" }
-            let page: Page = try await call("GET", "/dead_letters?\(query)")
+            let page: Page = try await gateway.call("GET", "/dead_letters?\(query)")
             letters += page.items
             cursor = page.nextCursor
         } while cursor != nil && letters.count < limit
@@ -71,7 +56,7 @@ package struct Quarantine: Sendable {
     }
 
     package func show(_ id: Int64) async throws -> Letter {
-        try await call("GET", "/dead_letters/\(id)")
+        try await gateway.call("GET", "/dead_letters/\(id)")
     }
 
     /// Takes in again or discards: the letters named, or, when none is, all (of a reason) there
@@ -87,7 +72,7 @@ package struct Quarantine: Sendable {
             total.accepted += outcome.accepted
             total.rejected += outcome.rejected
         }
-        for id in ids { add(try await call("POST", "/dead_letters/\(id)/\(action)")) }
+        for id in ids { add(try await gateway.call("POST", "/dead_letters/\(id)/\(action)")) }
         guard ids.isEmpty, let newest = try await list(reason: reason, limit: 1).first else {
             return total
         }
@@ -95,47 +80,9 @@ package struct Quarantine: Sendable {
             let encoder = JSONEncoder()
             encoder.keyEncodingStrategy = .convertToSnakeCase
             let body = try encoder.encode(Choice(reason: reason, upTo: newest.id))
-            let outcome: Outcome = try await call("POST", "/dead_letters/\(action)", body)
+            let outcome: Outcome = try await gateway.call("POST", "/dead_letters/\(action)", body)
             add(outcome)
             if outcome.removed == 0 { return total }
         }
     }
-
-    private func call<Answer: Decodable>(
-        _ method: String,
-        _ path: String,
-        _ body: Data? = nil
-    ) async throws -> Answer {
-        guard let url = URL(string: "\(base)/api/v1\(path)") else {
-            throw QuarantineError(description: "'\(base)' is not a URL")
-        }
-        var request = URLRequest(url: url)
-        request.httpMethod = method
-        request.httpBody = body
-        request.setValue(UUID().uuidString, forHTTPHeaderField: "Idempotency-Key")
-        if let token = ProcessInfo.processInfo.environment["GATEWAY_TOKEN"] {
-            request.setValue("Bearer \(token)", forHTTPHeaderField: "Authorization")
-        }
-        let (data, response): (Data, URLResponse)
-        do {
-            (data, response) = try await URLSession.shared.data(for: request)
-        } catch {
-            throw QuarantineError(
-                description: "no gateway answers at \(base): start it with `gateway serve`, or "
-                    + "name its address with --url"
-            )
-        }
-        guard (response as? HTTPURLResponse)?.statusCode == 200 else {
-            let refusal = try? JSONDecoder().decode(Refusal.self, from: data)
-            throw QuarantineError(description: refusal?.detail ?? "\(response)")
-        }
-        let decoder = JSONDecoder()
-        decoder.keyDecodingStrategy = .convertFromSnakeCase
-        return try decoder.decode(Answer.self, from: data)
-    }
-}
-
-/// Why the dead letters could not be had.
-private struct QuarantineError: Error, CustomStringConvertible {
-    let description: String
 }

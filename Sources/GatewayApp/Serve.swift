@@ -81,7 +81,7 @@ package enum Serve {
         )
         let source = MQTTSource(
             address(settings),
-            filters: MQTTSource.native + assembly.sources.map(\.topic.filter),
+            filters: MQTTSource.native + gateway.sourceFilters,
             logger: logger,
             clock: clock
         )

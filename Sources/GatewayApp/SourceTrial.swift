@@ -5,8 +5,8 @@ import Telemetry
 
 /// Sources tried without a broker: what would become of a message.
 package enum SourceTrial {
-    /// What a message becomes: one line per reading and rejection, or one that says it is ignored;
-    /// and whether there is any reading.
+    /// What a message becomes: one line per reading and rejection, or one that says it is ignored,
+    /// and, when there is no reading, what to do next; and whether there is any reading.
     package static func outcome(
         of topic: String,
         payload: [UInt8],
@@ -16,22 +16,47 @@ package enum SourceTrial {
         var lines = unit.readings.map { reading in
             let definition = assembly.catalogue[reading.signal]
             let quality = reading.quality == .good ? "" : "   (no reading)"
-            return "\(unit.vehicles.first?.name ?? "")   \(definition.path)   "
+            return "\(name(of: reading, unit))   \(definition.path)   "
                 + "\(reading.value) \(definition.unit)   at \(reading.observedAt)\(quality)"
         }
         lines += unit.deadLetters.flatMap(\.rejections).map {
             "rejected: \($0.reason.rawValue) at byte \($0.byteOffset)"
                 + ($0.detail.isEmpty ? "" : " (\($0.detail))")
         }
-        if lines.isEmpty { lines = ["ignored: no source maps anything of it"] }
+        if unit.counts.noReading > unit.readings.count {
+            lines.append("no reading: \(absent(unit))")
+        }
+        if lines.isEmpty { lines = ignored(topic, assembly) }
         return (lines, !unit.readings.isEmpty)
+    }
+
+    private static func absent(_ unit: CommitUnit) -> String {
+        "the sender says of \(unit.counts.noReading) values that there are none"
+    }
+
+    private static func ignored(_ topic: String, _ assembly: Assembly) -> [String] {
+        let bytes = Array(topic.utf8)
+        let decoder = SourceDecoder(sources: assembly.sources, catalogue: assembly.catalogue)
+        guard let place = decoder.source(of: bytes.span) else {
+            return ["ignored: its topic is no source's; see `gateway sources list`"]
+        }
+        return [
+            "ignored: no source maps anything of it",
+            "Next: map its values in the source '\(decoder.sources[place].name)', or write a first "
+                + "mapping with `gateway sources draft`.",
+        ]
+    }
+
+    private static func name(of reading: Reading, _ unit: CommitUnit) -> String {
+        unit.vehicles.first { $0.id == reading.vehicle }?.name ?? ""
     }
 
     /// One line per source in force.
     package static func list(_ assembly: Assembly) -> [String] {
         assembly.sources.map { source in
             let signals = source.mappings.map(\.targets.count).reduce(0, +)
-            return "\(source.name)   \(source.topic.filter)   \(source.shape)   "
+            let filters = source.filters.joined(separator: " ")
+            return "\(source.name)   \(filters)   \(source.shape)   "
                 + "\(signals) signals"
         }
     }
@@ -49,19 +74,48 @@ package enum SourceTrial {
 
     private static func complaint(about example: SourceExample, assembly: Assembly) -> String? {
         let unit = step(example.topic, Array(example.payload.utf8), assembly)
-        if let letter = unit.deadLetters.first {
-            return "is rejected: \(letter.rejection.reason.rawValue) \(letter.rejection.detail)"
+        let rejected = unit.deadLetters.flatMap(\.rejections)
+        guard rejected.map(\.reason.rawValue) == example.rejects else {
+            let reasons = rejected.map { "\($0.reason.rawValue) \($0.detail)" }
+            return reasons.isEmpty
+                ? "is not rejected for \(example.rejects)"
+                : "is rejected: \(reasons.joined(separator: ", "))"
         }
-        let name = unit.vehicles.first?.name ?? ""
-        let given = unit.readings.map { (assembly.catalogue[$0.signal].path, $0.value) }
-        let wanted = example.gives.map { (assembly.catalogue[$0.signal].path, $0.value) }
+        let given = unit.readings.map {
+            Given(name(of: $0, unit), assembly.catalogue[$0.signal].path, $0.value, $0.observedAt)
+        }
+        let wanted = example.gives.map {
+            Given($0.vehicle, assembly.catalogue[$0.signal].path, $0.value, $0.at)
+        }
         let isSame =
-            given.count == wanted.count
-            && zip(given, wanted).allSatisfy {
-                $0.0 == $1.0 && abs($0.1 - $1.1) <= 1e-4 * max(1, abs($1.1))
-            }
-            && example.gives.allSatisfy { $0.vehicle == name }
-        return isSame ? nil : "gives \(given) of '\(name)', not \(wanted)"
+            given.count == wanted.count && zip(given, wanted).allSatisfy { $0.is($1) }
+        return isSame ? nil : "gives \(given), not \(wanted)"
+    }
+
+    /// A reading as an example tells it.
+    private struct Given: CustomStringConvertible {
+        var vehicle: String
+        var path: String
+        var value: Double
+        var at: Timestamp?
+
+        init(_ vehicle: String, _ path: String, _ value: Double, _ at: Timestamp?) {
+            self.vehicle = vehicle
+            self.path = path
+            self.value = value
+            self.at = at
+        }
+
+        /// Whether it is the one wanted; a time that is not given may be any.
+        func `is`(_ wanted: Given) -> Bool {
+            vehicle == wanted.vehicle && path == wanted.path
+                && abs(value - wanted.value) <= 1e-4 * max(1, abs(wanted.value))
+                && (wanted.at == nil || at == wanted.at)
+        }
+
+        var description: String {
+            "\(vehicle) \(path) \(value)" + (at.map { " at \($0)" } ?? "")
+        }
     }
 
     private static func step(

@@ -39,7 +39,7 @@ extension Gateway {
         }
     }
 
-    private mutating func takeTelemetry(
+    mutating func takeTelemetry(
         _ payload: Span<UInt8>,
         from name: Span<UInt8>,
         _ packet: PacketBatch.Packet,
@@ -72,91 +72,6 @@ extension Gateway {
             account(decoder.rejections, of: vehicle)
             reject(decoder.rejections, packet, of: batch)
         }
-    }
-
-    private mutating func takeForeign(
-        _ source: Int,
-        _ topic: Span<UInt8>,
-        _ payload: Span<UInt8>,
-        _ packet: PacketBatch.Packet,
-        of batch: PacketBatch
-    ) throws(Rejection) {
-        guard sourceDecoder.sources[source].shape != .native else {
-            try sourceDecoder.nameVehicle(source, topic: topic)
-            let name = sourceDecoder.vehicle
-            guard var variant = variants[source] else {
-                return try takeTelemetry(payload, from: name.span, packet, of: batch)
-            }
-            swap(&decoder, &variant.decoder)
-            defer {
-                swap(&decoder, &variant.decoder)
-                variants[source]?.decoder = variant.decoder
-            }
-            return try takeTelemetry(
-                payload,
-                from: name.span,
-                packet,
-                of: batch,
-                variant.conversions
-            )
-        }
-        let outcome = try sourceDecoder.decode(
-            source,
-            topic: topic,
-            payload: payload,
-            receivedAt: packet.receivedAt,
-            isRetained: packet.isRetained
-        )
-        switch outcome {
-        case .taken: break
-        case .ignored:
-            unit.counts.ignoredPackets += 1
-            return
-        case .foreign:
-            guard let next = sourceDecoder.source(of: topic, from: source + 1) else {
-                unit.counts.ignoredPackets += 1
-                return
-            }
-            return try takeForeign(next, topic, payload, packet, of: batch)
-        }
-        if !sourceDecoder.readings.isEmpty {
-            let name = sourceDecoder.vehicle
-            let vehicle = try vehicle(named: name.span)
-            hear(vehicle)
-            var readings: [DecodedReading] = []
-            swap(&readings, &sourceDecoder.readings)
-            accept(readings, from: vehicle, packet.receivedAt, isRepeat: packet.isRedelivered)
-            swap(&readings, &sourceDecoder.readings)
-            remember(packet, topic, payload)
-            if !sourceDecoder.rejections.isEmpty {
-                account(sourceDecoder.rejections, of: vehicle)
-            }
-        } else if !sourceDecoder.rejections.isEmpty {
-            let name = sourceDecoder.vehicle
-            if let vehicle = try? vehicle(named: name.span) {
-                hear(vehicle)
-                account(sourceDecoder.rejections, of: vehicle)
-            }
-        }
-        reject(sourceDecoder.rejections, packet, of: batch)
-    }
-
-    /// Keeps what tells a message from its repeat, where its values have no time of their own.
-    private mutating func remember(
-        _ packet: PacketBatch.Packet,
-        _ topic: Span<UInt8>,
-        _ payload: Span<UInt8>
-    ) {
-        guard packet.identifier != 0, !packet.isRedelivered,
-            sourceDecoder.readings.contains(where: { $0.observedAt == packet.receivedAt })
-        else { return }
-        let delivery = Delivery(
-            identifier: packet.identifier,
-            hash: Gateway.hash(topic, payload),
-            receivedAt: packet.receivedAt
-        )
-        deliveries.note(delivery)
-        unit.deliveries.append(delivery)
     }
 
     mutating func takeLine(_ index: Int, of batch: PacketBatch) {
@@ -226,7 +141,7 @@ extension Gateway {
     // MARK: Readings
 
     /// Takes in the readings of one packet or line.
-    private mutating func accept(
+    mutating func accept(
         _ decoded: [DecodedReading],
         from vehicle: VehicleID,
         _ receivedAt: Timestamp,
@@ -300,7 +215,7 @@ extension Gateway {
         }
     }
 
-    private mutating func reject(
+    mutating func reject(
         _ rejections: [Rejection],
         _ packet: PacketBatch.Packet,
         of batch: PacketBatch
@@ -333,11 +248,11 @@ extension Gateway {
     }
 
     /// FNV-1a, 64 bits, over parts one after the other.
-    private static func hash(_ first: Span<UInt8>, _ second: Span<UInt8>) -> UInt64 {
+    static func hash(_ first: Span<UInt8>, _ second: Span<UInt8>) -> UInt64 {
         hash(second, from: hash(first))
     }
 
-    private static func hash(
+    static func hash(
         _ bytes: Span<UInt8>,
         from start: UInt64 = 0xcbf2_9ce4_8422_2325
     ) -> UInt64 {
@@ -430,7 +345,7 @@ extension Gateway {
 
     // MARK: Vehicles
 
-    private mutating func vehicle(named name: Span<UInt8>) throws(Rejection) -> VehicleID {
+    mutating func vehicle(named name: Span<UInt8>) throws(Rejection) -> VehicleID {
         if let known = names.find(name) { return VehicleID(index: UInt32(known)) }
         guard vehicles.count < Limits.vehiclesMax else { throw Rejection(.tooManyVehicles, at: 0) }
         let vehicle = VehicleID(index: UInt32(names.intern(name)))

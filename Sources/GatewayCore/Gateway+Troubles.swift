@@ -160,6 +160,12 @@ extension Gateway {
         judgeFeed(of: vehicle)
     }
 
+    /// Notes that a vehicle's sender said of so many values that there are none.
+    mutating func accountAbsent(_ count: Int, of vehicle: VehicleID) {
+        for _ in 0..<count { vehicles[Int(vehicle.index)].account.noteNoReading(at: now) }
+        judgeFeed(of: vehicle)
+    }
+
     private mutating func judgeFeed(of vehicle: VehicleID) {
         let account = vehicles[Int(vehicle.index)].account
         guard !account.isEmpty, let verdict = account.verdict(at: now) else { return }

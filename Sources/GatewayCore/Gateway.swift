@@ -78,6 +78,11 @@ package struct Gateway: Sendable {
     /// Decoders of sources whose own packets are in other units, and what brings them to ours.
     var variants: [Int: (decoder: PayloadDecoder, conversions: [SignalID: UnitConversion])] = [:]
 
+    /// What to subscribe to for the sources, in the order in which they are asked.
+    package var sourceFilters: [String] { sourceDecoder.sources.flatMap(\.filters) }
+    /// Topics of which no source maps anything, since the start.
+    package internal(set) var ignored = IgnoredTopics()
+
     package private(set) var now = Timestamp.distantPast
     var names = InternTable()
     /// Whose the last line was, and the count of the decoder's vehicles then.
@@ -173,7 +178,7 @@ package struct Gateway: Sendable {
         planner = VisitPlanner(catalogue: jobs)
         decoder = PayloadDecoder(catalogue: catalogue)
         sourceDecoder = SourceDecoder(sources: sources, catalogue: catalogue)
-        for (place, source) in sources.enumerated() where !source.units.isEmpty {
+        for (place, source) in sourceDecoder.sources.enumerated() where !source.units.isEmpty {
             variants[place] = (
                 PayloadDecoder(catalogue: catalogue.measured(in: source.units)),
                 Dictionary(

@@ -12,6 +12,10 @@ public enum Limits {
     public static let bootNameBytesMax = 64
     /// Bytes of a VSS path: the longest of v6.0 has 137.
     public static let signalPathBytesMax = 256
+    /// Topics that no source maps, of which the number is told: more than one bridge has.
+    public static let ignoredTopicsMax = 200
+    /// Bytes of such a topic's sample: enough to see what would have to be mapped.
+    public static let ignoredSampleBytesMax = 512
     /// Bytes of a free-text field in a profile.
     public static let profileTextBytesMax = 128
     /// Bytes of one line of a recording; longer ones are rejected, not buffered.

@@ -11,6 +11,21 @@ struct ConfigOption: ParsableArguments {
     }
 }
 
+/// A gateway that runs, which a command asks.
+struct GatewayOption: ParsableArguments {
+    @Option(help: "Settings; the address of the gateway is taken from web.host and web.port.")
+    var config = "config/gateway.yaml"
+
+    @Option(help: "The gateway's own URL, instead of the one in the settings.")
+    var url: String?
+
+    func client() throws -> GatewayClient {
+        do { return try GatewayClient(url: url, configPath: config) } catch {
+            throw failure(error)
+        }
+    }
+}
+
 /// The store a command works on, without the gateway.
 struct StoreOption: ParsableArguments {
     @Option(help: "Settings; paths inside are relative to that file.")

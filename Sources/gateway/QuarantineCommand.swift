@@ -20,20 +20,6 @@ struct QuarantineCommand: AsyncParsableCommand {
         subcommands: [List.self, Show.self, Reingest.self, Discard.self]
     )
 
-    struct Gateway: ParsableArguments {
-        @Option(help: "Settings; the address of the gateway is taken from web.host and web.port.")
-        var config = "config/gateway.yaml"
-
-        @Option(help: "The gateway's own URL, instead of the one in the settings.")
-        var url: String?
-
-        func quarantine() throws -> Quarantine {
-            do { return try Quarantine(url: url, configPath: config) } catch {
-                throw failure(error)
-            }
-        }
-    }
-
     struct Choice: ParsableArguments {
         @Argument(help: "Numbers of dead letters.")
         var ids: [Int64] = []
@@ -59,10 +45,10 @@ struct QuarantineCommand: AsyncParsableCommand {
         @Option(help: "At most this many.")
         var limit = 50
 
-        @OptionGroup var gateway: Gateway
+        @OptionGroup var gateway: GatewayOption
 
         func run() async throws {
-            let quarantine = try gateway.quarantine()
+            let quarantine = Quarantine(try gateway.client())
             do {
                 for letter in try await quarantine.list(reason: reason, limit: limit) {
                     print(
@@ -82,10 +68,10 @@ struct QuarantineCommand: AsyncParsableCommand {
         @Argument(help: "Its number.")
         var id: Int64
 
-        @OptionGroup var gateway: Gateway
+        @OptionGroup var gateway: GatewayOption
 
         func run() async throws {
-            let quarantine = try gateway.quarantine()
+            let quarantine = Quarantine(try gateway.client())
             do {
                 let letter = try await quarantine.show(id)
                 print(
@@ -111,7 +97,7 @@ struct QuarantineCommand: AsyncParsableCommand {
         )
 
         @OptionGroup var choice: Choice
-        @OptionGroup var gateway: Gateway
+        @OptionGroup var gateway: GatewayOption
 
         func run() async throws {
             try await apply("reingest", choice, gateway)
@@ -122,7 +108,7 @@ struct QuarantineCommand: AsyncParsableCommand {
         static let configuration = CommandConfiguration(abstract: "Deletes dead letters.")
 
         @OptionGroup var choice: Choice
-        @OptionGroup var gateway: Gateway
+        @OptionGroup var gateway: GatewayOption
 
         func run() async throws {
             try await apply("discard", choice, gateway)
@@ -132,9 +118,9 @@ struct QuarantineCommand: AsyncParsableCommand {
     private static func apply(
         _ action: String,
         _ choice: Choice,
-        _ gateway: Gateway
+        _ gateway: GatewayOption
     ) async throws {
-        let quarantine = try gateway.quarantine()
+        let quarantine = Quarantine(try gateway.client())
         do {
             let outcome = try await quarantine.apply(action, to: choice.ids, reason: choice.reason)
             print(

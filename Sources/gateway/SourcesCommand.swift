@@ -3,11 +3,19 @@ import Foundation
 import GatewayApp
 
 /// `gateway sources`: what speaks MQTT besides our own format, checked without a broker.
-struct SourcesCommand: ParsableCommand {
+struct SourcesCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "sources",
         abstract: "Lists, tests and tries the payload dialects of config/sources.",
-        subcommands: [List.self, Test.self, Try.self]
+        discussion: """
+            From a stream that is new to a source that is in force:
+              gateway sources draft --topic 'garage/#' --for 60s > config/sources/garage.yaml
+              gateway sources try garage/car1/status '{"v":12.4}'
+              gateway sources test
+              gateway serve
+              gateway sources ignored
+            """,
+        subcommands: [List.self, Test.self, Try.self, Ignored.self]
     )
 
     struct List: ParsableCommand {
@@ -31,7 +39,34 @@ struct SourcesCommand: ParsableCommand {
             let (examples, complaints) = SourceTrial.test(try settings.assembly())
             for complaint in complaints { print(complaint) }
             print("\(examples) examples, \(complaints.count) failed")
-            if !complaints.isEmpty { throw ExitCode.failure }
+            if examples == 0 {
+                print("Next: write down under 'examples' what a message must give.")
+            }
+            if !complaints.isEmpty || examples == 0 { throw ExitCode.failure }
+        }
+    }
+
+    struct Ignored: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "What a running gateway takes in and no source maps.",
+            discussion: """
+                The 200 most frequent topics since its start, with how often and the last payload's
+                beginning. Once there are users, GATEWAY_TOKEN must hold a token.
+                """
+        )
+
+        @OptionGroup var gateway: GatewayOption
+
+        func run() async throws {
+            do {
+                let lines = try await IgnoredTopicList.lines(try gateway.client())
+                for line in lines { print(line) }
+                if lines.isEmpty { print("nothing: every message is mapped in part at least") }
+            } catch let code as ExitCode {
+                throw code
+            } catch {
+                throw failure(error)
+            }
         }
     }
 

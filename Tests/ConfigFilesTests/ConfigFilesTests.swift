@@ -217,7 +217,7 @@ struct ConfigFilesTests {
 
     @Test(arguments: [
         ("topic: a/+/b", "sources/x.yaml:2:8: a topic with named levels"),
-        ("topic: vehicles/{vehicle}/x/{r...}", "sources/x.yaml:2:8: must begin with a level"),
+        ("topic: vehicles/{vehicle}/x/{r...}", "sources/x.yaml:2:8: must not begin with vehicles/"),
         ("topic: a/{car}/{r...}", "where is the vehicle?"),
         ("topic: a/{vehicle}", "sources/x.yaml:2:8: must end in {name...}"),
         (
@@ -262,14 +262,16 @@ struct ConfigFilesTests {
             folder: file.replacing("/x.yaml", with: ""),
             catalogue: catalogue
         )
-        let target = try #require(sources.first?.mappings.first?.targets.first)
+        let mapping = try #require(sources.first?.mappings.first)
+        let conversion = try #require(mapping.targets.first).conversion
         // 180 sent is 18 + 32 = 50 °F, which is 10 °C.
-        #expect(abs(180 * target.conversion.factor + target.conversion.offset - 10) < 1e-9)
+        let fahrenheit = 180 * mapping.scale.factor + mapping.scale.offset
+        #expect(abs(fahrenheit * conversion.factor + conversion.offset - 10) < 1e-9)
     }
 
     @Test(arguments: [
         ("sensor,vehicle,wheel\na,v,Row1.Left\na,v,Row1.Right\n", "occurs twice"),
-        ("sensor,vehicle,wheel\na,v,Front\n", "the wheel is one of"),
+        ("sensor,vehicle,wheel\na,v,Front\n", "a wheel is Row1.Left to Row4.Right"),
         ("sensor,vehicle\na,v\n", "the column 'wheel' is missing"),
         ("sensor,vehicle,wheel,wheel\na,v,Row1.Left,Row1.Left\n", "a column occurs twice"),
     ])

@@ -34,16 +34,29 @@ private func sources() -> [Source] {
             naming: .topic([.capture(0)])
         )
         let target = Source.Target(signal: speed, conversion: same)
-        source.mappings = [
-            Source.Mapping(from: from, targets: [target, target], words: ["yes": 1])
-        ]
+        var mapping = Source.Mapping(from: from, targets: [target])
+        mapping.words = ["yes": 1]
+        source.mappings = [mapping]
         return source
     }
+    var list = source("s/{vehicle}/{rest...}", .scalar, "x")
+    list.mappings[0].targets.append(list.mappings[0].targets[0])
     var object = source("o/{vehicle}", .object, "/a/b")
-    object.timePointer = "/ts"
-    return [
-        source("s/{vehicle}/{rest...}", .scalar, "x"), object, source("m/{vehicle}", .senml, "x"),
-    ]
+    object.clock = .told(pointer: "/ts", TimeForm(zone: .utc))
+    object.mappings[0].unitPointer = "/u"
+    var dated = source("d/{vehicle}", .object, "/a")
+    dated.clock = .told(
+        pointer: "/ts",
+        TimeForm(zone: .utc, format: TimeFormat("%a %d %b %Y %I:%M:%S.%f %p %z"))
+    )
+    var batch = source("b/{vehicle}", .object, "/a")
+    batch.walk = Source.Walk(pointer: "", parts: nil)
+    var named = source("n/{vehicle}", .object, "a")
+    named.walk = Source.Walk(
+        pointer: "/list",
+        parts: Source.Walk.Parts(name: "/name", value: "/value")
+    )
+    return [list, object, source("m/{vehicle}", .senml, "x"), dated, batch, named]
 }
 
 /// Kept between inputs, as between packets: what one leaves behind must not harm the next.
@@ -77,14 +90,15 @@ public func fuzz(_ start: UnsafePointer<UInt8>, _ count: Int) -> CInt {
     }
     _ = try? ProfileDecoder.decode(bytes.span)
     _ = try? TopicParser.parse(bytes.span)
-    for (index, topic) in ["s/v/x", "o/v", "m/v"].enumerated() {
-        let taken = try? foreign.decode(
+    for (index, topic) in ["s/v/x", "o/v", "m/v", "d/v", "b/v", "n/v"].enumerated() {
+        _ = try? foreign.decode(
             index,
             topic: Array(topic.utf8).span,
             payload: bytes.span,
-            receivedAt: now
+            receivedAt: now,
+            isRetained: false
         )
-        if taken == true { check(foreign.readings, foreign.rejections, count) }
+        for message in foreign.messages { check(message.readings, message.rejections, count) }
     }
     return 0
 }

@@ -163,7 +163,8 @@ struct FeedTests {
         let assembly = try Fixtures.assembly()
         var mended = assembly
         for index in mended.sources.indices where mended.sources[index].name == "rtl433-tpms" {
-            mended.sources[index].mountings["new"] = Source.Mounting(vehicle: "v", wheel: 2)
+            mended.sources[index].mountings["new"] =
+                Source.Mounting(vehicle: "v", wheel: "Row2.Left")
         }
         var first = mended.makeGateway()
         let expected = first.step(.packets(Fixtures.batch([packet])), now: Fixtures.start)

@@ -161,9 +161,33 @@ struct IndicatorsAPI {
             var detail: String
         }
 
+        struct Ignored: Encodable {
+            var source: String
+            var topic: String
+            var count: Int
+            var inherited: Int
+            var lastAt: String
+            var sample: String
+
+            enum CodingKeys: String, CodingKey {
+                case source, topic, count, inherited, sample
+                case lastAt = "last_at"
+            }
+
+            init(_ topic: IgnoredTopics.Topic) {
+                source = topic.source
+                self.topic = topic.topic
+                count = topic.count
+                inherited = topic.inherited
+                lastAt = "\(topic.lastAt)"
+                sample = String(decoding: topic.sample, as: UTF8.self)
+            }
+        }
+
         var now: String
         var jobs: [Job]
         var warnings: [Warning]
+        var ignored: [Ignored]
     }
 
     private func health(_ request: Request) async throws -> Response {
@@ -195,7 +219,12 @@ struct IndicatorsAPI {
             warn("holidays", "\(station.code): holidays.yaml has no holidays of \(year)")
         }
         return try jsonResponse(
-            HealthDTO(now: "\(services.clock())", jobs: jobs, warnings: warnings)
+            HealthDTO(
+                now: "\(services.clock())",
+                jobs: jobs,
+                warnings: warnings,
+                ignored: status.ignored.mostFrequent.map(HealthDTO.Ignored.init)
+            )
         )
     }
 }

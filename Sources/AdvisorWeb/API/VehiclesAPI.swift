@@ -163,8 +163,8 @@ struct VehiclesAPI {
     /// Enters or changes a vehicle; what the body leaves out stays as it is.
     private func register(_ request: Request, _ context: WebContext) async throws -> Response {
         _ = try Query(request, known: [])
-        guard let name = VehiclesAPI.name(context), CustomerDraft.isName(name) else {
-            throw invalid("vehicle", CustomerDraft.nameRule)
+        guard let name = VehiclesAPI.name(context), VehicleName.isValid(name) else {
+            throw invalid("vehicle", VehicleName.rule)
         }
         let known = try await services.reads.vehicle(named: name)
         let before = known?.profile.station ?? services.stations[0].code

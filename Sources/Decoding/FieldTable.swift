@@ -1,0 +1,49 @@
+import Telemetry
+
+/// JSON pointers a source asks for → places among the values collected from a document.
+struct FieldTable: Sendable {
+    private var names = InternTable()
+
+    init(_ pointers: [String?]) {
+        for case let pointer? in pointers { _ = names.intern(Array(pointer.utf8).span) }
+    }
+
+    var count: Int { names.count }
+
+    func field(_ pointer: String) -> Int? { names.find(Array(pointer.utf8).span) }
+
+    func field(_ pointer: Span<UInt8>) -> Int? { names.find(pointer) }
+}
+
+/// What a source looks for, found by name.
+struct SourceFields: Sendable {
+    /// Of a packet, or of an element that is a packet of its own.
+    let packet: FieldTable
+    /// Of an element with a name and a value.
+    let parts: FieldTable
+    private var names = InternTable()
+    private var mappingOfName: [Int] = []
+
+    init(_ source: Source) {
+        var pointers = source.conditions.map { Optional($0.pointer) }
+        pointers.append(source.clock.pointer)
+        switch source.naming {
+        case .pointer(let pointer), .sensor(.pointer(let pointer)): pointers.append(pointer)
+        default: break
+        }
+        let walked = source.walk?.parts
+        if walked != nil { pointers.append(source.walk?.pointer) }
+        for mapping in source.mappings where walked == nil && source.shape == .object {
+            pointers += [mapping.from, mapping.unitPointer, mapping.clock?.pointer]
+        }
+        packet = FieldTable(pointers)
+        parts = FieldTable([walked?.name, walked?.value, walked?.clock?.pointer, walked?.unit])
+        for (place, mapping) in source.mappings.enumerated() {
+            let name = names.intern(Array(mapping.from.utf8).span)
+            if name == mappingOfName.count { mappingOfName.append(place) }
+        }
+    }
+
+    /// The mapping of a value that is named by the topic, a record or an element.
+    func mapping(_ name: Span<UInt8>) -> Int? { names.find(name).map { mappingOfName[$0] } }
+}

@@ -1,0 +1,330 @@
+import Telemetry
+
+extension SourceDecoder {
+    /// A JSON object, or an array of objects that are packets of their own.
+    mutating func object(
+        _ source: Int,
+        _ topic: Span<UInt8>,
+        _ payload: Span<UInt8>,
+        _ arrival: Arrival
+    ) throws(Rejection) -> Outcome {
+        guard !payload.isEmpty else { throw Rejection(.empty, at: 0) }
+        var scanner = JSONScanner()
+        let opening = try scanner.peek(payload)
+        if let walk = sources[source].walk, walk.parts == nil {
+            guard let start = try batch(walk.pointer, opening, payload) else { return .ignored }
+            scanner.position = start
+            if payload[start] == UInt8(ascii: "[") {
+                return try elements(&scanner, source, topic, payload, arrival)
+            }
+        }
+        guard opening == UInt8(ascii: "{") else {
+            try scanner.skipValue(payload)
+            try scanner.end(payload)
+            return .foreign(Rejection(.wrongType, at: 0, "object expected"))
+        }
+        let outcome = try packet(&scanner, source, topic, payload, arrival)
+        try scanner.end(payload)
+        endMessage()
+        return outcome
+    }
+
+    /// Where a batch begins: at its array, or at the one element that stands there alone.
+    private func batch(
+        _ pointer: String,
+        _ opening: UInt8,
+        _ payload: Span<UInt8>
+    ) throws(Rejection) -> Int? {
+        var scanner = JSONScanner()
+        guard !pointer.isEmpty else {
+            _ = try scanner.peek(payload)
+            return scanner.position
+        }
+        let values = try JSONWalk.collect(&scanner, payload, FieldTable([pointer]))
+        try scanner.end(payload)
+        guard let array = values[0], array.kind != .null else { return nil }
+        guard payload[array.start] == UInt8(ascii: "[") else {
+            throw Rejection(.wrongType, at: array.start, "array expected at \(pointer)")
+        }
+        return array.start
+    }
+
+    /// Takes the elements of a batch; what is wrong with one costs only itself.
+    private mutating func elements(
+        _ scanner: inout JSONScanner,
+        _ source: Int,
+        _ topic: Span<UInt8>,
+        _ payload: Span<UInt8>,
+        _ arrival: Arrival
+    ) throws(Rejection) -> Outcome {
+        var others = 0
+        var areForeign = false
+        if try scanner.open(UInt8(ascii: "["), UInt8(ascii: "]"), payload) {
+            repeat {
+                _ = try scanner.peek(payload)
+                let start = scanner.position
+                try scanner.skipValue(payload)
+                guard !takenElements.contains(start) else { continue }
+                do throws(Rejection) {
+                    var inner = JSONScanner(position: start)
+                    try inner.requireObject(payload)
+                    switch try packet(&inner, source, topic, payload, arrival) {
+                    case .taken, .takenInPart: takenElements.insert(start)
+                    case .ignored: others += 1
+                    case .foreign:
+                        others += 1
+                        areForeign = true
+                    }
+                } catch {
+                    guard error.isAboutMeaning else { throw error }
+                    takenElements.insert(start)
+                    try reject(error)
+                }
+                endMessage()
+            } while try scanner.another(before: UInt8(ascii: "]"), payload)
+        }
+        if sources[source].walk?.pointer.isEmpty ?? true { try scanner.end(payload) }
+        if messages.isEmpty { return areForeign ? .foreign(nil) : .ignored }
+        return others > 0 ? .takenInPart : .taken
+    }
+
+    /// A value that was sent, and where its unit and time stand, if anywhere.
+    private struct Sent {
+        var mapping: Int
+        var value: JSONWalk.Value
+        var unit: JSONWalk.Value?
+        var clock: SourceClock?
+        var time: JSONWalk.Value?
+    }
+
+    /// Takes one object into the message that was begun.
+    private mutating func packet(
+        _ scanner: inout JSONScanner,
+        _ source: Int,
+        _ topic: Span<UInt8>,
+        _ payload: Span<UInt8>,
+        _ arrival: Arrival
+    ) throws(Rejection) -> Outcome {
+        let table = fields[source].packet
+        let values = try JSONWalk.collect(&scanner, payload, table)
+        func value(_ pointer: String?) -> JSONWalk.Value? {
+            guard let pointer, let field = table.field(pointer), let value = values[field],
+                value.kind != .null
+            else { return nil }
+            return value
+        }
+        for condition in sources[source].conditions {
+            guard condition.holds(for: value(condition.pointer), in: payload) else {
+                return .foreign(nil)
+            }
+        }
+        var sent: [Sent] = []
+        if let walk = sources[source].walk, let parts = walk.parts {
+            guard let array = value(walk.pointer) else { return .ignored }
+            sent = try named(array, parts, source, walk.pointer, payload)
+        } else {
+            for (place, mapping) in sources[source].mappings.enumerated() {
+                guard let found = value(mapping.from) else { continue }
+                guard mapping.isByPlace || !found.isByPlace else {
+                    throw Rejection(
+                        .wrongType,
+                        at: found.start,
+                        "\(mapping.from) leads into an array: by_place or each"
+                    )
+                }
+                sent.append(
+                    Sent(
+                        mapping: place,
+                        value: found,
+                        unit: value(mapping.unitPointer),
+                        clock: mapping.clock,
+                        time: value(mapping.clock?.pointer)
+                    )
+                )
+            }
+        }
+        guard !sent.isEmpty || !message.isEmpty else { return .ignored }
+        var body: String?
+        switch sources[source].naming {
+        case .pointer(let pointer), .sensor(.pointer(let pointer)):
+            guard let found = value(pointer), found.kind != .composite else {
+                throw Rejection(.missingField, at: 0, pointer)
+            }
+            body = found.string(payload)
+        case .sensor(let naming):
+            body = String(decoding: text(of: naming, source, topic) ?? [], as: UTF8.self)
+        case .topic, .senmlName: break
+        }
+        var wheel: String?
+        if case .sensor = sources[source].naming {
+            let mounting = try mounting(source, of: body ?? "", at: 0)
+            message.vehicle = Array(mounting.vehicle.utf8)
+            wheel = mounting.wheel
+        } else {
+            message.vehicle = try name(source, topic, body: body, at: 0)
+        }
+        let clock = sources[source].clock
+        let packetTime: Result<Moment, Rejection>
+        do throws(Rejection) {
+            packetTime = .success(try instant(clock, value(clock.pointer), payload, arrival))
+        } catch {
+            // It costs only the values that tell no time of their own.
+            packetTime = .failure(error)
+        }
+        for sent in sent {
+            try take(sent, source, wheel, packetTime, payload, arrival)
+        }
+        return message.isEmpty ? .ignored : .taken
+    }
+
+    private mutating func take(
+        _ sent: Sent,
+        _ source: Int,
+        _ wheel: String?,
+        _ packetTime: Result<Moment, Rejection>,
+        _ payload: Span<UInt8>,
+        _ arrival: Arrival
+    ) throws(Rejection) {
+        let mapping = sources[source].mappings[sent.mapping]
+        var target = mapping.targets[0]
+        if let wheel {
+            guard let place = mapping.wheels.firstIndex(of: wheel) else {
+                return try reject(Rejection(.unknownSensor, at: sent.value.start, "on \(wheel)"))
+            }
+            target = mapping.targets[place]
+        }
+        if let unit = sent.unit {
+            let name = unit.kind == .composite ? "" : unit.string(payload)
+            let own = catalogue[target.signal].unit
+            guard let conversion = Units.conversion(from: name, to: own) else {
+                return try reject(Rejection(.unknownUnit, at: unit.start, name))
+            }
+            target.conversion = conversion
+        }
+        let moment: Moment
+        do throws(Rejection) {
+            if let clock = sent.clock, sent.time != nil {
+                moment = try instant(clock, sent.time, payload, arrival)
+            } else {
+                moment = try packetTime.get()
+            }
+        } catch {
+            return try reject(error)
+        }
+        // A value that tells no time may be hours old when the broker kept it.
+        guard !moment.isByArrival || !arrival.isRetained else { return }
+        timesByArrival = timesByArrival || moment.isByArrival
+        try append(
+            SentValue(sent.value, payload, mapping),
+            mapping,
+            target,
+            observedAt: moment.time,
+            arrival,
+            at: sent.value.start
+        )
+    }
+
+    // MARK: Elements with names
+
+    /// The elements of an array that the source maps, each by the name that stands in it.
+    private mutating func named(
+        _ array: JSONWalk.Value,
+        _ parts: Source.Walk.Parts,
+        _ source: Int,
+        _ pointer: String,
+        _ payload: Span<UInt8>
+    ) throws(Rejection) -> [Sent] {
+        var scanner = JSONScanner(position: array.start)
+        guard payload[array.start] == UInt8(ascii: "[") else {
+            throw Rejection(.wrongType, at: array.start, "array expected at \(pointer)")
+        }
+        var sent: [Sent] = []
+        guard try scanner.open(UInt8(ascii: "["), UInt8(ascii: "]"), payload) else { return [] }
+        repeat {
+            _ = try scanner.peek(payload)
+            var inner = JSONScanner(position: scanner.position)
+            try scanner.skipValue(payload)
+            do throws(Rejection) {
+                if let element = try self.element(&inner, parts, source, payload) {
+                    sent.append(element)
+                }
+            } catch {
+                guard error.isAboutMeaning else { throw error }
+                try reject(error)
+            }
+        } while try scanner.another(before: UInt8(ascii: "]"), payload)
+        return sent
+    }
+
+    /// An element's parts, or nil when the source does not map its name.
+    private func element(
+        _ scanner: inout JSONScanner,
+        _ parts: Source.Walk.Parts,
+        _ source: Int,
+        _ payload: Span<UInt8>
+    ) throws(Rejection) -> Sent? {
+        let start = scanner.position
+        try scanner.requireObject(payload)
+        let table = fields[source].parts
+        let values = try JSONWalk.collect(&scanner, payload, table)
+        func value(_ pointer: String?) -> JSONWalk.Value? {
+            guard let pointer, let field = table.field(pointer), let value = values[field],
+                value.kind != .null
+            else { return nil }
+            return value
+        }
+        guard let name = value(parts.name), name.kind != .composite else {
+            throw Rejection(.missingField, at: start, parts.name)
+        }
+        let key = Array(name.string(payload).utf8)
+        guard let mapping = fields[source].mapping(key.span) else { return nil }
+        guard let found = table.field(parts.value).flatMap({ values[$0] }) else {
+            throw Rejection(.missingField, at: start, parts.value)
+        }
+        guard found.kind != .null else { return nil }
+        return Sent(
+            mapping: mapping,
+            value: found,
+            unit: value(parts.unit),
+            clock: parts.clock,
+            time: value(parts.clock?.pointer)
+        )
+    }
+
+    // MARK: Times
+
+    private struct Moment {
+        var time: Timestamp
+        /// Whether it is the arrival, or counts from it.
+        var isByArrival: Bool
+    }
+
+    private func instant(
+        _ clock: SourceClock,
+        _ value: JSONWalk.Value?,
+        _ payload: Span<UInt8>,
+        _ arrival: Arrival
+    ) throws(Rejection) -> Moment {
+        switch clock {
+        case .arrival: return Moment(time: arrival.at, isByArrival: true)
+        case .told(let pointer, let form):
+            guard let value else { throw Rejection(.missingField, at: 0, pointer) }
+            guard value.kind != .composite,
+                let time = form.instant(
+                    of: Array(value.string(payload).utf8),
+                    receivedAt: arrival.at
+                )
+            else { throw Rejection(.badTimestamp, at: value.start) }
+            return Moment(time: time, isByArrival: false)
+        case .arrivalMinus(_, let unit):
+            guard let value else { return Moment(time: arrival.at, isByArrival: true) }
+            let text = value.kind == .composite ? "" : value.string(payload)
+            // Past any time that counts, a number might not be whole milliseconds any more.
+            guard let age = JSONScanner.number(in: Array(text.utf8)), age >= 0,
+                age * Double(unit) < 1e15
+            else { throw Rejection(.badTimestamp, at: value.start) }
+            let time = arrival.at - Milliseconds(Int64(age * Double(unit)))
+            return Moment(time: time, isByArrival: true)
+        }
+    }
+}
