@@ -13,6 +13,8 @@ package struct Quarantine: Sendable {
         package var byteOffset: Int
         package var detail: String
         package var rejectedCount: Int
+        package var count: Int
+        package var lastReceivedAt: String
         package var payloadBytes: Int
         package var payload: String
     }

@@ -135,9 +135,13 @@ extension Gateway {
             }
         }
         isReingesting = false
-        unit.removedDeadLetters = packets.map(\.id)
+        // Of a letter that came more than once there is more than one packet, in a row.
+        var removed = packets.map(\.id)
+        removed = removed.indices.filter { $0 == 0 || removed[$0] != removed[$0 - 1] }
+            .map { removed[$0] }
+        unit.removedDeadLetters = removed
         return .deadLetters(
-            removed: packets.count,
+            removed: removed.count,
             accepted: unit.counts.accepted - before.accepted,
             rejected: unit.counts.rejectedTotal - before.rejectedTotal
         )

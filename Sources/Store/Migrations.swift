@@ -66,6 +66,9 @@ enum Migrations {
         migrator.registerMigration("035-troubles") { database in
             try database.execute(sql: TroubleRow.schema)
         }
+        migrator.registerMigration("036-equal-dead-letters") { database in
+            try database.execute(sql: DeadLetterRows.equalOnes)
+        }
         return migrator
     }
 

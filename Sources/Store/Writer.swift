@@ -155,9 +155,9 @@ package final class Writer: Sendable {
     private func write(_ unit: CommitUnit, row: Int64, _ database: Database) throws {
         try database.cachedStatement(sql: SQL.coreTime).execute(arguments: [unit.now.milliseconds])
         for id in unit.removedDeadLetters {
-            try database.cachedStatement(sql: SQL.removeDeadLetter).execute(arguments: [id])
+            try DeadLetterRows.remove(id, database)
         }
-        for letter in unit.deadLetters { try write(letter, database) }
+        for letter in unit.deadLetters { try DeadLetterRows.write(letter, database) }
         try write(unit.deliveries, database)
         for (vehicle, bytes) in unit.checkpoints {
             try database.cachedStatement(sql: SQL.checkpoint).execute(
@@ -263,31 +263,6 @@ package final class Writer: Sendable {
             .execute(arguments: [Limits.deliveriesMax])
     }
 
-    private func write(_ letter: DeadLetter, _ database: Database) throws {
-        try database.cachedStatement(sql: SQL.deadLetter).execute(arguments: [
-            letter.receivedAt.milliseconds, Data(letter.topic), Data(letter.payload),
-            letter.rejection.reason.rawValue, letter.rejection.byteOffset,
-            letter.rejection.detail, letter.rejections.count,
-        ])
-        try forgetDeadLetters(now: letter.receivedAt, database)
-    }
-
-    /// Keeps the dead letters within their three bounds; the oldest leave first.
-    private func forgetDeadLetters(now: Timestamp, _ database: Database) throws {
-        let past = now - .days(Int64(Limits.deadLetterDaysMax))
-        while let row = try Row.fetchOne(
-            database.cachedStatement(sql: SQL.oldestDeadLetter)
-        ) {
-            let isOver =
-                (row["letters"] as Int) > Limits.deadLettersMax
-                || (row["bytes"] as Int) > Limits.deadLetterBytesMax
-                || Timestamp(milliseconds: row["received_ms"]) < past
-            guard isOver else { return }
-            try database.cachedStatement(sql: SQL.removeDeadLetter).execute(
-                arguments: [row["id"] as Int64])
-        }
-    }
-
     private func write(_ alert: Alert, _ database: Database) throws {
         let evidence = alert.evidence
         try database.cachedStatement(sql: SQL.alert).execute(arguments: [
@@ -325,16 +300,6 @@ private enum SQL {
             station_code = excluded.station_code,
             placard_front_kpa = excluded.placard_front_kpa,
             placard_rear_kpa = excluded.placard_rear_kpa
-        """
-    static let deadLetter = """
-        INSERT INTO dead_letter
-            (received_ms, topic, payload, reason, byte_offset, detail, rejected_count)
-        VALUES (?, ?, ?, ?, ?, ?, ?)
-        """
-    static let removeDeadLetter = "DELETE FROM dead_letter WHERE id = ?"
-    static let oldestDeadLetter = """
-        SELECT d.id, d.received_ms, s.letters, s.bytes FROM dead_letter_size s, dead_letter d
-        ORDER BY d.id LIMIT 1
         """
     static let delivery = "INSERT INTO delivery (identifier, hash, received_ms) VALUES (?, ?, ?)"
     static let forgetDeliveries = """

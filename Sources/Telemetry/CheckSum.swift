@@ -23,7 +23,7 @@ package enum CheckSum {
     }
 
     /// The multiplier is 2^64 ÷ golden ratio, odd and without a pattern.
-    private static func of(_ bytes: Span<UInt8>) -> UInt64 {
+    package static func of(_ bytes: Span<UInt8>) -> UInt64 {
         var sum = UInt64(bytes.count)
         var place = 0
         while let word = bytes.word(at: place) {

@@ -52,7 +52,8 @@ struct QuarantineCommand: AsyncParsableCommand {
             do {
                 for letter in try await quarantine.list(reason: reason, limit: limit) {
                     print(
-                        "\(letter.id)   \(letter.receivedAt)   \(letter.reason) at byte "
+                        "\(letter.id)   \(letter.count) x, last \(letter.lastReceivedAt)   "
+                            + "\(letter.reason) at byte "
                             + "\(letter.byteOffset)   \(letter.topic)   \(letter.detail)"
                     )
                 }
@@ -77,6 +78,7 @@ struct QuarantineCommand: AsyncParsableCommand {
                 print(
                     """
                     received  \(letter.receivedAt)
+                    equal     \(letter.count), the last at \(letter.lastReceivedAt)
                     topic     \(letter.topic)
                     reason    \(letter.reason) at byte \(letter.byteOffset)   \(letter.detail)
                     rejected  \(letter.rejectedCount) of its readings

@@ -115,4 +115,34 @@ struct UnitRowsTests {
         again.readings = units.flatMap(\.readings)
         #expect(try writer.commit(again).duplicate == again.readings.count)
     }
+
+    // MARK: Dead letters
+
+    /// A device that sends the same nonsense every minute fills no page.
+    @Test func equalDeadLettersAreOneWithACount() async throws {
+        let (store, writer) = try open("letters.sqlite")
+        var gateway = assembly.makeGateway()
+        func send(_ payload: String, _ minutes: Int64) throws {
+            let now = Fixtures.start + .minutes(minutes)
+            let packet = ("teslamate/cars/1/odometer", payload, now)
+            _ = try writer.commit(gateway.step(.packets(Fixtures.batch([packet])), now: now))
+        }
+        for minute in 0..<5 { try send("XXX", Int64(minute)) }
+        try send("YYY", 5)
+        try send("XXX", 6)
+        let reads = ReadStore(store)
+        let letters = try await reads.deadLetters(limit: 10)
+        #expect(letters.map(\.count) == [1, 6])
+        let letter = try #require(letters.last)
+        #expect(letter.receivedAt == Fixtures.start)
+        #expect(letter.lastReceivedAt == Fixtures.start + .minutes(6))
+        // Between the first and the last the value stayed: both come in again, as one letter.
+        let again = gateway.step(
+            .command(.reingest(letter.packets)),
+            now: Fixtures.start + .minutes(7)
+        )
+        #expect(again.answer == .success(.deadLetters(removed: 1, accepted: 0, rejected: 2)))
+        _ = try writer.commit(again)
+        #expect(try await reads.deadLetters(limit: 10).map(\.count) == [2, 1])
+    }
 }

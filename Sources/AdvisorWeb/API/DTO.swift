@@ -258,6 +258,9 @@ struct DeadLetterDTO: Encodable {
     var byteOffset: Int
     var detail: String
     var rejectedCount: Int
+    /// How many equal ones came, and when the last.
+    var count: Int
+    var lastReceivedAt: String
     var payloadBytes: Int
     /// The first bytes, or all when one letter is asked for; what is not UTF-8 shows as U+FFFD.
     var payload: String
@@ -270,13 +273,16 @@ struct DeadLetterDTO: Encodable {
         byteOffset = row.byteOffset
         detail = row.detail
         rejectedCount = row.rejectedCount
+        count = row.count
+        lastReceivedAt = "\(row.lastReceivedAt)"
         payloadBytes = row.payload.count
         payload = String(decoding: row.payload.prefix(isWhole ? .max : 512), as: UTF8.self)
     }
 
     enum CodingKeys: String, CodingKey {
-        case id, topic, reason, detail, payload
+        case id, topic, reason, detail, count, payload
         case receivedAt = "received_at"
+        case lastReceivedAt = "last_received_at"
         case byteOffset = "byte_offset"
         case rejectedCount = "rejected_count"
         case payloadBytes = "payload_bytes"

@@ -96,7 +96,7 @@ struct IngestAPI {
     }
 
     private func reingest(_ letters: [DeadLetterRecord]) async throws -> Response {
-        try await submit(.reingest(letters.map(\.packet)))
+        try await submit(.reingest(letters.flatMap(\.packets)))
     }
 
     private func discard(_ request: Request) async throws -> Response {

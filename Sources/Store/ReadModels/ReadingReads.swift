@@ -27,6 +27,9 @@ package struct DeadLetterRecord: Sendable, Equatable {
     package var byteOffset: Int
     package var detail: String
     package var rejectedCount: Int
+    /// How many equal ones came.
+    package var count: Int
+    package var lastReceivedAt: Timestamp
 }
 
 extension DeadLetterRecord {
@@ -39,13 +42,18 @@ extension DeadLetterRecord {
             reason: row["reason"],
             byteOffset: row["byte_offset"],
             detail: row["detail"],
-            rejectedCount: row["rejected_count"]
+            rejectedCount: row["rejected_count"],
+            count: row["count"],
+            lastReceivedAt: Timestamp(milliseconds: row["last_received_ms"] ?? row["received_ms"])
         )
     }
 
-    /// As the core takes it in again.
-    package var packet: StoredPacket {
-        StoredPacket(id: id, topic: topic, payload: payload, receivedAt: receivedAt)
+    /// As the core takes it in again: of equal ones the first and the last, between which a value
+    /// without a time of its own stayed as it was.
+    package var packets: [StoredPacket] {
+        (count > 1 ? [receivedAt, lastReceivedAt] : [receivedAt]).map {
+            StoredPacket(id: id, topic: topic, payload: payload, receivedAt: $0)
+        }
     }
 }
 
