@@ -1,5 +1,6 @@
 import Glibc
 import MQTTSource
+import Telemetry
 
 /// A short-lived client that asks a broker questions: connects, publishes, listens, counts.
 ///
@@ -19,7 +20,7 @@ final class BrokerProbe {
             unsafe seen.messages.append(
                 (
                     String(decoding: publish.topic, as: UTF8.self),
-                    Array(publish.payload.prefix(1_024))
+                    Array(publish.payload.prefix(Limits.payloadBytesMax))
                 )
             )
         }
@@ -87,6 +88,18 @@ final class BrokerProbe {
             pump(quietMilliseconds)
             if acknowledging { _ = session.flush() }
         }
+        return seen.messages
+    }
+
+    /// Takes and acknowledges what comes within a time.
+    func listen(forMilliseconds milliseconds: Int) -> [(topic: String, payload: [UInt8])] {
+        defer { seen.messages.removeAll() }
+        let end = ContinuousClock.now + .milliseconds(milliseconds)
+        while ContinuousClock.now < end {
+            pump(100)
+            _ = session.flush()
+        }
+        _ = session.keepAlive()
         return seen.messages
     }
 

@@ -143,7 +143,7 @@ package enum Serve {
         return address
     }
 
-    private static func address(_ settings: GatewaySettings) -> BrokerAddress {
+    static func address(_ settings: GatewaySettings) -> BrokerAddress {
         BrokerAddress(
             host: settings.brokerHost,
             port: settings.brokerPort,

@@ -238,6 +238,19 @@ package final class GatewayProcess: Sendable {
         }
     }
 
+    /// Publishes one message at QoS 1 as a sender would, with mosquitto's own client.
+    package func publish(_ payload: String, to topic: String, folder: ScratchFolder) async throws {
+        let publisher = try RunningProcess(
+            "/usr/bin/mosquitto_pub",
+            [
+                "-V", "mqttv5", "-h", "127.0.0.1", "-p", "\(broker)", "-q", "1", "-t", topic, "-m",
+                payload,
+            ],
+            folder: folder
+        )
+        guard try await publisher.exit() == 0 else { throw TimedOut(what: publisher.output) }
+    }
+
     /// Waits until readings flow.
     package func ready() async throws {
         _ = try await eventually("a ready gateway:\n\(process.output)") {
