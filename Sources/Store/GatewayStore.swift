@@ -85,6 +85,8 @@ package final class GatewayStore: Sendable {
 
     /// Moves the log into the file, closes it and gives it free.
     package func close() throws {
+        // SQLite moves the log when the last connection closes, and only one that writes can.
+        pool.invalidateReadOnlyConnections()
         try pool.close()
         lock.release()
     }

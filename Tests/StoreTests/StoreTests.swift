@@ -69,6 +69,19 @@ struct StoreTests {
         try store.close()
     }
 
+    /// What is copied after the end is the whole store.
+    @Test func aClosedStoreIsOneFile() async throws {
+        let (store, writer) = try open()
+        _ = try run(Fixtures.leak("v1", perDay: 3, days: 1), writer)
+        // A reader's connection must not outlive the writer's, which alone moves the log.
+        _ = try await ReadStore(store).deadLetters(limit: 1)
+        try store.close()
+        let folder = URL(fileURLWithPath: store.path).deletingLastPathComponent().path
+        let name = URL(fileURLWithPath: store.path).lastPathComponent
+        let files = try FileManager.default.contentsOfDirectory(atPath: folder)
+        #expect(files.filter { $0.hasPrefix(name) && !$0.hasSuffix(".lock") } == [name])
+    }
+
     /// An acknowledgement means durable only when a commit waits for the disk.
     @Test func aCommitWaitsForTheDisk() throws {
         let (store, writer) = try open()
