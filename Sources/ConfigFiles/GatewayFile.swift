@@ -34,6 +34,8 @@ package struct GatewaySettings: Sendable, Equatable {
     package var sources = ""
     package var messages = ""
     package var messagesFile = ""
+    /// Names this gateway in the CloudEvents it sends: a URI reference.
+    package var eventSource = ""
     package var registry = ""
     package var limits = ""
     package var silentAfterHours = 0
@@ -48,6 +50,7 @@ package enum GatewayFile {
         case path
         case integer(ClosedRange<Int>)
         case choice([String])
+        case reference
     }
 
     /// Every key there is, with its default; reasons stand in the file itself.
@@ -80,6 +83,7 @@ package enum GatewayFile {
         ("core", "silent_after_hours", .integer(0...8_760), "72"),
         ("messages", "templates", .path, "messages"),
         ("messages", "file", .path, ""),
+        ("events", "source", .reference, "/gateway"),
         (
             "log", "level",
             .choice(["trace", "debug", "info", "notice", "warning", "error", "critical"]), "info"
@@ -149,6 +153,14 @@ package enum GatewayFile {
         case .choice(let names):
             return names.contains(value)
                 ? nil : "'\(value)' is not one of: \(names.joined(separator: ", "))"
+        case .reference:
+            let isReference =
+                (1...256).contains(value.utf8.count)
+                && URL(string: value, encodingInvalidCharacters: false) != nil
+            return isReference
+                ? nil
+                : "'\(value)' is no URI reference of 1 to 256 bytes, such as /gateway or "
+                    + "https://gateway.example.org"
         }
     }
 
@@ -189,6 +201,7 @@ package enum GatewayFile {
         settings.limits = text("core.limits")
         settings.messages = text("messages.templates")
         settings.messagesFile = text("messages.file")
+        settings.eventSource = text("events.source")
         settings.silentAfterHours = number("core.silent_after_hours")
         settings.logLevel = text("log.level")
         return settings

@@ -220,13 +220,17 @@ package enum Serve {
                 metadata: ["url": "http://\(settings.webHost):\(port)/inbox"]
             )
         }
+        let webhooks = WebhookService(
+            services: services,
+            source: settings.eventSource,
+            logger: logger
+        )
+        let running: [any Service] = [
+            web, ReloadOnSignal(reload: reload), DeskService(services: services, post: post),
+            webhooks, StopIntake(core: core, source: source, line: line),
+        ]
         var configuration = ServiceGroupConfiguration(
-            services: [
-                .init(service: web), .init(service: ReloadOnSignal(reload: reload)),
-                .init(service: DeskService(services: services, post: post)),
-                .init(service: WebhookService(services: services, logger: logger)),
-                .init(service: StopIntake(core: core, source: source, line: line)),
-            ],
+            services: running.map { .init(service: $0) },
             gracefulShutdownSignals: [.sigterm, .sigint],
             logger: quiet
         )

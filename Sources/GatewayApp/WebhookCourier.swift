@@ -12,16 +12,19 @@ import Telemetry
 /// Tells programs what has happened, each at its own pace, in the order of the history.
 ///
 /// As Standard Webhooks has it: `webhook-id`, `webhook-timestamp` and `webhook-signature`, an
-/// HMAC-SHA256 over the three of them with the body. A body names records and never persons. What
-/// was taken is noted after the answer, so that a crash tells something twice, never not at all.
+/// HMAC-SHA256 over the three of them with the body. What was taken is noted after the answer, so
+/// that a crash tells something twice, never not at all.
 struct WebhookCourier: Sendable {
     let services: WebServices
+    /// Names this gateway in CloudEvents.
+    let source: String
     let logger: Logger
     private let answers = AnswerStatus()
     private let session: URLSession
 
-    init(services: WebServices, logger: Logger) {
+    init(services: WebServices, source: String, logger: Logger) {
         self.services = services
+        self.source = source
         self.logger = logger
         let configuration = URLSessionConfiguration.ephemeral
         configuration.timeoutIntervalForRequest = Limits.webhookSeconds
@@ -47,11 +50,11 @@ struct WebhookCourier: Sendable {
         do {
             let (rows, upTo) = try await services.reads.audit(
                 after: webhook.delivered,
-                limit: Limits.webhookRowsMax,
+                limit: Limits.eventRowsMax,
                 stations: webhook.stations.isEmpty ? nil : webhook.stations
             )
             for row in rows where webhook.wants(row) {
-                let refusal = await send(Event(row), to: webhook)
+                let refusal = await send(ProgramEvent(row), to: webhook)
                 // A stop is nobody's failure: the next start goes on here.
                 guard !Task.isCancelled else { return }
                 if let refusal {
@@ -74,36 +77,17 @@ struct WebhookCourier: Sendable {
         }
     }
 
-    /// What happened, by numbers: whoever wants to know more asks with a token.
-    private struct Event: Encodable {
-        var id: Int64
-        var type: String
-        var at: String
-        var record: Int64
-        var state: String
-
-        init(_ row: AuditRecord) {
-            id = row.id
-            type = "\(row.machine).\(row.event)"
-            at = "\(row.at)"
-            record = row.record
-            state = row.to
-        }
-    }
-
     private struct Refusal {
         var reason: String
         var isFinal: Bool
     }
 
-    private func send(_ event: Event, to webhook: WebhookRecord) async -> Refusal? {
+    private func send(_ event: ProgramEvent, to webhook: WebhookRecord) async -> Refusal? {
         guard let url = URL(string: webhook.url) else {
             return Refusal(reason: "not a URL", isFinal: true)
         }
         do {
-            let encoder = JSONEncoder()
-            encoder.outputFormatting = [.sortedKeys]
-            let body = try encoder.encode(event)
+            let body = try event.body(as: webhook.format, source: source)
             var request = URLRequest(url: url)
             request.httpMethod = "POST"
             request.httpBody = body
@@ -114,7 +98,7 @@ struct WebhookCourier: Sendable {
                 secret: webhook.secret
             )
             for (name, value) in headers { request.setValue(value, forHTTPHeaderField: name) }
-            request.setValue("application/json", forHTTPHeaderField: "Content-Type")
+            request.setValue(webhook.format.contentType, forHTTPHeaderField: "Content-Type")
             let status = try await answers.status(of: request, in: session)
             // Gone means gone (RFC 9110 §15.5.11); everything else may mend.
             return (200..<300).contains(status)
@@ -199,8 +183,8 @@ struct WebhookService: Service {
     private let courier: WebhookCourier
     private let busy = BusyWebhooks()
 
-    init(services: WebServices, logger: Logger) {
-        courier = WebhookCourier(services: services, logger: logger)
+    init(services: WebServices, source: String, logger: Logger) {
+        courier = WebhookCourier(services: services, source: source, logger: logger)
     }
 
     func run() async throws {

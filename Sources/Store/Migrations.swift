@@ -69,6 +69,9 @@ enum Migrations {
         migrator.registerMigration("036-equal-dead-letters") { database in
             try database.execute(sql: DeadLetterRows.equalOnes)
         }
+        migrator.registerMigration("037-event-formats") { database in
+            try database.execute(sql: DeskSchema.eventFormats)
+        }
         return migrator
     }
 

@@ -106,7 +106,7 @@ public enum Limits {
     /// Programs that are told of what happens.
     public static let webhooksMax = 20
     /// Rows of the history a webhook looks through at a time.
-    public static let webhookRowsMax = 200
+    public static let eventRowsMax = 200
     /// Seconds a program may take for an answer.
     public static let webhookSeconds = 10.0
     /// Readings in one customer's export, the newest: some 20 MB, made in seconds.

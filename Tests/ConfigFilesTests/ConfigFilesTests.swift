@@ -62,8 +62,13 @@ struct ConfigFilesTests {
             "gateway.yaml:1:16: broker.mode: 'own' is not one of: embedded, external"
         ),
         (
+            "events: {source: my gateway}\n",
+            "gateway.yaml:1:18: events.source: 'my gateway' is no URI reference of 1 to 256 bytes, "
+                + "such as /gateway or https://gateway.example.org"
+        ),
+        (
             "wep: {}\n",
-            "gateway.yaml:1:1: unknown key 'wep'; expected one of: broker, core, log, messages, store, web"
+            "gateway.yaml:1:1: unknown key 'wep'; expected one of: broker, core, events, log, messages, store, web"
         ),
     ])
     func mistakesAreNamedWithFileAndLine(text: String, expected: String) throws {

@@ -1,50 +1,11 @@
 import Crypto
 import Foundation
-import Hummingbird
 import Support
-import Synchronization
 import Testing
 
 /// A program that is told of what happens, by a real gateway over real HTTP.
 @Suite(.serialized)
 struct WebhookTests {
-    /// Takes deliveries, after it has refused the first.
-    private final class Program: Sendable {
-        struct Delivery: Sendable {
-            var body: String
-            var headers: [String: String]
-        }
-
-        private let seen = Mutex<[Delivery]>([])
-        private let port = Mutex<Int?>(nil)
-
-        var deliveries: [Delivery] { seen.withLock { $0 } }
-        var boundPort: Int? { port.withLock { $0 } }
-
-        func run() async throws {
-            let router = Router()
-            router.post("/told") { request, _ in
-                let body = try await request.body.collect(upTo: 10_000)
-                var headers: [String: String] = [:]
-                for field in request.headers { headers[field.name.canonicalName] = field.value }
-                let delivery = Delivery(body: String(buffer: body), headers: headers)
-                let isFirst = self.seen.withLock { seen in
-                    seen.append(delivery)
-                    return seen.count == 1
-                }
-                return Response(status: isFirst ? .serviceUnavailable : .noContent)
-            }
-            let server = Application(
-                router: router,
-                configuration: ApplicationConfiguration(address: .hostname("127.0.0.1", port: 0)),
-                onServerRunning: { channel in
-                    self.port.withLock { $0 = channel.localAddress?.port }
-                }
-            )
-            try await server.run()
-        }
-    }
-
     private struct Webhook: Decodable {
         var id: Int
         var secret: String?
@@ -65,7 +26,7 @@ struct WebhookTests {
         let folder = try ScratchFolder()
         let gateway = try GatewayProcess(folder: folder)
         try await gateway.ready()
-        let program = Program()
+        let program = WebhookProgram()
         let server = Task { try await program.run() }
         defer { server.cancel() }
         let port = try await eventually("the program") { program.boundPort }
@@ -76,6 +37,10 @@ struct WebhookTests {
         #expect(far.status == 422 && far.body.contains("https"))
         let odd = try await add("{\"url\":\"https://example.org/x\",\"events\":[\"mood.*\"]}")
         #expect(odd.status == 422 && odd.body.contains("suggestion.*"))
+        let form = try await add(
+            "{\"url\":\"https://example.org/x\",\"events\":[\"alert.*\"],\"format\":\"xml\"}"
+        )
+        #expect(form.status == 422 && form.body.contains("gateway or cloudevents"))
         let made = try await add(
             "{\"url\":\"http://127.0.0.1:\(port)/told\",\"events\":[\"customer.vehicle_left\"]}"
         )

@@ -55,6 +55,7 @@ struct WebhooksAPI {
         var url: String
         var events: [String]
         var stations: [String]?
+        var format: String?
     }
 
     private func add(_ request: Request, _ context: WebContext) async throws -> Response {
@@ -65,6 +66,9 @@ struct WebhooksAPI {
         }
         guard !body.events.isEmpty, body.events.allSatisfy(WebhooksAPI.isEvent) else {
             throw invalid("events", "a list such as [\"suggestion.*\", \"appointment.book\"]")
+        }
+        guard let format = EventFormat(rawValue: body.format ?? EventFormat.gateway.rawValue) else {
+            throw invalid("format", "gateway or cloudevents")
         }
         var stations = Set(body.stations ?? [])
         if stations.isEmpty { stations = context.caller.stations ?? [] }
@@ -86,6 +90,7 @@ struct WebhooksAPI {
             secret: secret,
             events: Set(body.events),
             stations: stations,
+            format: format,
             by: context.actor,
             at: services.wallClock()
         )
@@ -135,6 +140,7 @@ struct WebhookDTO: Encodable {
     var url: String
     var events: [String]
     var stations: [String]
+    var format: String
     var createdAt: String
     var createdBy: String
     /// What deliveries are signed with; in the answer that made it, and never again.
@@ -149,6 +155,7 @@ struct WebhookDTO: Encodable {
         url = row.url
         events = row.events.sorted()
         stations = row.stations.sorted()
+        format = row.format.rawValue
         createdAt = "\(row.createdAt)"
         createdBy = row.createdBy
         self.secret = secret
@@ -159,7 +166,7 @@ struct WebhookDTO: Encodable {
     }
 
     enum CodingKeys: String, CodingKey {
-        case id, url, events, stations, secret, failures
+        case id, url, events, stations, format, secret, failures
         case createdAt = "created_at"
         case createdBy = "created_by"
         case lastError = "last_error"

@@ -281,6 +281,12 @@ extension DeskSchema {
         ) STRICT;
         """
 
+    /// What a program reads.
+    static let eventFormats = """
+        ALTER TABLE webhook ADD COLUMN format TEXT NOT NULL DEFAULT 'gateway'
+            CHECK (format IN ('gateway', 'cloudevents'));
+        """
+
     /// Messages of more kinds: what a visit comes to, and dates that come near.
     static let moreMessages = """
         CREATE TABLE message_new (

@@ -13,6 +13,7 @@ package struct WebhookRecord: Sendable, Equatable {
     package var events: Set<String>
     /// Codes of stations; empty for all.
     package var stations: Set<String>
+    package var format: EventFormat
     package var createdAt: Timestamp
     package var createdBy: String
     /// The last row of the history that was delivered, or was of no interest.
@@ -30,6 +31,7 @@ package struct WebhookRecord: Sendable, Equatable {
         secret = row["secret"]
         events = Codes.set(row["events"])
         stations = Codes.set(row["stations"])
+        format = EventFormat(rawValue: row["format"]) ?? .gateway
         createdAt = row.time("created_ms")
         createdBy = row["created_by"]
         delivered = row["delivered"]
@@ -62,6 +64,7 @@ extension Desk {
         secret: Data,
         events: Set<String>,
         stations: Set<String>,
+        format: EventFormat,
         by actor: Actor,
         at now: Timestamp
     ) async throws -> Int64? {
@@ -71,20 +74,20 @@ extension Desk {
                 database,
                 sql: """
                     SELECT EXISTS (SELECT 1 FROM webhook
-                        WHERE url = ? AND events = ? AND stations = ?)
+                        WHERE url = ? AND events = ? AND stations = ? AND format = ?)
                     """,
-                arguments: [url, Codes.text(events), Codes.text(stations)]
+                arguments: [url, Codes.text(events), Codes.text(stations), format.rawValue]
             )
             guard count < Limits.webhooksMax, isThere == false else { return nil }
             try database.execute(
                 sql: """
-                    INSERT INTO webhook (url, secret, events, stations, created_ms, created_by,
-                        delivered, next_ms)
-                    SELECT ?, ?, ?, ?, ?, ?, coalesce(max(id), 0), 0 FROM transition
+                    INSERT INTO webhook (url, secret, events, stations, format, created_ms,
+                        created_by, delivered, next_ms)
+                    SELECT ?, ?, ?, ?, ?, ?, ?, coalesce(max(id), 0), 0 FROM transition
                     """,
                 arguments: [
-                    url, secret, Codes.text(events), Codes.text(stations), now.milliseconds,
-                    actor.name,
+                    url, secret, Codes.text(events), Codes.text(stations), format.rawValue,
+                    now.milliseconds, actor.name,
                 ]
             )
             let id = database.lastInsertedRowID
