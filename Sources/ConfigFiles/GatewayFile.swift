@@ -1,5 +1,6 @@
 import Configuration
 import Foundation
+package import GatewayCore
 import Telemetry
 
 /// The settings of `gateway.yaml`, overridden by the environment.
@@ -36,6 +37,8 @@ package struct GatewaySettings: Sendable, Equatable {
     package var messagesFile = ""
     /// Names this gateway in the CloudEvents it sends: a URI reference.
     package var eventSource = ""
+    /// Nil: no events over MQTT.
+    package var eventsOverMQTT: EventFormat?
     package var registry = ""
     package var limits = ""
     package var silentAfterHours = 0
@@ -84,6 +87,7 @@ package enum GatewayFile {
         ("messages", "templates", .path, "messages"),
         ("messages", "file", .path, ""),
         ("events", "source", .reference, "/gateway"),
+        ("events", "mqtt", .choice(["none"] + EventFormat.allCases.map(\.rawValue)), "none"),
         (
             "log", "level",
             .choice(["trace", "debug", "info", "notice", "warning", "error", "critical"]), "info"
@@ -154,12 +158,13 @@ package enum GatewayFile {
             return names.contains(value)
                 ? nil : "'\(value)' is not one of: \(names.joined(separator: ", "))"
         case .reference:
+            let most = Limits.eventSourceBytesMax
             let isReference =
-                (1...256).contains(value.utf8.count)
+                (1...most).contains(value.utf8.count)
                 && URL(string: value, encodingInvalidCharacters: false) != nil
             return isReference
                 ? nil
-                : "'\(value)' is no URI reference of 1 to 256 bytes, such as /gateway or "
+                : "'\(value)' is no URI reference of 1 to \(most) bytes, such as /gateway or "
                     + "https://gateway.example.org"
         }
     }
@@ -202,6 +207,7 @@ package enum GatewayFile {
         settings.messages = text("messages.templates")
         settings.messagesFile = text("messages.file")
         settings.eventSource = text("events.source")
+        settings.eventsOverMQTT = EventFormat(rawValue: text("events.mqtt"))
         settings.silentAfterHours = number("core.silent_after_hours")
         settings.logLevel = text("log.level")
         return settings

@@ -12,6 +12,8 @@ package struct BrokerConfig: Sendable {
     package var outageMinutes = 60
     package var payloadBytes = 500
     package var gatewayUser = "gateway"
+    /// User of a program that may read the events of every vehicle; empty for none.
+    package var eventReader = ""
     /// Where the files will lie on the broker's machine.
     package var folder = "/etc/mosquitto/gateway"
 
@@ -67,7 +69,9 @@ package struct BrokerConfig: Sendable {
     /// The access list: a vehicle's user name is its name.
     package var accessList: String {
         """
-        # A vehicle publishes as itself and hears only what is meant for it.
+        # A vehicle publishes as itself and hears only what is meant for it. Events are for
+        # programs, which must be sure that the gateway wrote them.
+        pattern deny vehicles/%u/events/#
         pattern write vehicles/%u/#
         pattern read vehicles/%u/committed
         pattern read vehicles/%u/alert/#
@@ -80,6 +84,7 @@ package struct BrokerConfig: Sendable {
         topic write vehicles/+/alert/#
         topic write vehicles/+/offer/#
         topic write vehicles/+/notice/#
+        topic write vehicles/+/events/#
         topic read $SYS/#
         # Other senders (config/sources):
         topic read ovms/#
@@ -89,7 +94,18 @@ package struct BrokerConfig: Sendable {
         topic read senml/#
         topic read saic/#
 
-        """
+        """ + readerAccess
+    }
+
+    private var readerAccess: String {
+        guard !eventReader.isEmpty else { return "" }
+        return """
+
+            # A program that reads events.
+            user \(eventReader)
+            topic read vehicles/+/events/#
+
+            """
     }
 
     /// What is left to do by hand.
@@ -103,9 +119,10 @@ package struct BrokerConfig: Sendable {
                printf 'subjectAltName=DNS:\(host)' | openssl x509 -req -in broker.csr -CA ca.crt \\
                  -CAkey ca.key -CAcreateserial -days 825 -extfile /dev/stdin -out broker.crt
                chown mosquitto: broker.key && chmod 600 broker.key
-          2. passwords, one for the gateway and one for each vehicle (user name = vehicle):
+          2. passwords, one for the gateway, for each vehicle (user name = vehicle) and for a
+             program that reads events:
                mosquitto_passwd -c passwd \(gatewayUser)
-               mosquitto_passwd passwd VEHICLE
+               mosquitto_passwd passwd USER
           3. start it, then provision the gateway's session on disk:
                mosquitto -c \(folder)/mosquitto.conf
                (start the gateway once, then) pkill -USR1 mosquitto

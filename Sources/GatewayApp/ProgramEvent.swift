@@ -55,6 +55,11 @@ package struct ProgramEvent: Sendable {
         )
     }
 
+    /// Where it is published: by what it happened to, so that a program can ask for alerts only.
+    package func topic(of vehicle: String) -> String {
+        "vehicles/\(vehicle)/events/\(machine)"
+    }
+
     /// The bytes that are sent: the same whenever the event is told again.
     ///
     /// `source` names this gateway in a CloudEvent.

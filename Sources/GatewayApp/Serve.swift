@@ -225,10 +225,23 @@ package enum Serve {
             source: settings.eventSource,
             logger: logger
         )
-        let running: [any Service] = [
+        var running: [any Service] = [
             web, ReloadOnSignal(reload: reload), DeskService(services: services, post: post),
             webhooks, StopIntake(core: core, source: source, line: line),
         ]
+        if let format = settings.eventsOverMQTT {
+            running.append(
+                EventFeed(
+                    services: services,
+                    line: line,
+                    format: format,
+                    source: settings.eventSource,
+                    logger: logger
+                )
+            )
+        } else {
+            try await services.desk.endEventFeed()
+        }
         var configuration = ServiceGroupConfiguration(
             services: running.map { .init(service: $0) },
             gracefulShutdownSignals: [.sigterm, .sigint],

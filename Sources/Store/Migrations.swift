@@ -72,6 +72,9 @@ enum Migrations {
         migrator.registerMigration("037-event-formats") { database in
             try database.execute(sql: DeskSchema.eventFormats)
         }
+        migrator.registerMigration("038-event-feed") { database in
+            try database.execute(sql: DeskSchema.eventFeed)
+        }
         return migrator
     }
 

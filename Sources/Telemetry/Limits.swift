@@ -105,8 +105,10 @@ public enum Limits {
     public static let deskHoldMinutesMax = 600
     /// Programs that are told of what happens.
     public static let webhooksMax = 20
-    /// Rows of the history a webhook looks through at a time.
+    /// Rows of the history a webhook, or the event feed, looks through at a time.
     public static let eventRowsMax = 200
+    /// Bytes of the name that a gateway gives itself in CloudEvents: a host, and a path.
+    public static let eventSourceBytesMax = 256
     /// Seconds a program may take for an answer.
     public static let webhookSeconds = 10.0
     /// Readings in one customer's export, the newest: some 20 MB, made in seconds.

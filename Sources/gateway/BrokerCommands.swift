@@ -33,6 +33,9 @@ struct BrokerConfigCommand: ParsableCommand {
     @Option(help: "Bytes of a usual payload, 1…65536.")
     var payloadBytes = 500
 
+    @Option(help: "User of a program that may read vehicles' events; letters, digits, - and _.")
+    var eventReader: String?
+
     @Option(help: "A new or empty folder for mosquitto.conf and acl.")
     var out: String?
 
@@ -42,6 +45,10 @@ struct BrokerConfigCommand: ParsableCommand {
         else { throw ValidationError("A number is out of its range; see --help.") }
         guard !host.isEmpty, host.allSatisfy({ $0.isLetter || $0.isNumber || "-.:".contains($0) })
         else { throw ValidationError("--host takes a host name or an address.") }
+        let reader = eventReader ?? "reader"
+        guard (1...64).contains(reader.utf8.count),
+            reader.allSatisfy({ $0.isLetter || $0.isNumber || "-_".contains($0) })
+        else { throw ValidationError("--event-reader takes letters, digits, - and _, 64 at most.") }
     }
 
     func run() throws {
@@ -51,6 +58,7 @@ struct BrokerConfigCommand: ParsableCommand {
         config.messagesPerSecond = messagesPerSecond
         config.outageMinutes = outageMinutes
         config.payloadBytes = payloadBytes
+        config.eventReader = eventReader ?? ""
         guard let out else {
             print(config.configuration)
             print("# --- acl ---\n\(config.accessList)")

@@ -39,6 +39,28 @@ struct AsyncAPITests {
         }
     }
 
+    /// What programs are told is the examples, byte for byte but for the order of keys.
+    @Test(arguments: [(EventFormat.gateway, "event"), (.cloudEvents, "cloudEvent")])
+    func anEventIsToldAsTheExampleSays(format: EventFormat, message: String) throws {
+        let event = ProgramEvent(
+            id: 4_182,
+            machine: "alert",
+            event: "held",
+            at: Fixtures.start,
+            record: 17,
+            state: "open",
+            hash: "0123456789abcdef" + String(repeating: "7", count: 48)
+        )
+        let body = try event.body(as: format, source: "/gateway")
+        let said = try JSONSerialization.jsonObject(with: body)
+        let example = try JSONSerialization.jsonObject(
+            with: Data(#require(examples(message).first).utf8)
+        )
+        #expect(said as? NSDictionary == example as? NSDictionary)
+        let topic = try address("events").replacing("{vehicle}", with: "v1")
+        #expect(topic.replacing("{record}", with: "alert") == event.topic(of: "v1"))
+    }
+
     /// Every example is taken in without a rejection, and the last packet's confirmation is the
     /// example of `committed`.
     @Test func theExamplesAreTakenInAndConfirmed() throws {

@@ -62,6 +62,10 @@ struct ConfigFilesTests {
             "gateway.yaml:1:16: broker.mode: 'own' is not one of: embedded, external"
         ),
         (
+            "events: {mqtt: maybe}\n",
+            "gateway.yaml:1:16: events.mqtt: 'maybe' is not one of: none, gateway, cloudevents"
+        ),
+        (
             "events: {source: my gateway}\n",
             "gateway.yaml:1:18: events.source: 'my gateway' is no URI reference of 1 to 256 bytes, "
                 + "such as /gateway or https://gateway.example.org"

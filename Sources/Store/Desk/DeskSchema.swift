@@ -281,10 +281,18 @@ extension DeskSchema {
         ) STRICT;
         """
 
-    /// What a program reads.
+    /// The form in which a program reads events.
     static let eventFormats = """
         ALTER TABLE webhook ADD COLUMN format TEXT NOT NULL DEFAULT 'gateway'
             CHECK (format IN ('gateway', 'cloudevents'));
+        """
+
+    /// The place of MQTT in the history; without a row there is no feed.
+    static let eventFeed = """
+        CREATE TABLE event_feed (
+            id INTEGER PRIMARY KEY CHECK (id = 1),
+            delivered INTEGER NOT NULL
+        ) STRICT;
         """
 
     /// Messages of more kinds: what a visit comes to, and dates that come near.

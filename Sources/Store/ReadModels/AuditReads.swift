@@ -106,6 +106,37 @@ extension ReadStore {
             return (rows, newest ?? id)
         }
     }
+
+    /// The history of vehicles after a row, oldest first: of themselves, their alerts, suggestions
+    /// and visits, each row with the vehicle's name; and how far that looked.
+    package func vehicleAudit(
+        after id: Int64,
+        limit: Int
+    ) async throws -> (rows: [(row: AuditRecord, vehicle: String)], upTo: Int64) {
+        try await store.pool.read { database in
+            let found = try Row.fetchAll(
+                database,
+                sql: """
+                    SELECT *, (SELECT name FROM vehicle WHERE id = CASE machine
+                        WHEN 'vehicle' THEN record_id
+                        WHEN 'alert' THEN
+                            (SELECT vehicle_id FROM alert WHERE id = record_id)
+                        WHEN 'suggestion' THEN
+                            (SELECT vehicle_id FROM suggestion WHERE id = record_id)
+                        WHEN 'appointment' THEN
+                            (SELECT vehicle_id FROM appointment WHERE id = record_id)
+                        END) AS vehicle
+                    FROM transition WHERE id > :after ORDER BY id LIMIT :limit
+                    """,
+                arguments: ["after": id, "limit": limit]
+            )
+            let rows = found.compactMap { row -> (row: AuditRecord, vehicle: String)? in
+                guard let vehicle: String = row["vehicle"] else { return nil }
+                return (AuditRecord(row), vehicle)
+            }
+            return (rows, found.last.map { $0["id"] } ?? id)
+        }
+    }
 }
 
 private enum AuditSQL {
