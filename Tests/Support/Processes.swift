@@ -93,8 +93,8 @@ package struct BrokerProcess {
     package let port: Int
     package let process: RunningProcess
 
-    package init(folder: ScratchFolder) throws {
-        port = freePort()
+    package init(folder: ScratchFolder, port: Int = freePort()) throws {
+        self.port = port
         let configuration = try folder.write(
             "mosquitto.conf",
             """
@@ -137,11 +137,14 @@ package final class GatewayProcess: Sendable {
     package let storePath: String
 
     /// Starts it; without the port of an external broker it brings its own.
+    ///
+    /// `environment` are more settings.
     package init(
         folder: ScratchFolder,
         broker external: Int? = nil,
         web port: Int? = nil,
-        config: String = Repository.config
+        config: String = Repository.config,
+        environment: [String: String] = [:]
     ) throws {
         web = port ?? freePort()
         broker = external ?? freePort()
@@ -154,7 +157,7 @@ package final class GatewayProcess: Sendable {
                 "GATEWAY_BROKER_PORT": "\(broker)",
                 "GATEWAY_BROKER_MODE": external == nil ? "embedded" : "external",
                 "GATEWAY_BROKER_EMBEDDED_DATA": folder.path("mosquitto"),
-            ],
+            ].merging(environment) { $1 },
             folder: folder
         )
     }
