@@ -1,17 +1,19 @@
+import Telemetry
+
 /// Why bytes did not become a reading.
 ///
 /// The codes are API: additions only.
 package enum RejectionReason: String, CaseIterable, Sendable {
     /// The topic is not one of ours, or its vehicle level is empty, too long or holds `+ # $` or
-    /// a control character. Remedy: publish to `vehicles/{vehicle}/telemetry`.
+    /// a control character.
     case badTopic = "bad_topic"
     /// The body's vehicle name breaks the same rules.
     case badVehicle = "bad_vehicle"
-    /// More bytes than `Limits.payloadBytesMax`. Remedy: split the packet.
+    /// More bytes than `Limits.payloadBytesMax`.
     case payloadTooLarge = "payload_too_large"
     /// Nothing was sent.
     case empty = "empty"
-    /// Not JSON by RFC 8259, at the given byte. Remedy: fix the sender's encoder.
+    /// Not JSON by RFC 8259, at the given byte.
     case notJSON = "not_json"
     /// Values nested deeper than `Limits.nestingDepthMax`.
     case nestingTooDeep = "nesting_too_deep"
@@ -21,13 +23,13 @@ package enum RejectionReason: String, CaseIterable, Sendable {
     case missingField = "missing_field"
     /// A field of the format occurs twice; the detail names it.
     case duplicateField = "duplicate_field"
-    /// `v` is not a version we read. Remedy: send `"v":1`.
+    /// `v` is not a version we read.
     case unsupportedVersion = "unsupported_version"
     /// More readings than `Limits.readingsPerPacketMax`.
     case tooManyReadings = "too_many_readings"
     /// `readings` is empty.
     case noReadings = "no_readings"
-    /// The path is not in the catalogue. Remedy: add it to the overlay, then ingest again.
+    /// The path is not in the catalogue.
     case unknownSignal = "unknown_signal"
     /// The unit is unknown or measures something else. A unit is never guessed.
     case unknownUnit = "unknown_unit"
@@ -39,7 +41,7 @@ package enum RejectionReason: String, CaseIterable, Sendable {
     case futureTimestamp = "future_timestamp"
     /// Before `Limits.observedAtMin`: a clock that was never set.
     case timestampTooOld = "timestamp_too_old"
-    /// The sensor is not in its source's table. Remedy: enter it, then ingest again.
+    /// The sensor is not in its source's table.
     case unknownSensor = "unknown_sensor"
     /// `Limits.vehiclesMax` vehicles are known already.
     case tooManyVehicles = "too_many_vehicles"
@@ -71,6 +73,32 @@ extension Rejection {
 }
 
 extension RejectionReason {
+    /// The next step of a sender or engineer, as a sentence.
+    package var remedy: String {
+        switch self {
+        case .badTopic: "Publish to vehicles/{vehicle}/telemetry, or map the topic in a source."
+        case .badVehicle: "Name the vehicle by \(VehicleName.rule)."
+        case .payloadTooLarge: "Split the packet: \(Limits.payloadBytesMax) bytes at most."
+        case .empty: "Send a value."
+        case .notJSON: "Mend the sender's JSON at that byte; a CSV file is no recording of packets."
+        case .nestingTooDeep: "Nest values \(Limits.nestingDepthMax) deep at most."
+        case .wrongType: "Send a number there, or map the word (words, no_reading) in the source."
+        case .missingField: "Send that member, or point the source at the one that is sent."
+        case .duplicateField: "Send each member once."
+        case .unsupportedVersion: "Send \"v\":1."
+        case .tooManyReadings: "Split the packet: \(Limits.readingsPerPacketMax) readings at most."
+        case .noReadings: "Send at least one reading."
+        case .unknownSignal: "Use a path of the catalogue, or add this one, then ingest again."
+        case .unknownUnit: "Use a unit of what the signal measures, or leave it to the source."
+        case .outOfRange: "Look at the unit: the value is outside the catalogue's range."
+        case .badTimestamp: "Send RFC 3339 with a zone, or say in the source how time is written."
+        case .futureTimestamp: "Set the sender's clock: the time is ahead of its arrival."
+        case .timestampTooOld: "Set the sender's clock: the time is before 2000."
+        case .unknownSensor: "Enter the sensor in the source's table, then ingest again."
+        case .tooManyVehicles: "Remove vehicles: \(Limits.vehiclesMax) are known already."
+        }
+    }
+
     /// The place among all cases, for counters.
     package var place: Int { RejectionReason.places[self] ?? 0 }
 

@@ -96,6 +96,7 @@ package enum Replay {
         try store.close()
         progress.end(readings: run.counts.received)
         print(run.summary(options.summary))
+        guard run.counts.accepted > 0 else { throw EmptyReplay(run.counts) }
     }
 }
 
@@ -275,6 +276,26 @@ private struct ReplayRun {
             ]
             return lines.joined(separator: "\n")
         }
+    }
+}
+
+/// A replay of which nothing came.
+private struct EmptyReplay: Error, CustomStringConvertible {
+    let description: String
+
+    init(_ counts: StepCounts) {
+        guard
+            let most = RejectionReason.allCases.max(by: {
+                counts.rejected[$0.place] < counts.rejected[$1.place]
+            }), counts.rejectedTotal > 0
+        else {
+            description =
+                "there is no reading in it\nNext: write a reading or packet in JSON on each line"
+            return
+        }
+        description =
+            "no reading was accepted, most for \(most.rawValue); a line is one reading or packet "
+            + "in JSON\nNext: \(most.remedy)"
     }
 }
 

@@ -26,6 +26,9 @@ package enum SourceTrial {
         if unit.counts.noReading > unit.readings.count {
             lines.append("no reading: \(absent(unit))")
         }
+        if unit.readings.isEmpty, let letter = unit.deadLetters.first {
+            lines.append("Next: \(letter.rejection.reason.remedy)")
+        }
         if lines.isEmpty { lines = ignored(topic, assembly) }
         return (lines, !unit.readings.isEmpty)
     }

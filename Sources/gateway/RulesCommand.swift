@@ -58,7 +58,11 @@ struct RulesCommand: ParsableCommand {
             )
             for failure in failures { print(failure) }
             print("\(tests) tests, \(failures.count) failed")
-            if !failures.isEmpty { throw ExitCode.failure }
+            if tests == 0 {
+                let next = filter.map { "no test's name contains '\($0)'" } ?? "write a test"
+                print("Next: \(next).")
+            }
+            if !failures.isEmpty || tests == 0 { throw ExitCode.failure }
         }
     }
 }

@@ -190,7 +190,8 @@ struct SourceTests {
             ),
             assembly: try Fixtures.assembly()
         )
-        #expect(outcome.lines.count == 2 && !outcome.hasReadings)
+        #expect(outcome.lines.count { $0.hasPrefix("rejected: ") } == 2 && !outcome.hasReadings)
+        #expect(outcome.lines.last?.hasPrefix("Next: ") == true)
     }
 
     @Test func senMLTimesCountFromNowOrFrom1970() throws {

@@ -202,4 +202,21 @@ struct ReplayTests {
             #expect(try !read("\(name).alerts.csv").contains("tyre"), "\(name)")
         }
     }
+
+    /// A file of another kind ends with what to do, and not as if all were well.
+    @Test func aRecordingOfWhichNothingIsAcceptedFails() async throws {
+        let csv = try folder.write("drive.csv", "time,speed\n1,50\n2,51\n")
+        let empty = try folder.write("empty.jsonl", "")
+        for (path, text) in [
+            (csv, "no reading was accepted"), (empty, "no reading"),
+        ] {
+            let process = try RunningProcess(
+                Repository.product("gateway").path,
+                ["replay", path, "--config", Repository.config],
+                folder: folder
+            )
+            #expect(try await process.exit() == 1)
+            #expect(process.output.contains(text) && process.output.contains("Next: "))
+        }
+    }
 }
