@@ -74,6 +74,48 @@ let arguments = Target.Dependency.product(
     package: "swift-argument-parser"
 )
 
+/// What our dependencies need in turn: its place, the tested version, and a product of it.
+///
+/// SwiftPM pins only what a manifest names, and a target must use what is named: ours does on a
+/// platform for which nothing is built, so that this costs no build and adds no code.
+let inner: [(url: String, version: Version, product: String)] = [
+    ("https://github.com/swift-server/async-http-client.git", "1.37.0", "AsyncHTTPClient"),
+    ("https://github.com/apple/swift-algorithms.git", "1.2.1", "Algorithms"),
+    ("https://github.com/apple/swift-asn1.git", "1.7.4", "SwiftASN1"),
+    ("https://github.com/apple/swift-async-algorithms.git", "1.1.4", "AsyncAlgorithms"),
+    ("https://github.com/apple/swift-atomics.git", "1.3.0", "Atomics"),
+    ("https://github.com/apple/swift-certificates.git", "1.21.1", "X509"),
+    ("https://github.com/apple/swift-collections", "1.6.0", "DequeModule"),
+    ("https://github.com/apple/swift-distributed-tracing.git", "1.7.3", "Tracing"),
+    (
+        "https://github.com/apple/swift-http-structured-headers.git", "1.7.0",
+        "StructuredFieldValues"
+    ),
+    ("https://github.com/apple/swift-metrics.git", "2.13.0", "Metrics"),
+    ("https://github.com/apple/swift-nio.git", "2.101.2", "NIOCore"),
+    ("https://github.com/apple/swift-nio-extras.git", "1.35.2", "NIOExtras"),
+    ("https://github.com/apple/swift-nio-http2.git", "1.46.0", "NIOHTTP2"),
+    ("https://github.com/apple/swift-nio-ssl.git", "2.37.6", "NIOSSL"),
+    ("https://github.com/apple/swift-nio-transport-services.git", "1.28.0", "NIOTransportServices"),
+    ("https://github.com/apple/swift-numerics.git", "1.1.1", "RealModule"),
+    ("https://github.com/apple/swift-service-context.git", "1.5.1", "ServiceContextModule"),
+    ("https://github.com/apple/swift-system", "1.8.1", "SystemPackage"),
+]
+
+/// The name by which SwiftPM knows a package: the last part of its place.
+func identity(_ url: String) -> String {
+    let last = url.split(separator: "/").last.map(String.init) ?? url
+    return last.hasSuffix(".git") ? String(last.dropLast(4)) : last
+}
+
+let pins = inner.map {
+    Target.Dependency.product(
+        name: $0.product,
+        package: identity($0.url),
+        condition: .when(platforms: [.wasi])
+    )
+}
+
 let package = Package(
     name: "gateway",
     platforms: [.macOS(.v15)],
@@ -81,9 +123,9 @@ let package = Package(
         .executable(name: "gateway", targets: ["gateway"]),
         .executable(name: "fleet-simulator", targets: ["fleet-simulator"]),
     ],
-    // Exactly the versions that were tested, so that a later clone builds the same; what these need
-    // in turn may still move within its own limits. To move one, write the newer version here, run
-    // `swift package update` and then `Tests/run`.
+    // Exactly the versions that were tested, so that a later clone builds the same. To move one,
+    // write the newer version here, run `swift package update`, bring `inner` up to date with
+    // Package.resolved, and run `Tests/run`.
     dependencies: [
         .package(url: "https://github.com/groue/GRDB.swift", exact: "7.10.0"),
         .package(
@@ -99,7 +141,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-http-types", exact: "1.8.0"),
         .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", exact: "2.13.0"),
-    ],
+    ] + inner.map { .package(url: $0.url, exact: $0.version) },
     targets: [
         // The pure ring.
         pure("Telemetry"),
@@ -159,7 +201,7 @@ let package = Package(
                 "Recording",
                 "Rules", "Store", "Telemetry", "Threads",
                 "Workshop",
-            ]
+            ] + pins
         ),
         .executableTarget(
             name: "gateway",
