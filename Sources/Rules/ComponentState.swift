@@ -250,6 +250,8 @@ package struct ComponentState: Sendable, Equatable {
         }
         peak = max(peak, filter.level)
         if step == .restarted {
+            // What the old part promised is none of the new one's.
+            timerDue = nil
             attention.published = nil
             attention.noteService()
             older = Anchor(at: observedAt, value: value)

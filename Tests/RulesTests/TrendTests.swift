@@ -328,6 +328,29 @@ struct TrendTests {
         #expect(bench.engine.fireTimers(now: due, &bench.vehicle).isEmpty)
     }
 
+    /// What was promised before a service is no promise of what was fitted.
+    @Test func aServiceTakesBackWhatTheOldPartPromised() throws {
+        var bench = try Bench()
+        func rest(_ volts: Double, _ day: Int) throws {
+            let at = Fixtures.start + .days(Int64(day))
+            try bench.tell("Vehicle.LowVoltageBattery.CurrentVoltage", volts, at: at)
+            bench.flush(at + .minutes(2))
+        }
+        func due() -> Timestamp? {
+            bench.vehicle.slotsInUse.compactMap { bench.vehicle.state(ofSlot: $0)?.timerDue }.max()
+        }
+        var day = 0
+        while due() == nil, bench.raised.isEmpty, day < 60 {
+            try rest(12.75 - 0.008 * Double(day), day)
+            day += 1
+        }
+        let promised = try #require(due())
+        #expect(bench.raised.isEmpty)
+        // The second of them confirms it; none has moved the new trend yet.
+        for later in 0..<2 { try rest(13.05, day + later) }
+        #expect(bench.engine.fireTimers(now: promised, &bench.vehicle).isEmpty)
+    }
+
     /// What arrives together is used in the order of its own times, whatever the order of arrival.
     @Test(arguments: UInt64(1)...20)
     func theOrderOfArrivalWithinTheHoldNeverMatters(seed: UInt64) throws {
