@@ -93,6 +93,11 @@ struct Probes {
             status.counts.ignoredPackets
         )
         counter(
+            "gateway_values_retained_total",
+            "Values of unknown age, refused because the broker had kept them (retained).",
+            status.counts.retainedValues
+        )
+        counter(
             "gateway_packets_skipped_total",
             "Numbers that never came and that their vehicles no longer have: lost readings.",
             status.counts.skippedPackets

@@ -162,9 +162,6 @@ package enum SourceFile {
             }
             return Source.Walk(pointer: array, parts: nil)
         }
-        guard !array.isEmpty else {
-            throw place.failure("elements with a name stand in an object, such as in: /signals")
-        }
         var parts = Source.Walk.Parts(
             name: try pointer(name),
             value: try pointer(map.require("value"))

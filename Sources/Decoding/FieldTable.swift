@@ -22,15 +22,12 @@ struct SourceFields: Sendable {
     /// Of an element with a name and a value.
     let parts: FieldTable
     private var names = InternTable()
-    private var mappingOfName: [Int] = []
+    private var mappingsOfName: [[Int]] = []
 
     init(_ source: Source) {
         var pointers = source.conditions.map { Optional($0.pointer) }
         pointers.append(source.clock.pointer)
-        switch source.naming {
-        case .pointer(let pointer), .sensor(.pointer(let pointer)): pointers.append(pointer)
-        default: break
-        }
+        pointers.append(source.bodyPointer)
         let walked = source.walk?.parts
         if walked != nil { pointers.append(source.walk?.pointer) }
         for mapping in source.mappings where walked == nil && source.shape == .object {
@@ -40,10 +37,13 @@ struct SourceFields: Sendable {
         parts = FieldTable([walked?.name, walked?.value, walked?.clock?.pointer, walked?.unit])
         for (place, mapping) in source.mappings.enumerated() {
             let name = names.intern(Array(mapping.from.utf8).span)
-            if name == mappingOfName.count { mappingOfName.append(place) }
+            if name == mappingsOfName.count { mappingsOfName.append([]) }
+            mappingsOfName[name].append(place)
         }
     }
 
-    /// The mapping of a value that is named by the topic, a record or an element.
-    func mapping(_ name: Span<UInt8>) -> Int? { names.find(name).map { mappingOfName[$0] } }
+    /// The mappings of a value that is named by the topic, a record or an element.
+    func mappings(_ name: Span<UInt8>) -> [Int] {
+        names.find(name).map { mappingsOfName[$0] } ?? []
+    }
 }

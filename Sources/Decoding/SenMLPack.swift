@@ -8,6 +8,8 @@ enum SenMLPack {
         var unit: String?
         /// Number, truth value as 0 or 1; nil for a record that only sets bases.
         var value: Double?
+        /// Whether the value is a truth value.
+        var isTruth = false
         var seconds = 0.0
         var start = 0
 
@@ -86,6 +88,7 @@ enum SenMLPack {
                     let isTrue = try scanner.peek(bytes) == UInt8(ascii: "t")
                     try scanner.literal(isTrue ? "true" : "false", bytes)
                     record.value = isTrue ? 1 : 0
+                    record.isTruth = true
                 default: try scanner.skipValue(bytes)
                 }
             } while try scanner.another(before: UInt8(ascii: "}"), bytes)

@@ -3,6 +3,8 @@ import Telemetry
 /// What a sent value means to its mapping.
 enum SentValue: Equatable {
     case number(Double)
+    /// A value of a signal that is one or the other, and of no other.
+    case truth(Bool)
     /// The sender says that there is no value.
     case absent
     /// Neither a number nor a word that the mapping knows.
@@ -24,7 +26,7 @@ enum SentValue: Equatable {
         } else if mapping.absence.holds(word) {
             self = .absent
         } else if word == "true" || word == "false" {
-            self = .number(word == "true" ? 1 : 0)
+            self = .truth(word == "true")
         } else if let number = JSONScanner.number(in: text) {
             self.init(number: number, mapping)
         } else {
@@ -40,7 +42,7 @@ enum SentValue: Equatable {
     init(_ value: JSONWalk.Value, _ payload: Span<UInt8>, _ mapping: Source.Mapping) {
         switch value.kind {
         case .number(let number): self.init(number: number, mapping)
-        case .boolean(let isTrue): self = .number(isTrue ? 1 : 0)
+        case .boolean: self.init(text: Array(value.string(payload).utf8), mapping)
         case .text: self.init(text: Array(value.string(payload).utf8), mapping)
         case .null: self = .absent
         case .composite: self = .unusable

@@ -179,6 +179,14 @@ package struct Source: Sendable, Equatable {
     /// in older releases of VSS.
     package var units: [SignalID: String] = [:]
 
+    /// Where in the body the vehicle or sensor is named, if there.
+    var bodyPointer: String? {
+        switch naming {
+        case .pointer(let pointer), .sensor(.pointer(let pointer)): pointer
+        case .topic, .senmlName, .sensor: nil
+        }
+    }
+
     package init(name: String, topic: TopicPattern, shape: Shape, naming: Naming) {
         self.name = name
         self.topic = topic

@@ -12,13 +12,14 @@ extension SourceDecoder {
         var scanner = JSONScanner()
         let opening = try scanner.peek(payload)
         if let walk = sources[source].walk, walk.parts == nil {
-            guard let start = try batch(walk.pointer, opening, payload) else { return .ignored }
+            guard let start = try batch(walk.pointer, source, payload) else { return .ignored }
             scanner.position = start
             if payload[start] == UInt8(ascii: "[") {
                 return try elements(&scanner, source, topic, payload, arrival)
             }
         }
-        guard opening == UInt8(ascii: "{") else {
+        let isNamedList = sources[source].walk?.pointer.isEmpty ?? false
+        guard opening == UInt8(ascii: "{") || (isNamedList && opening == UInt8(ascii: "[")) else {
             try scanner.skipValue(payload)
             try scanner.end(payload)
             return .foreign(Rejection(.wrongType, at: 0, "object expected"))
@@ -30,9 +31,9 @@ extension SourceDecoder {
     }
 
     /// Where a batch begins: at its array, or at the one element that stands there alone.
-    private func batch(
+    private mutating func batch(
         _ pointer: String,
-        _ opening: UInt8,
+        _ source: Int,
         _ payload: Span<UInt8>
     ) throws(Rejection) -> Int? {
         var scanner = JSONScanner()
@@ -40,8 +41,16 @@ extension SourceDecoder {
             _ = try scanner.peek(payload)
             return scanner.position
         }
-        let values = try JSONWalk.collect(&scanner, payload, FieldTable([pointer]))
+        let pointers = [pointer, sources[source].bodyPointer, sources[source].clock.pointer]
+        let table = FieldTable(pointers)
+        let values = try JSONWalk.collect(&scanner, payload, table)
         try scanner.end(payload)
+        for case let name? in pointers.dropFirst() {
+            guard let found = table.field(name).flatMap({ values[$0] }), found.kind != .null else {
+                continue
+            }
+            envelope[name] = found
+        }
         guard let array = values[0], array.kind != .null else { return nil }
         guard payload[array.start] == UInt8(ascii: "[") else {
             throw Rejection(.wrongType, at: array.start, "array expected at \(pointer)")
@@ -105,6 +114,7 @@ extension SourceDecoder {
         _ payload: Span<UInt8>,
         _ arrival: Arrival
     ) throws(Rejection) -> Outcome {
+        let start = scanner.position
         let table = fields[source].packet
         let values = try JSONWalk.collect(&scanner, payload, table)
         func value(_ pointer: String?) -> JSONWalk.Value? {
@@ -112,6 +122,10 @@ extension SourceDecoder {
                 value.kind != .null
             else { return nil }
             return value
+        }
+        // An envelope may say once what holds for all elements.
+        func common(_ pointer: String?) -> JSONWalk.Value? {
+            value(pointer) ?? pointer.flatMap { envelope[$0] }
         }
         for condition in sources[source].conditions {
             guard condition.holds(for: value(condition.pointer), in: payload) else {
@@ -147,8 +161,8 @@ extension SourceDecoder {
         var body: String?
         switch sources[source].naming {
         case .pointer(let pointer), .sensor(.pointer(let pointer)):
-            guard let found = value(pointer), found.kind != .composite else {
-                throw Rejection(.missingField, at: 0, pointer)
+            guard let found = common(pointer), found.kind != .composite else {
+                throw Rejection(.missingField, at: start, pointer)
             }
             body = found.string(payload)
         case .sensor(let naming):
@@ -157,16 +171,16 @@ extension SourceDecoder {
         }
         var wheel: String?
         if case .sensor = sources[source].naming {
-            let mounting = try mounting(source, of: body ?? "", at: 0)
+            let mounting = try mounting(source, of: body ?? "", at: start)
             message.vehicle = Array(mounting.vehicle.utf8)
             wheel = mounting.wheel
         } else {
-            message.vehicle = try name(source, topic, body: body, at: 0)
+            message.vehicle = try name(source, topic, body: body, at: start)
         }
         let clock = sources[source].clock
         let packetTime: Result<Moment, Rejection>
         do throws(Rejection) {
-            packetTime = .success(try instant(clock, value(clock.pointer), payload, arrival))
+            packetTime = .success(try instant(clock, common(clock.pointer), payload, arrival))
         } catch {
             // It costs only the values that tell no time of their own.
             packetTime = .failure(error)
@@ -189,11 +203,14 @@ extension SourceDecoder {
         var target = mapping.targets[0]
         if let wheel {
             guard let place = mapping.wheels.firstIndex(of: wheel) else {
+                let others = sources[source].mappings.filter { $0.from == mapping.from }
+                // Another mapping of the same value may cover it.
+                guard !others.contains(where: { $0.wheels.contains(wheel) }) else { return }
                 return try reject(Rejection(.unknownSensor, at: sent.value.start, "on \(wheel)"))
             }
             target = mapping.targets[place]
         }
-        if let unit = sent.unit {
+        if let unit = sent.unit, unit.end - unit.start > 2 || unit.kind != .text {
             let name = unit.kind == .composite ? "" : unit.string(payload)
             let own = catalogue[target.signal].unit
             guard let conversion = Units.conversion(from: name, to: own) else {
@@ -212,7 +229,10 @@ extension SourceDecoder {
             return try reject(error)
         }
         // A value that tells no time may be hours old when the broker kept it.
-        guard !moment.isByArrival || !arrival.isRetained else { return }
+        guard !moment.isByArrival || !arrival.isRetained else {
+            retained += 1
+            return
+        }
         timesByArrival = timesByArrival || moment.isByArrival
         try append(
             SentValue(sent.value, payload, mapping),
@@ -236,6 +256,8 @@ extension SourceDecoder {
     ) throws(Rejection) -> [Sent] {
         var scanner = JSONScanner(position: array.start)
         guard payload[array.start] == UInt8(ascii: "[") else {
+            // The whole document may be one element alone.
+            if pointer.isEmpty { return try element(&scanner, parts, source, payload) }
             throw Rejection(.wrongType, at: array.start, "array expected at \(pointer)")
         }
         var sent: [Sent] = []
@@ -245,9 +267,7 @@ extension SourceDecoder {
             var inner = JSONScanner(position: scanner.position)
             try scanner.skipValue(payload)
             do throws(Rejection) {
-                if let element = try self.element(&inner, parts, source, payload) {
-                    sent.append(element)
-                }
+                sent += try element(&inner, parts, source, payload)
             } catch {
                 guard error.isAboutMeaning else { throw error }
                 try reject(error)
@@ -256,13 +276,13 @@ extension SourceDecoder {
         return sent
     }
 
-    /// An element's parts, or nil when the source does not map its name.
+    /// An element's parts, once for each mapping of its name.
     private func element(
         _ scanner: inout JSONScanner,
         _ parts: Source.Walk.Parts,
         _ source: Int,
         _ payload: Span<UInt8>
-    ) throws(Rejection) -> Sent? {
+    ) throws(Rejection) -> [Sent] {
         let start = scanner.position
         try scanner.requireObject(payload)
         let table = fields[source].parts
@@ -277,18 +297,21 @@ extension SourceDecoder {
             throw Rejection(.missingField, at: start, parts.name)
         }
         let key = Array(name.string(payload).utf8)
-        guard let mapping = fields[source].mapping(key.span) else { return nil }
+        let mappings = fields[source].mappings(key.span)
+        guard !mappings.isEmpty else { return [] }
         guard let found = table.field(parts.value).flatMap({ values[$0] }) else {
             throw Rejection(.missingField, at: start, parts.value)
         }
-        guard found.kind != .null else { return nil }
-        return Sent(
-            mapping: mapping,
-            value: found,
-            unit: value(parts.unit),
-            clock: parts.clock,
-            time: value(parts.clock?.pointer)
-        )
+        guard found.kind != .null else { return [] }
+        return mappings.map { mapping in
+            Sent(
+                mapping: mapping,
+                value: found,
+                unit: value(parts.unit),
+                clock: parts.clock,
+                time: value(parts.clock?.pointer)
+            )
+        }
     }
 
     // MARK: Times

@@ -8,25 +8,63 @@ extension SourceDecoder {
         _ payload: Span<UInt8>,
         _ arrival: Arrival
     ) throws(Rejection) -> Outcome {
-        guard !arrival.isRetained, let place = mapping(source, topic) else { return .ignored }
-        let mapping = sources[source].mappings[place]
+        let places = mappings(source, topic)
         let (start, end) = SourceDecoder.trimmed(payload, 0, payload.count)
         // An empty retained publish is MQTT's way to take a value back.
-        guard start < end else { return .ignored }
+        guard !places.isEmpty, start < end else { return .ignored }
+        guard !arrival.isRetained else {
+            retained += places.count
+            return .ignored
+        }
         timesByArrival = true
         if case .sensor(let naming) = sources[source].naming {
-            let sensor = String(decoding: text(of: naming, source, topic) ?? [], as: UTF8.self)
-            let mounting = try mounting(source, of: sensor, at: start)
-            guard let place = mapping.wheels.firstIndex(of: mounting.wheel) else {
-                throw Rejection(.unknownSensor, at: start, "\(sensor) on \(mounting.wheel)")
+            try sensed(places, by: naming, source, topic, payload, start, end, arrival)
+        } else {
+            message.vehicle = try name(source, topic, body: nil, at: 0)
+            for place in places {
+                try take(sources[source].mappings[place], payload, start, end, arrival)
             }
-            message.vehicle = Array(mounting.vehicle.utf8)
-            let value = SentValue(bytes: payload, from: start, to: end, mapping)
-            let target = mapping.targets[place]
-            try append(value, mapping, target, observedAt: arrival.at, arrival, at: start)
-            endMessage()
-            return .taken
         }
+        endMessage()
+        return messages.isEmpty ? .ignored : .taken
+    }
+
+    /// A sensor's value, for the wheel it sits on.
+    private mutating func sensed(
+        _ places: [Int],
+        by naming: Source.Naming,
+        _ source: Int,
+        _ topic: Span<UInt8>,
+        _ payload: Span<UInt8>,
+        _ start: Int,
+        _ end: Int,
+        _ arrival: Arrival
+    ) throws(Rejection) {
+        let sensor = String(decoding: text(of: naming, source, topic) ?? [], as: UTF8.self)
+        let mounting = try mounting(source, of: sensor, at: start)
+        message.vehicle = Array(mounting.vehicle.utf8)
+        var isCovered = false
+        for place in places {
+            let mapping = sources[source].mappings[place]
+            guard let wheel = mapping.wheels.firstIndex(of: mounting.wheel) else { continue }
+            isCovered = true
+            let value = SentValue(bytes: payload, from: start, to: end, mapping)
+            let target = mapping.targets[wheel]
+            try append(value, mapping, target, observedAt: arrival.at, arrival, at: start)
+        }
+        guard isCovered else {
+            throw Rejection(.unknownSensor, at: start, "\(sensor) on \(mounting.wheel)")
+        }
+    }
+
+    /// A value or list, for one of the mappings of its name.
+    private mutating func take(
+        _ mapping: Source.Mapping,
+        _ payload: Span<UInt8>,
+        _ start: Int,
+        _ end: Int,
+        _ arrival: Arrival
+    ) throws(Rejection) {
         let values = try values(payload, start, end, mapping)
         // With one too many or too few, a value's place names nothing: decimal commas add values.
         guard values.count == mapping.targets.count else {
@@ -36,7 +74,6 @@ extension SourceDecoder {
                 "\(mapping.targets.count) values expected, \(values.count) sent"
             )
         }
-        message.vehicle = try name(source, topic, body: nil, at: 0)
         for (value, target) in zip(values, mapping.targets) {
             guard let value else { continue }
             try append(
@@ -48,19 +85,17 @@ extension SourceDecoder {
                 at: value.start
             )
         }
-        endMessage()
-        return messages.isEmpty ? .ignored : .taken
     }
 
-    /// The mapping that the rest of a topic names.
-    private func mapping(_ source: Int, _ topic: Span<UInt8>) -> Int? {
-        guard let rest = sources[source].topic.captures(in: topic)?.last else { return nil }
+    /// The mappings that the rest of a topic names.
+    private func mappings(_ source: Int, _ topic: Span<UInt8>) -> [Int] {
+        guard let rest = sources[source].topic.captures(in: topic)?.last else { return [] }
         var key: [UInt8] = []
         for index in rest {
             let isDot = sources[source].dotsAreLevels && topic[index] == UInt8(ascii: ".")
             key.append(isDot ? UInt8(ascii: "/") : topic[index])
         }
-        return fields[source].mapping(key.span)
+        return fields[source].mappings(key.span)
     }
 
     /// The values of a payload; nil where a list has none.

@@ -21,7 +21,7 @@ extension SourceDecoder {
                     continue
                 }
             }
-            let place = fields[source].mapping(Array(path.utf8).span)
+            let place = fields[source].mappings(Array(path.utf8).span).first
             var mapping =
                 place.map { sources[source].mappings[$0] }
                 ?? Source.Mapping(from: path, targets: [])
@@ -40,9 +40,14 @@ extension SourceDecoder {
                 target.conversion = named
                 mapping.scale = UnitConversion(factor: 1, offset: 0)
             }
-            timesByArrival = timesByArrival || record.seconds < 0x1p28
+            let isByArrival = record.seconds < 0x1p28
+            guard !isByArrival || !arrival.isRetained else {
+                retained += 1
+                continue
+            }
+            timesByArrival = timesByArrival || isByArrival
             try append(
-                SentValue(number: value, mapping),
+                record.isTruth ? .truth(value == 1) : SentValue(number: value, mapping),
                 mapping,
                 target,
                 observedAt: record.time(receivedAt: arrival.at),

@@ -37,6 +37,8 @@ package struct SourceDecoder: Sendable {
     package let sources: [Source]
     /// Of the last packet.
     package internal(set) var messages: [Message] = []
+    /// Mapped values of the last packet that tell no time, and that the broker had kept.
+    package internal(set) var retained = 0
     /// Whether a time of the last packet follows from its arrival.
     package internal(set) var timesByArrival = false
     let catalogue: Catalogue
@@ -44,6 +46,8 @@ package struct SourceDecoder: Sendable {
     var message = Message()
     /// Where the elements begin that a source before this one took from the same packet.
     var takenElements: Set<Int> = []
+    /// What stands around a batch and holds for all its elements, by pointer.
+    var envelope: [String: JSONWalk.Value] = [:]
     private var valueCount = 0
     private let openings: [UInt8?]
     private var possible = PossibleTimes()
@@ -104,6 +108,8 @@ package struct SourceDecoder: Sendable {
         messages.removeAll(keepingCapacity: true)
         message = Message()
         timesByArrival = false
+        retained = 0
+        envelope.removeAll(keepingCapacity: true)
         guard !isContinued else { return }
         takenElements.removeAll(keepingCapacity: true)
         valueCount = 0
@@ -135,6 +141,12 @@ package struct SourceDecoder: Sendable {
             message.absent += 1
             return
         case .unusable: return message.rejections.append(Rejection(.wrongType, at: offset, path))
+        case .truth(let isTrue):
+            // Of a voltage, true would be 1 V.
+            guard catalogue[target.signal].datatype == .boolean else {
+                return message.rejections.append(Rejection(.wrongType, at: offset, path))
+            }
+            number = isTrue ? 1 : 0
         case .number(let sent): number = sent * mapping.scale.factor + mapping.scale.offset
         }
         guard number.isFinite else {

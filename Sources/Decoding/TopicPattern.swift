@@ -20,7 +20,11 @@ package struct TopicPattern: Sendable, Equatable {
         var names: [String] = []
         let parts = text.split(separator: "/", omittingEmptySubsequences: false)
         for (index, part) in parts.enumerated() {
-            guard !part.isEmpty, !part.contains("+"), !part.contains("#") else { return nil }
+            // `/a` is a topic whose first level is empty.
+            let isLeading = part.isEmpty && index == 0 && parts.count > 1
+            guard !part.isEmpty || isLeading, !part.contains("+"), !part.contains("#") else {
+                return nil
+            }
             guard part.first == "{" else {
                 guard !part.contains("{"), !part.contains("}") else { return nil }
                 levels.append(.literal(Array(part.utf8)))
@@ -74,7 +78,8 @@ package struct TopicPattern: Sendable, Equatable {
 
     /// The first byte of every topic of the pattern; nil when that differs.
     var opening: UInt8? {
-        if case .literal(let bytes)? = levels.first { bytes.first } else { nil }
+        guard case .literal(let bytes)? = levels.first else { return nil }
+        return bytes.first ?? UInt8(ascii: "/")
     }
 
     /// Where the named levels stand, or nil when the topic is another.

@@ -15,17 +15,24 @@ struct DraftTopic {
         let asked = filter.split(separator: "/", omittingEmptySubsequences: false)
         let depth = split.map(\.count).min() ?? 1
         func isConstant(_ level: Int) -> Bool { Set(split.map { $0[level] }).count == 1 }
-        func isOpen(_ level: Int) -> Bool {
-            !isConstant(level) || (level < asked.count && asked[level] == "+")
-                || DraftTopic.looksLikeVehicle(String(split[0][level]))
+        // A level that is asked for by its word is that word.
+        func isLiteral(_ level: Int) -> Bool {
+            let before = asked.prefix(level + 1)
+            return before.count == level + 1 && !before.contains("#") && asked[level] != "+"
         }
         // Of a scalar's topic the last level at least names the value.
         let end = isNamingValues ? max(depth - 1, 1) : depth
-        let open = (0..<end).filter(isOpen)
+        let varying = (0..<end).filter { !isLiteral($0) && !isConstant($0) }
+        let fixed = (0..<end).filter { level in
+            !isLiteral(level) && isConstant(level)
+                && DraftTopic.looksLikeVehicle(String(split[0][level]))
+        }
+        // What stays the same names no vehicle while another level tells cars apart.
+        let open = varying.isEmpty ? fixed : varying
         let known = open.filter { level in
             split.allSatisfy { DraftTopic.looksLikeVehicle(String($0[level])) }
         }
-        let vehicle = known.last ?? (isNamingValues ? open.first : open.last)
+        let vehicle = known.first ?? open.first
         namesVehicle = vehicle != nil
         // What varies behind the vehicle is the value's name.
         var last = end

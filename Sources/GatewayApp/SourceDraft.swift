@@ -27,13 +27,14 @@ package struct SourceDraft {
     private struct Field {
         var from: String
         var sample: String
-        var value: Double?
+        var values: [Double]
         var unit: String?
         var unitPointer: String?
     }
 
     private let catalogue: Catalogue
     private var lines: [String] = []
+    private var certain: Set<String> = []
 
     /// Nil when nothing was heard.
     package init?(_ heard: [Heard], filter: String, catalogue: Catalogue) {
@@ -51,10 +52,10 @@ package struct SourceDraft {
             "# A draft from \(heard.count) messages on \(filter): read it, mend it, then run",
             "#   gateway sources try TOPIC PAYLOAD      gateway sources test",
             "name: \(name ?? "draft")",
-            "topic: \"\(topic.pattern)\"",
+            "topic: \(SourceDraft.quoted(topic.pattern))",
         ]
         if let subscription = topic.subscription {
-            lines.append("subscribe: [\"\(subscription)\"]")
+            lines.append("subscribe: [\(SourceDraft.quoted(subscription))]")
         }
         lines.append("payload: \(isScalar ? "scalar" : "object")")
         if isScalar {
@@ -67,7 +68,7 @@ package struct SourceDraft {
         if heard.count > used.count {
             lines.append("# \(heard.count - used.count) messages are of another shape or depth:")
             let others = Set(heard.map(\.topic)).subtracting(used.map(\.topic)).sorted()
-            for other in others.prefix(20) { lines.append("#   \(other)") }
+            for other in others.prefix(20) { lines.append("#   \(SourceDraft.short(other))") }
         }
         text = lines.joined(separator: "\n") + "\n"
     }
@@ -84,28 +85,27 @@ package struct SourceDraft {
     // MARK: Scalars
 
     private mutating func scalars(_ heard: [Heard], _ topic: DraftTopic) {
-        var samples: [String: String] = [:]
+        var samples: [String: [String]] = [:]
         for message in heard {
             let levels = message.topic.split(separator: "/", omittingEmptySubsequences: false)
             let rest = levels.dropFirst(topic.levelsBeforeRest).joined(separator: "/")
-            samples[rest] = samples[rest] ?? String(decoding: message.payload, as: UTF8.self)
+            samples[rest, default: []].append(String(decoding: message.payload, as: UTF8.self))
         }
-        let fields = samples.sorted { $0.key < $1.key }.map { name, sample in
-            Field(
-                from: name,
-                sample: sample,
-                value: Double(sample.trimmingCharacters(in: [" ", "\""]))
-            )
+        let fields = samples.sorted { $0.key < $1.key }.map { name, texts in
+            Field(from: name, sample: texts[0], values: texts.compactMap(SourceDraft.number))
         }
         write(fields)
-        let isMapped = Set(fields.filter { mapping($0)?.isCertain ?? false }.map(\.from))
         example =
             heard.first { message in
                 let levels = message.topic.split(separator: "/", omittingEmptySubsequences: false)
-                return isMapped.contains(
+                return certain.contains(
                     levels.dropFirst(topic.levelsBeforeRest).joined(separator: "/")
                 )
             } ?? example
+    }
+
+    private static func number(_ text: String) -> Double? {
+        Double(text.trimmingCharacters(in: [" ", "\""]))
     }
 
     // MARK: Objects
@@ -113,6 +113,7 @@ package struct SourceDraft {
     private mutating func objects(_ heard: [Heard], _ topic: DraftTopic) {
         let isBatch = example.payload.first { $0 > 0x20 } == UInt8(ascii: "[")
         var fields: [String: JSONLeaves.Leaf] = [:]
+        var texts: [String: [String]] = [:]
         var order: [String] = []
         for message in heard {
             for var leaf in (try? JSONLeaves.list(message.payload.span)) ?? [] {
@@ -123,13 +124,18 @@ package struct SourceDraft {
                 }
                 if fields[leaf.pointer] == nil { order.append(leaf.pointer) }
                 fields[leaf.pointer] = fields[leaf.pointer] ?? leaf
+                texts[leaf.pointer, default: []].append(leaf.text)
             }
         }
         let leaves = order.compactMap { fields[$0] }
         if isBatch { lines.append("each: {in: \"\"}") }
-        if !topic.namesVehicle {
-            let pointer = SourceDraft.vehiclePointer(leaves)
-            lines.append(pointer.map { "vehicle: \($0)" } ?? SourceDraft.vehicleMissing)
+        let pointer = SourceDraft.vehiclePointer(leaves, texts)
+        // A VIN in the body says more than any level of the topic.
+        let isVIN = pointer.map { $0.lowercased().hasSuffix("vin") } ?? false
+        if !topic.namesVehicle || isVIN {
+            lines.append(
+                pointer.map { "vehicle: \(SourceDraft.quoted($0))" } ?? SourceDraft.vehicleMissing
+            )
         }
         let time = SourceDraft.time(leaves)
         lines.append(time.line)
@@ -138,21 +144,26 @@ package struct SourceDraft {
             return write(walk.fields)
         }
         let single = leaves.filter { $0.arrays == 0 && $0.pointer != time.pointer }
-        let texts = Dictionary(single.map { ($0.pointer, $0) }) { $1 }
+        let kinds = Dictionary(single.map { ($0.pointer, $0.kind) }) { $1 }
         write(
             single.filter { !SourceDraft.isUnit($0.pointer) }.map { leaf in
                 let sibling = SourceDraft.unitPointers(of: leaf.pointer).first {
-                    texts[$0]?.kind == .text
+                    kinds[$0] == .text
                 }
                 return Field(
                     from: leaf.pointer,
                     sample: leaf.text,
-                    value: Double(leaf.text.trimmingCharacters(in: [" "])),
-                    unit: sibling.flatMap { texts[$0]?.text },
+                    values: (texts[leaf.pointer] ?? []).compactMap(SourceDraft.number),
+                    unit: sibling.flatMap { texts[$0]?.first },
                     unitPointer: sibling
                 )
             }
         )
+        let arrays = leaves.filter { $0.arrays > 0 }.map(\.pointer)
+        guard !arrays.isEmpty else { return }
+        lines.append("# in arrays, which `each` walks (each: {in: /records}):")
+        for array in arrays.prefix(20) { lines.append("#   \(SourceDraft.short(array))") }
+        unmapped += arrays.count
     }
 
     private static func isUnit(_ pointer: String) -> Bool {
@@ -168,14 +179,21 @@ package struct SourceDraft {
         return beside.map { "\(parent)/\($0)" } + ["\(pointer)_unit"]
     }
 
-    private static func vehiclePointer(_ leaves: [JSONLeaves.Leaf]) -> String? {
+    /// A member that names the vehicle: one that stays the same from message to message.
+    private static func vehiclePointer(
+        _ leaves: [JSONLeaves.Leaf],
+        _ texts: [String: [String]]
+    ) -> String? {
         let names = [
-            "vin", "vehicle", "vehicleid", "ident", "imei", "deviceid", "uniqueid", "device", "id",
+            "vin", "vehicle", "vehicleid", "ident", "imei", "deviceid", "uniqueid", "subject",
+            "device", "id",
         ]
         return names.lazy.compactMap { name in
             leaves.first { leaf in
                 let last = leaf.pointer.split(separator: "/").last ?? ""
-                return leaf.arrays == 0 && !leaf.text.isEmpty
+                let said = texts[leaf.pointer] ?? []
+                let isOfMessage = said.count > 2 && Set(said).count == said.count
+                return leaf.arrays == 0 && !leaf.text.isEmpty && !isOfMessage
                     && last.lowercased().filter { $0.isLetter } == name
             }?.pointer
         }.first
@@ -196,14 +214,20 @@ package struct SourceDraft {
             if let time = TimeForm().instant(of: text, receivedAt: .distantPast),
                 time > Limits.observedAtMin
             {
-                return ("time: \(leaf.pointer)", leaf.pointer)
+                return ("time: \(quoted(leaf.pointer))", leaf.pointer)
             }
             if TimeForm(zone: .utc).instant(of: text, receivedAt: .distantPast) != nil {
                 return (
-                    "# time: {from: \(leaf.pointer), zone: …}   '\(leaf.text)' tells no zone: which?",
+                    "# time: {from: \(quoted(leaf.pointer)), zone: …}   '\(short(leaf.text))' tells no zone: which?",
                     leaf.pointer
                 )
             }
+        }
+        if let first = found.first(where: { $0.kind == .text }) {
+            return (
+                "# time: {from: \(quoted(first.pointer)), format: …}   how is '\(short(first.text))' written?",
+                first.pointer
+            )
         }
         return ("time: arrival   # no member of the message looks like its time", nil)
     }
@@ -232,7 +256,7 @@ package struct SourceDraft {
             guard let name = names.first(where: keys.contains),
                 let value = values.first(where: keys.contains)
             else { continue }
-            var line = "each: {in: \(array), name: /\(name), value: /\(value)"
+            var line = "each: {in: \(quoted(array)), name: /\(name), value: /\(value)"
             let time = ["timestamp", "ts", "time", "at"].first(where: keys.contains)
             if let time { line += ", time: /\(time)" }
             let unit = ["unit", "units"].first(where: keys.contains)
@@ -245,7 +269,7 @@ package struct SourceDraft {
                 return Field(
                     from: from,
                     sample: member[value] ?? "",
-                    value: Double(member[value] ?? ""),
+                    values: [number(member[value] ?? "")].compactMap(\.self),
                     unit: unit.flatMap { member[$0] }
                 )
             }
@@ -257,55 +281,96 @@ package struct SourceDraft {
     // MARK: Signals
 
     private mutating func write(_ fields: [Field]) {
-        lines.append("signals:")
+        let guesses = fields.map { field in
+            (
+                field,
+                SignalGuess(
+                    name: field.from,
+                    values: field.values,
+                    toldUnit: field.unit,
+                    catalogue
+                )
+            )
+        }
+        let claims = Dictionary(grouping: guesses.compactMap(\.1?.path)) { $0 }.mapValues(\.count)
+        // Tyres that would be in different units are one question.
+        let tires = guesses.compactMap(\.1).filter { $0.path.hasSuffix("Tire.Pressure") }
+        let isTornApart = Set(tires.compactMap(\.unit)).count > 1
+        var written: [String] = []
         var unknown: [String] = []
-        for field in fields {
-            guard let (line, isCertain) = mapping(field) else {
-                unknown.append("#   \(field.from)   \(SourceDraft.short(field.sample))")
+        for (field, guess) in guesses {
+            guard let guess else {
+                let name = SourceDraft.short(field.from)
+                unknown.append("#   \(name)   \(SourceDraft.short(field.sample))")
                 continue
             }
+            var doubt: String?
+            if claims[guess.path] ?? 0 > 1 { doubt = "several values would be this signal: which?" }
+            if isTornApart, guess.path.hasSuffix("Tire.Pressure"), !guess.isUnitTold {
+                doubt = "the tyres would be in different units"
+            }
+            let isCertain = guess.isCertain && doubt == nil
             mapped += isCertain ? 1 : 0
             undecided += isCertain ? 0 : 1
-            lines.append(line)
+            if isCertain { certain.insert(field.from) }
+            written.append(line(field, guess, doubt, isCertain))
         }
-        unmapped = unknown.count
-        if mapped == 0 { lines.append("  # none is certain yet") }
+        unmapped += unknown.count
+        lines.append(mapped == 0 ? "signals: []   # none is certain yet" : "signals:")
+        lines += written
         if !unknown.isEmpty { lines.append("# not mapped, with a sample:") }
         lines += unknown
     }
 
-    /// The line of a value in the file, and whether its unit is certain; a line that is not is a
-    /// comment.
-    private func mapping(_ field: Field) -> (line: String, isCertain: Bool)? {
-        guard
-            let guess = SignalGuess(
-                name: field.from,
-                value: field.value,
-                toldUnit: field.unit,
-                catalogue
-            )
-        else { return nil }
+    /// The line of a value in the file; one that is not certain is a comment.
+    private func line(
+        _ field: Field,
+        _ guess: SignalGuess,
+        _ doubt: String?,
+        _ isCertain: Bool
+    ) -> String {
         var line = "- {from: \(SourceDraft.quoted(field.from)), signal: \(guess.path)"
-        if let pointer = field.unitPointer { line += ", unit_from: \(pointer)" }
+        if let pointer = field.unitPointer { line += ", unit_from: \(SourceDraft.quoted(pointer))" }
         let sample = SourceDraft.short(field.sample)
-        guard let unit = guess.unit else {
-            let choices = guess.candidates.joined(separator: ", ")
-            return ("  # \(line), unit: …}   # \(sample): one of \(choices)?", false)
+        guard isCertain, let unit = guess.unit else {
+            let units =
+                guess.candidates.isEmpty ? "no unit fits" : guess.candidates.joined(separator: ", ")
+            let isOpen = guess.unit == nil || !guess.isUnitTold
+            let question =
+                doubt ?? (isOpen ? "one of \(units)?" : "is it this signal, in this unit?")
+            let unit = guess.unit.map { SourceDraft.quoted($0) } ?? "…"
+            return "  # \(line), unit: \(unit)}   # \(sample): \(question)"
         }
-        if !unit.isEmpty { line += ", unit: \(unit)" }
-        line += "}"
-        return (
-            "  \(line)   # \(sample)\(guess.isUnitTold ? "" : ", the only unit that fits")", true
-        )
+        if !unit.isEmpty { line += ", unit: \(SourceDraft.quoted(unit))" }
+        let why = guess.isUnitTold ? "" : ", the only unit that fits"
+        return "  \(line)}   # \(sample)\(why)"
     }
 
+    /// As a YAML value that means just this text.
     private static func quoted(_ text: String) -> String {
-        text.allSatisfy { $0.isLetter || "/_-.".contains($0) || ($0.isNumber && text.first == "/") }
-            ? text : "\"\(text.replacing("\\", with: "\\\\").replacing("\"", with: "\\\""))\""
+        let isPlain = text.allSatisfy { character in
+            character.isASCII
+                && (character.isLetter || "/_-.%".contains(character)
+                    || (character.isNumber && text.first == "/"))
+        }
+        if isPlain, !text.isEmpty, text.first != "%", text.first != "-" { return text }
+        let escaped = text.unicodeScalars.map { scalar in
+            switch scalar {
+            case "\\": "\\\\"
+            case "\"": "\\\""
+            case _ where scalar.value < 0x20 || scalar.value == 0x7f:
+                "\\x" + String(format: "%02x", scalar.value)
+            default: String(scalar)
+            }
+        }
+        return "\"\(escaped.joined())\""
     }
 
+    /// A sample as it may stand in a comment.
     private static func short(_ sample: String) -> String {
-        let line = sample.split(whereSeparator: \.isNewline).joined(separator: " ")
+        let line = String(
+            sample.unicodeScalars.map { $0.value < 0x20 || $0.value == 0x7f ? " " : Character($0) }
+        )
         return line.count > 40 ? "\(line.prefix(40))…" : line
     }
 }

@@ -29,7 +29,7 @@ package enum SourceTrial {
         if unit.readings.isEmpty, let letter = unit.deadLetters.first {
             lines.append("Next: \(letter.rejection.reason.remedy)")
         }
-        if lines.isEmpty { lines = ignored(topic, assembly) }
+        if lines.isEmpty { lines = ignored(topic, payload, assembly) }
         return (lines, !unit.readings.isEmpty)
     }
 
@@ -37,17 +37,36 @@ package enum SourceTrial {
         "the sender says of \(unit.counts.noReading) values that there are none"
     }
 
-    private static func ignored(_ topic: String, _ assembly: Assembly) -> [String] {
+    private static func ignored(
+        _ topic: String,
+        _ payload: [UInt8],
+        _ assembly: Assembly
+    ) -> [String] {
         let bytes = Array(topic.utf8)
-        let decoder = SourceDecoder(sources: assembly.sources, catalogue: assembly.catalogue)
-        guard let place = decoder.source(of: bytes.span) else {
+        var decoder = SourceDecoder(sources: assembly.sources, catalogue: assembly.catalogue)
+        guard var place = decoder.source(of: bytes.span) else {
             return ["ignored: its topic is no source's; see `gateway sources list`"]
         }
-        return [
-            "ignored: no source maps anything of it",
-            "Next: map its values in the source '\(decoder.sources[place].name)', or write a first "
-                + "mapping with `gateway sources draft`.",
-        ]
+        var lines: [String] = []
+        while true {
+            let name = decoder.sources[place].name
+            let outcome = try? decoder.decode(
+                place,
+                topic: bytes.span,
+                payload: payload.span,
+                receivedAt: WallClock.now(),
+                isRetained: false
+            )
+            lines.append(
+                outcome == .foreign(nil)
+                    ? "ignored: the 'where' of '\(name)' does not hold"
+                    : "ignored: '\(name)' maps nothing of it"
+            )
+            guard let next = decoder.source(of: bytes.span, from: place + 1) else { break }
+            place = next
+        }
+        let next = "Next: map its values in a source, or write one with `gateway sources draft`."
+        return lines + [next]
     }
 
     private static func name(of reading: Reading, _ unit: CommitUnit) -> String {

@@ -76,6 +76,8 @@ package struct StepCounts: Sendable, Equatable {
     package var packets = 0
     /// Packets of a configured source that say nothing the source maps.
     package var ignoredPackets = 0
+    /// Values of unknown age, refused because the broker had kept them.
+    package var retainedValues = 0
     /// Numbers that never came and that their vehicles say they no longer have.
     package var skippedPackets = 0
     package var received = 0
@@ -94,6 +96,7 @@ package struct StepCounts: Sendable, Equatable {
     package static func += (left: inout StepCounts, right: StepCounts) {
         left.packets += right.packets
         left.ignoredPackets += right.ignoredPackets
+        left.retainedValues += right.retainedValues
         left.skippedPackets += right.skippedPackets
         left.received += right.received
         left.accepted += right.accepted

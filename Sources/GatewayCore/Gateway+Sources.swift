@@ -15,6 +15,8 @@ extension Gateway {
         var next: Int? = first
         var isTaken = false
         var complaint: Rejection?
+        var retained = 0
+        defer { unit.counts.retainedValues += retained }
         while let source = next {
             if sourceDecoder.sources[source].shape == .native {
                 return try takeNative(source, topic, payload, packet, of: batch)
@@ -27,6 +29,7 @@ extension Gateway {
                 isRetained: packet.isRetained,
                 isContinued: isTaken
             )
+            retained += sourceDecoder.retained
             switch outcome {
             case .taken: return takeMessages(topic, payload, packet, of: batch)
             case .takenInPart:
@@ -41,6 +44,8 @@ extension Gateway {
         // A document of another shape than every source expects is nothing that was left out.
         if let complaint { throw complaint }
         unit.counts.ignoredPackets += 1
+        // What is mapped and refused for its unknown age is nothing to be mapped.
+        guard retained == 0 else { return }
         ignored.note(topic, payload, source: sourceDecoder.sources[first].name, at: now)
     }
 

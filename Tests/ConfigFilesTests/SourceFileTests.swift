@@ -120,141 +120,16 @@ struct SourceFileTests {
         #expect(try bench.see(sources(""), "b/c", "{\"s\":{\"0\":{\"value\":42}}}").values == [42])
     }
 
-    // MARK: Arrays
-
-    private static let walk = """
-        topic: w/{vehicle}
-        payload: object
-        time: /t
-        each: {in: /signals, name: /name, value: /value, time: /at, unit: /unit}
-        signals:
-          - {from: battery, signal: Vehicle.LowVoltageBattery.CurrentVoltage, unit: mV}
-          - {from: "7", signal: Vehicle.Speed, unit: km/h}
-
-        """
-
-    @Test func elementsAreKnownByTheirNamesInAnyOrder() throws {
-        let battery = "{\"name\":\"battery\",\"value\":\"12400\"}"
-        let speed = "{\"value\":10,\"name\":7,\"unit\":\"m/s\",\"at\":\(seconds - 60)}"
-        let other = "{\"name\":\"colour\",\"value\":{\"r\":1}}"
-        for (elements, values) in [
-            ([battery, speed, other], [12.4, 36]), ([other, speed, battery], [36, 12.4]),
-        ] {
-            let payload = "{\"t\":\(seconds),\"signals\":[\(elements.joined(separator: ","))]}"
-            #expect(
-                try bench.see([Self.walk], "w/c", payload)
-                    == SourceTrialBench.Seen(vehicles: ["c"], values: values)
-            )
-        }
-        let unit = try bench.step([Self.walk], "w/c", "{\"t\":\(seconds),\"signals\":[\(speed)]}")
-        #expect(unit.readings.map(\.observedAt) == [now - .minutes(1)])
-    }
-
-    @Test(arguments: [
-        ("{\"name\":\"battery\",\"value\":\"12 V\"}", RejectionReason.wrongType),
-        ("{\"name\":\"battery\"}", .missingField), ("{\"value\":12}", .missingField),
-        ("17", .wrongType), ("[]", .wrongType),
-        ("{\"name\":\"battery\",\"value\":12,\"unit\":\"km\"}", .unknownUnit),
-        ("{\"name\":\"battery\",\"value\":12,\"at\":\"now\"}", .badTimestamp),
-        ("{\"name\":\"battery\",\"value\":12,\"value\":13}", .duplicateField),
-    ])
-    func anElementThatDoesNotFitCostsOnlyItself(
-        element: String,
-        reason: RejectionReason
-    ) throws {
-        let payload =
-            "{\"t\":\(seconds),\"signals\":[{\"name\":7,\"value\":1},\(element),"
-            + "{\"name\":7,\"value\":2}]}"
-        #expect(
-            try bench.see([Self.walk], "w/c", payload)
-                == SourceTrialBench.Seen(vehicles: ["c"], values: [1, 2], reasons: [reason])
-        )
-    }
-
-    @Test func anArrayThatIsNoneIsRejectedAndAMissingOneIsNothing() throws {
-        #expect(
-            try bench.see([Self.walk], "w/c", "{\"signals\":{\"a\":1}}").reasons == [.wrongType]
-        )
-        #expect(
-            try bench.see([Self.walk], "w/c", "{\"online\":true}")
-                == SourceTrialBench.Seen(ignored: 1)
-        )
-        #expect(
-            try bench.see([Self.walk], "w/c", "{\"signals\":[]}")
-                == SourceTrialBench.Seen(ignored: 1)
-        )
-        #expect(try bench.see([Self.walk], "w/c", "{\"signals\":[1").reasons == [.notJSON])
-        let many = String(repeating: "{\"name\":7,\"value\":1},", count: 1_025).dropLast()
-        #expect(
-            try bench.see([Self.walk], "w/c", "{\"t\":\(seconds),\"signals\":[\(many)]}").reasons
-                == [.tooManyReadings]
-        )
-        #expect(
-            try bench.see(
-                [Self.walk],
-                "w/c",
-                "{\"t\":\(seconds),\"signals\":[\(many.dropLast(21))]}"
-            ).values.count == 1_024
-        )
-    }
-
-    private static let batch = """
-        topic: f/{channel}
-        payload: object
-        each: {in: ""}
-        vehicle: /ident
-        time: /timestamp
-        where: {/kind: {not: ping}}
-        signals:
-          - {from: /v, signal: Vehicle.LowVoltageBattery.CurrentVoltage, unit: V}
-
-        """
+    // MARK: Which source
 
     private func element(_ vehicle: String, _ volts: String) -> String {
         "{\"ident\":\"\(vehicle)\",\"timestamp\":\(seconds),\"v\":\(volts)}"
     }
 
-    @Test func aBatchHasManyVehiclesAndOneElementCostsOnlyItself() throws {
-        let elements = [
-            element("a", "12"), "17", "{\"timestamp\":\(seconds),\"v\":1}", element("b", "\"x\""),
-            "{\"kind\":\"ping\",\"v\":1}", element("a", "13"), "{\"ident\":\"c\",\"v\":14}",
-        ]
-        #expect(
-            try bench.see([Self.batch], "f/1", "[\(elements.joined(separator: ","))]")
-                == SourceTrialBench.Seen(
-                    vehicles: ["a", "b", "c"],
-                    values: [12, 13],
-                    reasons: [.wrongType, .missingField, .wrongType, .missingField]
-                )
-        )
-        #expect(
-            try bench.see([Self.batch], "f/1", element("a", "12"))
-                == SourceTrialBench.Seen(vehicles: ["a"], values: [12])
-        )
-        #expect(try bench.see([Self.batch], "f/1", "[]") == SourceTrialBench.Seen(ignored: 1))
-        #expect(try bench.see([Self.batch], "f/1", "[\(element("a", "12"))").reasons == [.notJSON])
-        #expect(
-            try bench.see([Self.batch], "f/1", "[\(element("a", "12"))]x").reasons == [.notJSON]
-        )
-    }
-
-    @Test func aBatchMayStandInAnObject() throws {
-        let inside = Self.batch.replacing("in: \"\"", with: "in: /messages")
-        #expect(
-            try bench.see([inside], "f/1", "{\"messages\":[\(element("a", "12"))]}").values == [12]
-        )
-        #expect(try bench.see([inside], "f/1", "{\"messages\":7}").reasons == [.wrongType])
-        #expect(
-            try bench.see([inside], "f/1", "{\"other\":7}") == SourceTrialBench.Seen(ignored: 1)
-        )
-    }
-
-    // MARK: Which source
-
     /// What one source leaves of a batch is the next one's.
     @Test func theElementsThatOneSourceLeavesAreTheNextOnes() throws {
-        let first = Self.batch.replacing("{not: ping}", with: "a")
-        let second = Self.batch.replacing("{not: ping}", with: "b")
+        let first = SourceArrayTests.batch.replacing("{not: ping}", with: "a")
+        let second = SourceArrayTests.batch.replacing("{not: ping}", with: "b")
             .replacing("unit: V", with: "unit: mV")
         func sent(_ kind: String, _ vehicle: String) -> String {
             element(vehicle, "12").replacing("{\"ident", with: "{\"kind\":\"\(kind)\",\"ident")
@@ -269,7 +144,8 @@ struct SourceFileTests {
     @Test func aDocumentOfAnotherShapeIsTheSourcesThatExpectsIt() throws {
         let object = "topic: f/{vehicle}\npayload: object\nsignals: [\(SourceTrialBench.volts)]\n"
         #expect(
-            try bench.see([object, Self.batch], "f/1", "[\(element("a", "12"))]").values == [12]
+            try bench.see([object, SourceArrayTests.batch], "f/1", "[\(element("a", "12"))]").values
+                == [12]
         )
         #expect(try bench.see([object], "f/1", "[\(element("a", "12"))]").reasons == [.wrongType])
         // A source that maps nothing of a packet leaves it to the next one, too.
@@ -294,6 +170,12 @@ struct SourceFileTests {
         #expect(both.vehicles.map(\.name) == ["data"])
         #expect(try bench.see([open], "vehicles/data", "{\"v\":12}").reasons == [.badTopic])
         #expect(try bench.see([open], "$SYS/data", "{\"v\":12}").reasons == [.badTopic])
+    }
+
+    @Test func aTopicMayBeginWithASlash() throws {
+        let source =
+            "topic: /fleet/{vehicle}/s\npayload: object\nsignals: [\(SourceTrialBench.volts)]\n"
+        #expect(try bench.see([source], "/fleet/c/s", "{\"v\":12}").values == [12])
     }
 
     // MARK: Sensors
@@ -341,10 +223,96 @@ struct SourceFileTests {
         )
     }
 
+    /// A truck has single wheels in front and dual ones behind, told by the same field.
+    @Test func aValueMayHaveSeveralMappings() throws {
+        _ = try bench.folder.write(
+            "sources/sensors.csv",
+            "sensor,vehicle,wheel\na,truck,Row1.Left\nb,truck,Row2.Left.Inner\nc,truck,Row4.Left\n"
+        )
+        let single = "Vehicle.Chassis.Axle.Row1.Wheel.{Left,Right}.Tire.Pressure"
+        let dual = "Private.Chassis.Axle.Row2.Wheel.{Left,Right}.{Inner,Outer}.Tire.Pressure"
+        let scalar =
+            "topic: r/{id}/{f...}\npayload: scalar\nsensor: {from: \"{id}\", table: sensors.csv}\n"
+            + "signals:\n  - {from: p, signal: \"\(single)\"}\n  - {from: p, signal: \"\(dual)\"}\n"
+        let object = scalar.replacing("topic: r/{id}/{f...}", with: "topic: r/{x}")
+            .replacing("payload: scalar", with: "payload: object")
+            .replacing("\"{id}\"", with: "/id").replacing("from: p", with: "from: /p")
+        for sensor in ["a", "b"] {
+            let seen = SourceTrialBench.Seen(vehicles: ["truck"], values: [800])
+            #expect(try bench.see([scalar], "r/\(sensor)/p", "800") == seen)
+            #expect(try bench.see([object], "r/x", "{\"id\":\"\(sensor)\",\"p\":800}") == seen)
+        }
+        #expect(try bench.see([scalar], "r/c/p", "800").reasons == [.unknownSensor])
+        let both =
+            "topic: f/{vehicle}/{f...}\npayload: scalar\nsignals:\n"
+            + "  - {from: s, signal: Vehicle.Speed}\n  - {from: s, signal: Vehicle.IsMoving}\n"
+        #expect(try bench.see([both], "f/c/s", "1").values == [1, 1])
+    }
+
+    /// Of a voltage, `true` would be 1 V.
+    @Test(arguments: ["true", "\"true\"", "false"])
+    func aTruthValueIsNoMeasurement(sent: String) throws {
+        let source =
+            "topic: b/{vehicle}\npayload: object\nsignals:\n  - \(SourceTrialBench.volts)\n"
+            + "  - {from: /m, signal: Vehicle.IsMoving}\n"
+        #expect(
+            try bench.see([source], "b/c", "{\"v\":\(sent),\"m\":\(sent)}")
+                == SourceTrialBench.Seen(
+                    vehicles: ["c"],
+                    values: [sent.contains("true") ? 1 : 0],
+                    reasons: [.wrongType]
+                )
+        )
+        let senml = "topic: s/{vehicle}\npayload: senml\n"
+        let volts = "Vehicle.LowVoltageBattery.CurrentVoltage"
+        #expect(
+            try bench.see([senml], "s/c", "[{\"n\":\"\(volts)\",\"vb\":true}]").reasons
+                == [.wrongType]
+        )
+    }
+
+    /// What the broker had kept may be of any age, in every shape.
+    @Test func whatIsRefusedForItsAgeIsCountedAndNotCalledUnmapped() throws {
+        let object =
+            "topic: b/{vehicle}\npayload: object\nsignals:\n"
+            + "  - {from: /a, time: /at, signal: Vehicle.Speed}\n  - \(SourceTrialBench.volts)\n"
+        let senml = "topic: s/{vehicle}\npayload: senml\n"
+        for (source, topic, payload, values, refused) in [
+            (object, "b/c", "{\"a\":5,\"at\":\(seconds),\"v\":12}", [5.0], 1),
+            (object, "b/c", "{\"v\":12}", [], 1),
+            (senml, "s/c", "[{\"n\":\"Vehicle.Speed\",\"v\":1,\"t\":-60}]", [], 1),
+            (senml, "s/c", "[{\"n\":\"Vehicle.Speed\",\"v\":1,\"t\":\(seconds)}]", [1], 0),
+        ] {
+            var gateway = try bench.gateway([source])
+            var batch = PacketBatch()
+            batch.append(
+                topic: topic.utf8,
+                payload: payload.utf8,
+                receivedAt: now,
+                isRetained: true
+            )
+            let unit = gateway.step(.packets(batch), now: now)
+            #expect(unit.readings.map(\.value) == values)
+            #expect(unit.counts.retainedValues == refused)
+            #expect(gateway.ignored.mostFrequent.isEmpty)
+        }
+    }
+
+    @Test func unitsAreKnownByTheirUsualSpellings() throws {
+        let source =
+            "topic: b/{vehicle}\npayload: object\nsignals:\n"
+            + "  - {from: /t, unit_from: /u, signal: Vehicle.Exterior.AirTemperature}\n"
+        for (unit, value) in [("°C", 50.0), ("°F", 10), ("", 50)] {
+            #expect(
+                try bench.see([source], "b/c", "{\"t\":50,\"u\":\"\(unit)\"}").values == [value]
+            )
+        }
+    }
+
     // MARK: What is ignored
 
     @Test func whatNoSourceMapsIsCountedByTopicWithASample() throws {
-        var gateway = try bench.gateway([Self.walk])
+        var gateway = try bench.gateway([SourceArrayTests.walk])
         var packets: [(String, String, Timestamp)] = []
         for number in 0..<300 { packets.append(("w/\(number)", "{\"n\":\(number)}", now)) }
         for number in 0..<5 { packets.append(("w/often", "{\"last\":\(number)}", now)) }
@@ -366,7 +334,7 @@ struct SourceFileTests {
         #expect(VehicleName.isValid(name))
         #expect(
             try bench.see(
-                [Self.walk],
+                [SourceArrayTests.walk],
                 "w/\(name)",
                 "{\"t\":\(seconds),\"signals\":[{\"name\":7,\"value\":1}]}"
             ).vehicles == [name]
@@ -391,7 +359,6 @@ struct SourceFileTests {
         ),
         ("topic: t/{vehicle}\nsubscribe: [\"u/+\"]", "'u/+' asks for topics that t/+ is not"),
         ("topic: t/{vehicle}\neach: {name: /n}", "the key 'in' is missing"),
-        ("topic: t/{vehicle}\neach: {in: \"\", name: /n, value: /v}", "stand in an object"),
         ("topic: t/{vehicle}\neach: {in: /a, value: /v}", "the key 'name' is missing"),
         ("topic: t/{vehicle}\ntime: {from: /t, zone: Mars/Base}", "3:24: is no time zone"),
         ("topic: t/{vehicle}\ntime: {from: /t, format: \"%d.%m.%Y\"}", "tells no offset"),
