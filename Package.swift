@@ -122,6 +122,7 @@ let package = Package(
     products: [
         .executable(name: "gateway", targets: ["gateway"]),
         .executable(name: "fleet-simulator", targets: ["fleet-simulator"]),
+        .executable(name: "dealer-simulator", targets: ["dealer-simulator"]),
     ],
     // Exactly the versions that were tested, so that a later clone builds the same. To move one,
     // write the newer version here, run `swift package update`, bring `inner` up to date with
@@ -208,10 +209,25 @@ let package = Package(
             dependencies: [arguments, "Access", "GatewayApp", "Telemetry"],
             swiftSettings: houseSettings
         ),
+        .target(
+            name: "SimulatorParts",
+            path: "simulators/parts",
+            swiftSettings: houseSettings
+        ),
         .executableTarget(
             name: "fleet-simulator",
-            dependencies: [arguments, logging, "MQTTSource", "Telemetry", "Threads"],
+            dependencies: [
+                arguments, logging, "MQTTSource", "SimulatorParts", "Telemetry", "Threads",
+            ],
             path: "simulators/fleet",
+            swiftSettings: houseSettings
+        ),
+        .executableTarget(
+            name: "dealer-simulator",
+            dependencies: [
+                arguments, "ConfigFiles", "Decoding", "MQTTSource", "SimulatorParts", "Telemetry",
+            ],
+            path: "simulators/dealer",
             swiftSettings: houseSettings
         ),
 

@@ -30,5 +30,12 @@ package struct CatchUpClock: Sendable, Equatable {
         min(wall, start + Milliseconds(Int64(Double((wall - anchor).rawValue) * speed)))
     }
 
+    /// When it meets the wall clock; never, for a clock that is no faster.
+    package var present: Timestamp {
+        guard speed > 1 else { return start == anchor ? anchor : .distantFuture }
+        // From the anchor on, so much wall time passes until the played time is the same.
+        return anchor + Milliseconds(Int64(Double((anchor - start).rawValue) / (speed - 1)))
+    }
+
     package func hasCaughtUp(atWall wall: Timestamp) -> Bool { time(atWall: wall) == wall }
 }

@@ -1,5 +1,6 @@
 import Foundation
 import MQTTSource
+import SimulatorParts
 import Telemetry
 
 /// The loop of a simulated fleet: what is due is published, what is confirmed is forgotten.
@@ -77,12 +78,14 @@ struct FleetRun {
             if ready.isReadable, session.read(until: { false }) == .lost { return false }
             if try session.takeConnectResult() != nil {
                 try session.subscribe("vehicles/+/committed")
+                try session.subscribe(Repair.repairs)
                 for vehicle in fleet {
                     try session.publish(
                         "vehicles/\(vehicle.name)/profile",
                         Array(vehicle.profile.utf8),
                         qos: 1
                     )
+                    try tellCondition(of: vehicle, session)
                 }
                 backoff.reset()
                 isReady = true
@@ -93,6 +96,11 @@ struct FleetRun {
                 outstanding -= outboxes[index].count
                 outboxes[index].confirm(sequence)
                 outstanding += outboxes[index].count
+            }
+            for (name, part) in confirmed.takeRepairs() {
+                guard let index = numbers[name] else { continue }
+                fleet[index].repair(part, at: clock.time(atWall: FleetCommand.wall()))
+                try tellCondition(of: fleet[index], session)
             }
             if isReady {
                 try sendDue(session)
@@ -118,7 +126,7 @@ struct FleetRun {
     private mutating func sendDue(_ session: BrokerSession) throws {
         let wall = FleetCommand.wall()
         let now = clock.time(atWall: wall)
-        puncture(wall)
+        try puncture(wall, session)
         for index in fleet.indices {
             while fleet[index].nextAt <= now, outstanding < FleetRun.outstandingMax {
                 for (sequence, members) in fleet[index].step() {
@@ -135,21 +143,27 @@ struct FleetRun {
         }
     }
 
+    /// Retained, so that a workshop that starts later sees it too.
+    private func tellCondition(of vehicle: SimulatedVehicle, _ session: BrokerSession) throws {
+        try session.publish(
+            Repair.conditionTopic(of: vehicle.name),
+            Array((vehicle.condition ?? "").utf8),
+            qos: 1,
+            isRetained: true
+        )
+    }
+
     /// Once, in real time: one tyre loses its air on the road, so that an alert is born live.
-    private mutating func puncture(_ wall: Timestamp) {
+    private mutating func puncture(_ wall: Timestamp, _ session: BrokerSession) throws {
         guard punctureSeconds > 0, clock.hasCaughtUp(atWall: wall) else { return }
-        let end =
-            clock.anchor
-            + Milliseconds(
-                Int64(Double((clock.anchor - clock.start).rawValue) / (clock.speed - 1).magnitude)
-            )
-        guard wall > end + .seconds(Int64(punctureSeconds)) else { return }
+        guard wall > clock.present + .seconds(Int64(punctureSeconds)) else { return }
         if !isPunctured {
             isPunctured = true
             fleet[0].puncture(at: wall)
             say("\(fleet[0].name) runs over a nail")
+            try tellCondition(of: fleet[0], session)
         }
-        fleet[0].hurry(to: wall)
+        if fleet[0].hasPuncture { fleet[0].hurry(to: wall) }
     }
 
     private mutating func resendOverdue(_ session: BrokerSession) throws {
@@ -191,13 +205,23 @@ private final class Confirmed {
     }
 
     private var latest: [(vehicle: String, boot: String, sequence: UInt64)] = []
+    private var repairs: [(vehicle: String, part: String)] = []
 
     func note(topic: String, payload: String) {
+        if let vehicle = Repair.vehicle(ofTopic: topic) {
+            repairs.append((vehicle, payload))
+            return
+        }
         let levels = topic.split(separator: "/")
         guard levels.count == 3,
             let body = try? JSONDecoder().decode(Body.self, from: Data(payload.utf8))
         else { return }
         latest.append((String(levels[1]), body.boot, body.seq))
+    }
+
+    func takeRepairs() -> [(vehicle: String, part: String)] {
+        defer { repairs.removeAll() }
+        return repairs
     }
 
     func take() -> [(vehicle: String, boot: String, sequence: UInt64)] {

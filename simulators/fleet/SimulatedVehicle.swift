@@ -1,4 +1,5 @@
 import Foundation
+import SimulatorParts
 import Telemetry
 
 /// What is wrong with a vehicle.
@@ -25,10 +26,11 @@ struct SimulatedVehicle {
     private let isElectric: Bool
     private let isFaulty: Bool
     private let placard: Double
-    private let ailment: Ailment?
+    private var ailment: Ailment?
     private let begun: Timestamp
     /// When the ailing part meets its limit.
     private let crossing: Timestamp
+    let station: String
     private var odometer: Double
     private var tyres: [Double]
     private var leak = [0.15, 0.17, 0.16, 0.18]
@@ -44,7 +46,7 @@ struct SimulatedVehicle {
     private var parkedHours = 10.0
     private var sequence: UInt64 = 0
     let boot: String
-    private var hasPuncture = false
+    private(set) var hasPuncture = false
 
     init(
         index: Int,
@@ -78,7 +80,7 @@ struct SimulatedVehicle {
         serviceKilometres = generator.uniform(4_000...15_000)
         serviceDays = generator.uniform(90...360)
         nextAt = start + .days(generator.uniform(0...1))
-        let station = generator.happens(0.7) ? "su-zhou-1" : "wien-1"
+        station = generator.happens(0.7) ? "su-zhou-1" : "wien-1"
         let model = electric ? ["E-Liner", "Volt 3"] : ["Corvo 1.6", "Trek 2.0"]
         let plate = "\u{82cf}E\u{b7}\(10_000 + index * 37 % 89_999)"
         profile =
@@ -101,6 +103,41 @@ struct SimulatedVehicle {
         case .serviceDistance: serviceKilometres = days * 38
         case .serviceDate: serviceDays = days
         case .weakBattery, nil: break
+        }
+    }
+
+    // MARK: Workshop
+
+    /// The ailing part, as a mechanic would see it; nil for a car that is well.
+    var condition: String? {
+        if hasPuncture { return "tyre" }
+        return switch ailment {
+        case .slowLeak: "tyre"
+        case .weakBattery: "battery"
+        case .oilDue: "oil_life"
+        case .wornPads: "brake_pads"
+        case .agedCells: "traction_health"
+        case .serviceDistance, .serviceDate: "service"
+        case nil: nil
+        }
+    }
+
+    /// The workshop has put a part right, and the car is as after that repair.
+    mutating func repair(_ part: String, at now: Timestamp) {
+        age(to: max(now, agedAt))
+        if condition == part { ailment = nil }
+        switch part {
+        case "tyre":
+            hasPuncture = false
+            tyres = [placard, placard, placard, placard].map { $0 + 4 }
+            leak = [0.15, 0.17, 0.16, 0.18]
+        case "oil_life": oil = 100
+        case "brake_pads": pads = 2
+        case "traction_health": health = 97
+        case "service":
+            serviceKilometres = 15_000
+            serviceDays = 365
+        default: break
         }
     }
 
@@ -253,8 +290,8 @@ struct SimulatedVehicle {
         for (wheel, place) in wheels.enumerated() {
             let temperature = (ambient(at: now) + warm + generator.noise(0.5)).rounded()
             let gauge = (tyres[wheel] + 101.3) * (temperature + 273.15) / 293.15 - 101.3
-            // A receiver that has not heard the sensor yet says 0.
-            let heard = !(isFaulty && generator.happens(0.2))
+            // A receiver that has not heard the sensor since it woke up says 0.
+            let heard = !(isFaulty && warm == 0 && generator.happens(0.3))
             readings.append(
                 (
                     "Vehicle.Chassis.Axle.\(place).Tire.Pressure",

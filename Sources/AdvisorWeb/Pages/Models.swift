@@ -21,10 +21,15 @@ struct InboxModel {
         var urgency: String
         var latestBy: String
         var latestByRelative: String
+        var urgencyMeaning: String
         var vehicle: String
         var model: String
+        var owner: String?
         var sentence: String
         var more: String?
+        /// What is to be done with whom, and by when; nil where nothing is.
+        var step: String?
+        var jobs: String
         var slot: String
         var slotMore: String
         var overdue: String?
@@ -36,9 +41,13 @@ struct InboxModel {
     let hasRows: Bool
     let next: String?
     let emptyText: String
+    /// What the page is for, on the list that is worked through.
+    let intro: String?
 
+    /// `owners` are names as they may be shown, by vehicle.
     init(
         rows: [SuggestionRecord],
+        owners: [String: String],
         next: String?,
         state: SuggestionState,
         counts: [SuggestionState: Int],
@@ -56,7 +65,10 @@ struct InboxModel {
             )
         }
         let now = services.core.status.now
-        self.rows = rows.map { InboxModel.row($0, services, texts, now: now) }
+        self.rows = rows.map {
+            InboxModel.row($0, owners[$0.vehicle], services, texts, now: now)
+        }
+        intro = state == .proposed ? texts.inboxIntro : nil
         hasRows = !rows.isEmpty
         self.next = next
         let status = StatusLine(services).text(language)
@@ -65,6 +77,7 @@ struct InboxModel {
 
     private static func row(
         _ row: SuggestionRecord,
+        _ owner: String?,
         _ services: WebServices,
         _ texts: Texts,
         now: Timestamp
@@ -75,15 +88,25 @@ struct InboxModel {
         let line = row.need.lines.first.map { texts.line($0, time) } ?? ""
         let title = texts.language.pick(zh: station.titleZH, en: station.titleEN)
         let slotMore = row.holdUntil.map { texts.held(until: time.moment($0), station: title) }
+        let jobs = row.jobs.compactMap { code in
+            services.jobs.first { $0.code == code }
+                .map { texts.language.pick(zh: $0.titleZH, en: $0.titleEN) }
+        }
+        let due = time.moment(row.handling.contactDue)
         return Row(
             id: row.id,
             urgency: row.urgency.name,
             latestBy: time.day(row.deadline(now: now)),
             latestByRelative: time.relative(row.deadline(now: now), now: now),
+            urgencyMeaning: texts.meaning(row.urgency),
             vehicle: row.plate.map(Masking.plate) ?? row.vehicle,
             model: row.model ?? "",
+            owner: owner,
             sentence: texts.language.pick(zh: first?.zh ?? line, en: first?.en ?? line),
             more: texts.more(row.alerts.count + row.need.lines.count - 1),
+            step: row.state == .proposed
+                ? texts.call(owner, by: due, isLate: row.handling.isBreached) : nil,
+            jobs: texts.list(jobs, minutes: row.minutes),
             slot: row.slot.map { time.slot($0.start, $0.end) } ?? texts.noSlotShort,
             slotMore: slotMore ?? title,
             overdue: row.isOverdue ? texts.overdue : nil

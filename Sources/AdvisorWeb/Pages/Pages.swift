@@ -1,5 +1,6 @@
 import Access
 import CoreLoop
+import Customers
 import Foundation
 import GatewayCore
 import HTTPTypes
@@ -69,8 +70,14 @@ struct Pages: Sendable {
             limit: limit + 1,
             stations: context.caller.stations
         )
+        var owners: [String: String] = [:]
+        for row in rows.prefix(limit) {
+            let owner = try await services.desk.owner(of: row.vehicle)
+            owners[row.vehicle] = owner?.profile.name.map(Masking.name)
+        }
         let model = InboxModel(
             rows: Array(rows.prefix(limit)),
+            owners: owners,
             next: rows.count > limit
                 ? "/inbox?state=\(state.rawValue)&cursor=\(Cursor(after: rows[limit - 1]).text)"
                 : nil,

@@ -25,7 +25,8 @@ struct Texts {
     var words: [String: String] {
         [
             "product": product, "inbox": inbox, "class": `class`, "latestBy": latestBy,
-            "vehicle": vehicle, "what": what, "slot": slot, "next": next, "lost": lost,
+            "vehicle": vehicle, "what": what, "slot": slot, "step": step, "next": next,
+            "lost": lost,
             "changed": changed, "numbers": numbers, "newest": newest, "limit": limit,
             "slope": slope, "crossing": crossing, "readings": readings, "rule": rule,
             "raised": raised, "state": state, "visit": visit, "jobs": jobs, "duration": duration,
@@ -59,8 +60,39 @@ struct Texts {
     var inbox: String { say("预约建议", "Visit suggestions") }
     var `class`: String { say("级别", "Class") }
     var latestBy: String { say("最晚到店", "Latest by") }
-    var vehicle: String { say("车辆", "Vehicle") }
-    var what: String { say("原因", "Why") }
+    var vehicle: String { say("车辆与车主", "Car and owner") }
+    var what: String { say("情况", "What happened") }
+    var step: String { say("下一步", "What to do") }
+    var inboxIntro: String {
+        say(
+            "这些车不久就会需要您。请致电车主,提供已预留的时段并预约;最紧急的在最前。点开可看原因。",
+            "These cars will soon need you. Call the owner, offer the slot that is held, and book "
+                + "it; the most urgent is first. Open a car to see why."
+        )
+    }
+
+    func meaning(_ urgency: Urgency) -> String {
+        switch urgency {
+        case .p0: say("立即停车", "stop now")
+        case .p1: say("数日内", "in days")
+        case .p2: say("两周内", "in two weeks")
+        case .p3: say("方便时", "when it suits")
+        }
+    }
+
+    /// Who is to be called, and by when.
+    func call(_ owner: String?, by due: String, isLate: Bool) -> String {
+        let name = owner ?? say("车主(未登记)", "the owner (not on file)")
+        return isLate
+            ? say("请致电\(name)(应在\(due)前)", "Call \(name): was due by \(due)")
+            : say("请在\(due)前致电\(name)", "Call \(name) by \(due)")
+    }
+
+    /// Jobs of a visit, and how long it takes.
+    func list(_ jobs: [String], minutes: Int) -> String {
+        let names = jobs.joined(separator: say("、", ", "))
+        return say("\(names)(\(self.minutes(minutes)))", "\(names) (\(self.minutes(minutes)))")
+    }
     var slot: String { say("预留时段", "Held slot") }
     var bookedSlot: String { say("预约时段", "Booked slot") }
     var next: String { say("下一页", "Next page") }

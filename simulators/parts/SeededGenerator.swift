@@ -1,12 +1,12 @@
 /// SplitMix64 (Steele, Lea and Flood, 2014): small, fast, and the same everywhere.
-struct SeededGenerator: RandomNumberGenerator {
+package struct SeededGenerator: RandomNumberGenerator {
     private var state: UInt64
 
-    init(seed: UInt64) {
+    package init(seed: UInt64) {
         state = seed
     }
 
-    mutating func next() -> UInt64 {
+    package mutating func next() -> UInt64 {
         state &+= 0x9e37_79b9_7f4a_7c15
         var mixed = state
         mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
@@ -14,16 +14,16 @@ struct SeededGenerator: RandomNumberGenerator {
         return mixed ^ (mixed >> 31)
     }
 
-    mutating func uniform(_ range: ClosedRange<Double>) -> Double {
+    package mutating func uniform(_ range: ClosedRange<Double>) -> Double {
         Double.random(in: range, using: &self)
     }
 
-    mutating func happens(_ probability: Double) -> Bool {
+    package mutating func happens(_ probability: Double) -> Bool {
         uniform(0...1) < probability
     }
 
     /// Roughly normal: the sum of four uniforms, scaled to `deviation`.
-    mutating func noise(_ deviation: Double) -> Double {
+    package mutating func noise(_ deviation: Double) -> Double {
         var sum = 0.0
         for _ in 0..<4 { sum += uniform(-1...1) }
         return sum * deviation * 0.866
