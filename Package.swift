@@ -301,6 +301,7 @@ let package = Package(
             ]
         ),
         test("IntegrationTests", [grdb, yams, crypto, hummingbird, "Store", "Support"]),
+        test("SimulatorTests", ["SimulatorParts", "Telemetry", "dealer-simulator"]),
         test("TidyTests", ["Support"]),
     ]
 )
