@@ -27,6 +27,7 @@ struct DealerTests {
             appointment: appointment,
             createdAt: "\(now - age)",
             contactDue: "\(now + due)",
+            latestBy: "\(now + .days(Int64(9)))",
             stationTz: "Europe/Vienna",
             noSlot: false,
             offers: [SuggestionRecord.Offer(offer: "best", start: "\(now + .hours(2))")],

@@ -19,6 +19,8 @@ struct Desk {
     /// Suggestions this young at the present are left to the person at the page, unless the
     /// contact is overdue by then.
     private static let leftOpen = Milliseconds.hours(60)
+    /// What is left then has at least so long until the visit is due.
+    private static let leftTime = Milliseconds.days(Int64(2))
     /// How long a car that must stop waits for the person at the page.
     private static let patience = Milliseconds.minutes(4)
     /// Calls in vain after which the suggestion ends.
@@ -40,7 +42,10 @@ struct Desk {
         }
         guard now < present, isOpen(zone.civil(now)) else { return nil }
         let isYoung = created > present - Desk.leftOpen
-        guard !isYoung || suggestion.contactDue.time <= present else { return nil }
+        let isPressing =
+            suggestion.contactDue.time <= present
+            || suggestion.latestBy.time <= present + Desk.leftTime
+        guard !isYoung || isPressing else { return nil }
         guard now >= created + .minutes(Int64(dice.uniform(10...150))) else { return nil }
         if suggestion.appointment != nil { return .merge }
         if suggestion.attempts >= Desk.attemptsMax {

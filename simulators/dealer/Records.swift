@@ -23,6 +23,7 @@ struct SuggestionRecord: Decodable {
     var appointment: Int64?
     var createdAt: String
     var contactDue: String
+    var latestBy: String
     var stationTz: String
     var noSlot: Bool
     var offers: [Offer]
