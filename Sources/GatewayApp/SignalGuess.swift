@@ -191,7 +191,9 @@ struct SignalGuess {
                 path = path.replacing("{row}", with: row).replacing("{side}", with: side)
                 known.formUnion(places)
             }
-            let rest = words.filter { !known.contains($0) }
+            // What ends in them is a code and no measurement.
+            let isCode = words.last == "state" || words.last == "status"
+            let rest = isCode ? words : words.filter { !known.contains($0) }
             let isUnitAtEnd = rest.count == 1 && rest[0] == words.last && units[rest[0]] != nil
             return (path, rest.isEmpty || isUnitAtEnd)
         }

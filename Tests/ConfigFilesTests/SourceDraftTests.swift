@@ -132,6 +132,49 @@ struct SourceDraftTests {
         #expect(try readings(draft) == ["Vehicle.LowVoltageBattery.CurrentVoltage": 12.4])
     }
 
+    /// A wrong line costs more than a missing one.
+    @Test(arguments: [
+        ("phone_battery_voltage", "12.1"), ("battery_voltage", "4.1"), ("soc_limit", "80"),
+        ("tire_pressure_fl_status", "1"), ("tire_fl_age", "240"), ("target_soc", "80"),
+        ("battery_voltage_threshold", "12.0"), ("trip_odometer_km", "12"), ("soc", "0.81"),
+        ("max_speed_kmh", "120"), ("last_service_km", "30000"), ("health", "90"),
+        ("brake_pad_thickness_fl_mm", "8"), ("outside_temp", "278"), ("battery_voltage_v", "x"),
+        ("tire_pressure_fl_kpa", "2.4"), ("coolant_flow", "200"),
+    ])
+    func whatOnlyLooksLikeASignalIsLeftToTheEngineer(name: String, value: String) throws {
+        let number = Double(value) == nil ? "\"\(value)\"" : value
+        let draft = try draft("g/#", [("g/car41/s", "{\"\(name)\":\(number)}")])
+        #expect(!draft.text.contains("\n  - {from"), "\(draft.text)")
+    }
+
+    @Test func onlyThatWhichTellsCarsApartIsTheVehicle() throws {
+        let payload = "{\"soc\":81}"
+        let level = try draft("q/#", [("q/carA/tele1", payload), ("q/carB/tele1", payload)])
+        #expect(level.text.contains("topic: \"q/{vehicle}/tele1\""))
+        let literal = try draft(
+            "rtl_433/#",
+            [("rtl_433/raspi7/car1", payload), ("rtl_433/raspi7/car2", payload)]
+        )
+        #expect(literal.text.contains("topic: \"rtl_433/raspi7/{vehicle}\""))
+        let messages = (1...4).map {
+            ("d/x", "{\"id\":\"m\($0)\",\"subject\":\"car9\",\"soc\":81}")
+        }
+        #expect(try draft("d/#", messages).text.contains("vehicle: /subject"))
+    }
+
+    @Test func tyresInDifferentUnitsAreAQuestion() throws {
+        let payload = "{\"tire_pressure_fl\":110,\"tire_pressure_fr\":240}"
+        #expect(try draft("g/#", [("g/car41/s", payload)]).mapped == 0)
+    }
+
+    /// What a sender may write into a name does not break the file.
+    @Test func anyNameIsAName() throws {
+        let payload =
+            "{\"battery_voltage\":12.4,\"a b: c #d\":{\"soc\":81},\"x\\ny\":1,\"z\\u0007\":2,\"t #/y\":\"\(seconds)\"}"
+        let draft = try draft("g/#", [("g/car41/s", payload)])
+        #expect(try readings(draft) == ["Vehicle.LowVoltageBattery.CurrentVoltage": 12.4])
+    }
+
     @Test func nothingHeardIsNoDraft() throws {
         #expect(SourceDraft([], filter: "a/#", catalogue: bench.assembly.catalogue) == nil)
     }
