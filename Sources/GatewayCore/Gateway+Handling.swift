@@ -171,11 +171,22 @@ extension Gateway {
     // MARK: Escalation
 
     /// Nobody has tried in time: the manager is told, the owner still sees it.
+    ///
+    /// A call that was forbidden is not late: its time runs from when it is allowed.
     mutating func breach(_ id: SuggestionID) {
         guard var suggestion = suggestions[id], suggestion.state.allows(.slaBreach),
             suggestion.handling.attempts == 0, !suggestion.handling.isBreached,
             suggestion.handling.contactDue <= now
         else { return }
+        if let block = contactBlock(id), block.reason != .hours {
+            suggestion.handling.contactDue = suggestion.need.urgency.contactDue(
+                from: block.until ?? now,
+                station: stations[suggestion.station]
+            )
+            schedule(.contactDue, suggestion, at: suggestion.handling.contactDue)
+            suggestion.version += 1
+            return write(suggestion)
+        }
         let late = (now - suggestion.handling.contactDue).minutes
         move(&suggestion, .slaBreach, by: .clock, reason: "\(Int(late)) min late")
         suggestion.handling.isBreached = true

@@ -204,6 +204,23 @@ struct HandlingTests {
         #expect(try desk.take(.lease) == nil)
     }
 
+    @Test func aCallThatIsForbiddenIsNotLate() throws {
+        var desk = try Desk()
+        desk.wait(untilHour: 10)
+        #expect(try desk.call(.notInterested) == nil)
+        desk.feed([Fixtures.overdue("v1", at: desk.gateway.now)])
+        desk.wait(.hours(1))
+        let due = try desk.suggestion.handling.contactDue
+        let allowed = try #require(try desk.gateway.contactBlock(desk.suggestion.id)?.until)
+        #expect(due < allowed)
+        desk.wait(until: due)
+        #expect(try !desk.suggestion.handling.isBreached)
+        let later = try desk.suggestion.handling.contactDue
+        #expect(later > allowed)
+        desk.wait(until: later)
+        #expect(try desk.suggestion.handling.isBreached)
+    }
+
     // MARK: Decline and undo
 
     @Test func aDeclineCanBeTakenBackForTenMinutesByWhoMadeIt() throws {
