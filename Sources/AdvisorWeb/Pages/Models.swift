@@ -20,7 +20,7 @@ struct InboxModel {
         var id: Int64
         var urgency: String
         var latestBy: String
-        var latestByRelative: String
+        var latestByRelative: String?
         var urgencyMeaning: String
         var vehicle: String
         var model: String
@@ -29,6 +29,7 @@ struct InboxModel {
         var more: String?
         /// What is to be done with whom, and by when; nil where nothing is.
         var step: String?
+        var late: String?
         var jobs: String
         var slot: String
         var slotMore: String
@@ -44,10 +45,12 @@ struct InboxModel {
     /// What the page is for, on the list that is worked through.
     let intro: String?
 
-    /// `owners` are names as they may be shown, by vehicle.
+    /// `owners` are names as they may be shown, by vehicle; `blocks` why a customer may not be called
+    /// now, by the number of the suggestion.
     init(
         rows: [SuggestionRecord],
         owners: [String: String],
+        blocks: [Int64: ContactBlock],
         next: String?,
         state: SuggestionState,
         counts: [SuggestionState: Int],
@@ -66,7 +69,7 @@ struct InboxModel {
         }
         let now = services.core.status.now
         self.rows = rows.map {
-            InboxModel.row($0, owners[$0.vehicle], services, texts, now: now)
+            InboxModel.row($0, owners[$0.vehicle], blocks[$0.id], services, texts, now: now)
         }
         intro = state == .proposed ? texts.inboxIntro : nil
         hasRows = !rows.isEmpty
@@ -78,6 +81,7 @@ struct InboxModel {
     private static func row(
         _ row: SuggestionRecord,
         _ owner: String?,
+        _ block: ContactBlock?,
         _ services: WebServices,
         _ texts: Texts,
         now: Timestamp
@@ -92,12 +96,16 @@ struct InboxModel {
             services.jobs.first { $0.code == code }
                 .map { texts.language.pick(zh: $0.titleZH, en: $0.titleEN) }
         }
-        let due = time.moment(row.handling.contactDue)
+        let deadline = row.deadline(now: now)
+        // A limit that is met has no day any more by which to come: sooner is better.
+        let isNow = row.state.isLive && deadline <= now
+        let handling = row.handling
+        let hasTerm = row.urgency != .p0 && handling.attempts == 0 && handling.contactDue > now
         return Row(
             id: row.id,
             urgency: row.urgency.name,
-            latestBy: time.day(row.deadline(now: now)),
-            latestByRelative: time.relative(row.deadline(now: now), now: now),
+            latestBy: isNow ? texts.soonest(row.urgency) : time.day(deadline),
+            latestByRelative: isNow ? nil : time.relative(deadline, now: now),
             urgencyMeaning: texts.meaning(row.urgency),
             vehicle: row.plate.map(Masking.plate) ?? row.vehicle,
             model: row.model ?? "",
@@ -105,11 +113,18 @@ struct InboxModel {
             sentence: texts.language.pick(zh: first?.zh ?? line, en: first?.en ?? line),
             more: texts.more(row.alerts.count + row.need.lines.count - 1),
             step: row.state == .proposed
-                ? texts.call(owner, by: due, isLate: row.handling.isBreached) : nil,
+                ? texts.call(
+                    owner,
+                    by: hasTerm ? time.moment(handling.contactDue) : nil,
+                    block,
+                    blockedUntil: block?.until.map(time.moment)
+                ) : nil,
+            late: row.state.isLive && handling.isBreached
+                ? texts.callLate(since: time.moment(handling.contactDue)) : nil,
             jobs: texts.list(jobs, minutes: row.minutes),
             slot: row.slot.map { time.slot($0.start, $0.end) } ?? texts.noSlotShort,
             slotMore: slotMore ?? title,
-            overdue: row.isOverdue ? texts.overdue : nil
+            overdue: row.isOverdue && !isNow ? texts.overdue : nil
         )
     }
 }
@@ -212,6 +227,8 @@ struct SuggestionModel {
         }
         let history = try await services.reads.history(ofSuggestion: row.id)
         let slot = row.slot.map { "\(time.slot($0.start, $0.end)) · \($0.bayCode)" }
+        // Offers are as old as the suggestion's newest version: one of them may have begun.
+        let offers = row.offers.filter { $0.start > now }
         return SuggestionModel(
             t: texts.words,
             id: row.id,
@@ -234,8 +251,8 @@ struct SuggestionModel {
                 texts.name($0) + (row.note.isEmpty ? "" : " · \(row.note)")
             },
             isOpen: row.state.isLive,
-            hasOffers: !row.offers.isEmpty,
-            offers: row.offers.enumerated().map { index, offer in
+            hasOffers: !offers.isEmpty,
+            offers: offers.enumerated().map { index, offer in
                 OfferModel(
                     label: offer.label?.rawValue ?? "",
                     time: time.slot(offer.start, offer.end),

@@ -75,9 +75,16 @@ struct Pages: Sendable {
             let owner = try await services.desk.owner(of: row.vehicle)
             owners[row.vehicle] = owner?.profile.name.map(Masking.name)
         }
+        let shown = rows.prefix(limit).map { SuggestionID(rawValue: $0.id) }
+        let blocks = await services.core.ask { gateway in
+            var blocks: [Int64: ContactBlock] = [:]
+            for id in shown { blocks[id.rawValue] = gateway.contactBlock(id) }
+            return blocks
+        }
         let model = InboxModel(
             rows: Array(rows.prefix(limit)),
             owners: owners,
+            blocks: blocks ?? [:],
             next: rows.count > limit
                 ? "/inbox?state=\(state.rawValue)&cursor=\(Cursor(after: rows[limit - 1]).text)"
                 : nil,

@@ -65,7 +65,7 @@ struct Texts {
     var step: String { say("下一步", "What to do") }
     var inboxIntro: String {
         say(
-            "这些车不久就会需要您。请致电车主,提供已预留的时段并预约;最紧急的在最前。点开可看原因。",
+            "这些车不久就会需要您。请致电车主，提供已预留的时段并预约；最紧急的在最前。点开可看原因。",
             "These cars will soon need you. Call the owner, offer the slot that is held, and book "
                 + "it; the most urgent is first. Open a car to see why."
         )
@@ -74,24 +74,51 @@ struct Texts {
     func meaning(_ urgency: Urgency) -> String {
         switch urgency {
         case .p0: say("立即停车", "stop now")
-        case .p1: say("数日内", "in days")
-        case .p2: say("两周内", "in two weeks")
-        case .p3: say("方便时", "when it suits")
+        case .p1: say("紧急", "urgent")
+        case .p2: say("尽快", "soon")
+        case .p3: say("可安排", "can wait")
         }
     }
 
-    /// Who is to be called, and by when.
-    func call(_ owner: String?, by due: String, isLate: Bool) -> String {
-        let name = owner ?? say("车主(未登记)", "the owner (not on file)")
-        return isLate
-            ? say("请致电\(name)(应在\(due)前)", "Call \(name): was due by \(due)")
-            : say("请在\(due)前致电\(name)", "Call \(name) by \(due)")
+    /// By when to come, where the limit is met already.
+    func soonest(_ urgency: Urgency) -> String {
+        urgency == .p0 ? say("立即", "At once") : say("越早越好", "As soon as possible")
+    }
+
+    /// Who is to be called, and when, as far as that is allowed.
+    func call(
+        _ owner: String?,
+        by due: String?,
+        _ block: ContactBlock?,
+        blockedUntil until: String?
+    ) -> String {
+        let name = owner ?? say("车主（未登记）", "the owner (not on file)")
+        return switch (block?.reason, until) {
+        case (nil, _):
+            due.map { say("请在\($0)前致电\(name)", "Call \(name) by \($0)") }
+                ?? say("请立即致电\(name)", "Call \(name) now")
+        case (.hours, let until?): say("请在\(until)后致电\(name)", "Call \(name) from \(until)")
+        case (.frequency, let until?):
+            say("刚联系过\(name)，\(until)后再致电", "\(name) was called lately: again from \(until)")
+        case (.notUsefulYet, let until?):
+            say("\(until)后再致电\(name)", "Too early: call \(name) from \(until)")
+        case (.complaint, _):
+            say("\(name)有投诉未处理，暂不致电", "\(name) has an open complaint: do not call yet")
+        case (.consent, _), (.doNotContact, _):
+            say("\(name)不同意来电", "\(name) is not to be called")
+        case (.some, nil): say("暂不致电\(name)", "\(name) is not to be called now")
+        }
+    }
+
+    /// The time for the first call is over.
+    func callLate(since due: String) -> String {
+        say("应在\(due)前致电", "the call was due by \(due)")
     }
 
     /// Jobs of a visit, and how long it takes.
     func list(_ jobs: [String], minutes: Int) -> String {
         let names = jobs.joined(separator: say("、", ", "))
-        return say("\(names)(\(self.minutes(minutes)))", "\(names) (\(self.minutes(minutes)))")
+        return say("\(names)（\(self.minutes(minutes))）", "\(names) (\(self.minutes(minutes)))")
     }
     var slot: String { say("预留时段", "Held slot") }
     var bookedSlot: String { say("预约时段", "Booked slot") }
