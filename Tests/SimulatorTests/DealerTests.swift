@@ -118,6 +118,18 @@ struct DealerTests {
         #expect(early == nil, "the work takes its time")
     }
 
+    /// While a busy machine looks away, played hours pass.
+    @Test func aSlowMachineLosesNoVisit() {
+        let workshop = Workshop(desk: Desk(seed: 1, present: now))
+        func act(_ visit: VisitRecord, ahead: Milliseconds) -> String? {
+            workshop.act(on: visit, causes: [], condition: nil, now: now, ahead: ahead)?.step
+        }
+        let soon = visit("confirmed", start: .hours(2))
+        #expect(act(soon, ahead: .minutes(10)) == nil && act(soon, ahead: .hours(3)) == "arrive")
+        #expect(act(visit("no_show", start: .hours(-3)), ahead: .hours(3)) == "arrive")
+        #expect(act(visit("no_show", start: .hours(-9)), ahead: .hours(3)) == nil)
+    }
+
     @Test func everyCarHasOneOwner() {
         let lines = OwnerList(vehicles: 120, language: "en").lines
         #expect(lines.count == 121)

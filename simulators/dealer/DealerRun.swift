@@ -16,6 +16,9 @@ struct DealerRun {
         var followUps = 0
     }
 
+    /// A car comes at most so much too early.
+    private static let aheadMax = Milliseconds.hours(4)
+
     private let api: GatewayAPI
     private let line: FleetLine
     private let clock: CatchUpClock
@@ -27,6 +30,7 @@ struct DealerRun {
     private var restsUntil: [String: Timestamp] = [:]
     private var causes: [Int64: Workshop.Cause] = [:]
     private var hasTold = false
+    private var lookedAt: Timestamp?
 
     init(api: GatewayAPI, line: FleetLine, clock: CatchUpClock, seed: UInt64) {
         self.api = api
@@ -138,6 +142,10 @@ struct DealerRun {
     // MARK: Workshop
 
     private mutating func receive(_ now: Timestamp) async throws {
+        // The next look may take as long as this one, and half as long again.
+        let span =
+            lookedAt.map { min((now - $0).rawValue * 3 / 2, DealerRun.aheadMax.rawValue) } ?? 0
+        lookedAt = now
         let window = "from=\(now - .days(Int64(1)))&to=\(now + .days(Int64(2)))"
         var visits: Page<VisitRecord> = try await api.get(
             "/api/v1/appointments?\(window)&limit=200"
@@ -156,7 +164,8 @@ struct DealerRun {
                     on: visit,
                     causes: known,
                     condition: line.conditions[visit.vehicle],
-                    now: now
+                    now: now,
+                    ahead: Milliseconds(span)
                 )
             else { continue }
             guard try await api.post("\(path)/\(act.step)", version: visit.version, act.body) else {

@@ -12,16 +12,21 @@ struct Workshop {
     /// Causes of a visit: what its alerts are about.
     typealias Cause = (alert: Int64, rule: String, isCrossed: Bool)
 
+    /// The longest that a car which does come is late.
+    private static let lateness = Milliseconds.hours(6)
+
     let desk: Desk
 
     /// The next step of a visit that is due now; nil: none.
     ///
-    /// `condition` is the car's ailing part, as a mechanic sees it.
+    /// `condition` is the car's ailing part, as a mechanic sees it; `ahead` how much played time may
+    /// pass until the next look, so that a busy machine makes cars early and not missing.
     func act(
         on visit: VisitRecord,
         causes: [Cause],
         condition: String?,
-        now: Timestamp
+        now: Timestamp,
+        ahead: Milliseconds = Milliseconds(0)
     ) -> Act? {
         var dice = desk.dice(visit.id, 17)
         let comes = !dice.happens(0.06)
@@ -38,9 +43,12 @@ struct Workshop {
                     body: #"{"code":"condition_cleared","note":"the owner saw to it"}"#
                 )
             }
-            guard comes, now >= start + isLate else { return nil }
+            guard comes, now + ahead >= start + isLate else { return nil }
             return Act(step: "arrive")
-        case "no_show": return visit.isOpen("no_show_call") ? missed(visit, now) : nil
+        case "no_show":
+            // One that was only late is still received on the same day.
+            if comes, now < start + Workshop.lateness { return Act(step: "arrive") }
+            return visit.isOpen("no_show_call") ? missed(visit, now) : nil
         case "arrived":
             if visit.isOpen("carry_over") { return Act(step: "to_dos/carry_over/settle") }
             let arrived = visit.arrivedAt?.time ?? start
