@@ -227,6 +227,8 @@ struct SuggestionModel {
         }
         let history = try await services.reads.history(ofSuggestion: row.id)
         let slot = row.slot.map { "\(time.slot($0.start, $0.end)) · \($0.bayCode)" }
+        let deadline = row.deadline(now: now)
+        let isNow = row.state.isLive && deadline <= now
         // Offers are as old as the suggestion's newest version: one of them may have begun.
         let offers = row.offers.filter { $0.start > now }
         return SuggestionModel(
@@ -237,15 +239,15 @@ struct SuggestionModel {
             vehicle: row.plate.map(Masking.plate) ?? row.vehicle,
             model: row.model ?? "",
             state: texts.name(row.state),
-            latestBy: time.day(row.deadline(now: now)),
-            latestByRelative: time.relative(row.deadline(now: now), now: now),
+            latestBy: isNow ? texts.soonest(row.urgency) : time.day(deadline),
+            latestByRelative: isNow ? "" : time.relative(deadline, now: now),
             jobs: jobs,
             lines: row.need.lines.map { texts.line($0, time) },
             duration: texts.minutes(row.minutes),
             station: language.pick(zh: station.titleZH, en: station.titleEN),
             slotName: row.state == .booked ? texts.bookedSlot : texts.slot,
             slot: slot ?? (row.hasNoSlot ? texts.noSlotShort : "–"),
-            overdue: row.isOverdue ? texts.overdue : nil,
+            overdue: row.isOverdue && !isNow ? texts.overdue : nil,
             holdUntil: row.holdUntil.map(time.moment),
             declined: row.declineReason.map {
                 texts.name($0) + (row.note.isEmpty ? "" : " · \(row.note)")
