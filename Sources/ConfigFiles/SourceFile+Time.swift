@@ -36,6 +36,11 @@ extension SourceFile {
                 "a format of strftime was expected, with \(TimeFormat.letters) behind the %"
             )
         }
+        guard read.isWhole else {
+            throw format.failure(
+                "tells no whole time: year, month, day, hour (%H, or %I with %p) and minute, or %s"
+            )
+        }
         guard read.tellsOffset || form.zone != nil else {
             throw format.failure("tells no offset from UTC (%z): add the key 'zone'")
         }

@@ -98,6 +98,15 @@ package struct TimeFormat: Sendable, Equatable {
     /// Whether the format says how the time stands to UTC.
     package private(set) var tellsOffset = false
 
+    /// Whether the format tells a whole time: no year, day or half of the day is guessed.
+    package var isWhole: Bool {
+        func has(_ letters: String) -> Bool {
+            letters.utf8.contains { items.contains(.field($0)) }
+        }
+        let hasHour = has("H") || (has("I") && has("p"))
+        return has("s") || (has("Yy") && has("mbB") && has("de") && hasHour && has("M"))
+    }
+
     /// The letters a format may have behind a per cent sign.
     package static let letters = "Y y m d e b B a A H I p M S f z s T F R %"
 
