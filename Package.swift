@@ -76,8 +76,8 @@ let arguments = Target.Dependency.product(
 
 /// What our dependencies need in turn: its place, the tested version, and a product of it.
 ///
-/// SwiftPM pins only what a manifest names, and a target must use what is named: ours does on a
-/// platform for which nothing is built, so that this costs no build and adds no code.
+/// SwiftPM pins only packages that a manifest names, and a target must use each of them: ours does
+/// on a platform for which nothing is built, so that this costs no build and adds no code.
 let inner: [(url: String, version: Version, product: String)] = [
     ("https://github.com/swift-server/async-http-client.git", "1.37.0", "AsyncHTTPClient"),
     ("https://github.com/apple/swift-algorithms.git", "1.2.1", "Algorithms"),
@@ -235,8 +235,8 @@ let package = Package(
         .target(
             name: "Support",
             dependencies: [
-                "ConfigFiles", "Customers", "GatewayApp", "GatewayCore", "Rules", "Telemetry",
-                "Workshop",
+                "ConfigFiles", "Customers", "GatewayApp", "GatewayCore", "Rules", "SimulatorParts",
+                "Telemetry", "Workshop",
             ],
             path: "Tests/Support",
             swiftSettings: testSettings

@@ -15,6 +15,23 @@ struct FieldTable: Sendable {
     func field(_ pointer: Span<UInt8>) -> Int? { names.find(pointer) }
 }
 
+/// The values of a document at the pointers of a table.
+struct FoundFields {
+    let table: FieldTable
+    var values: [JSONWalk.Value?]
+
+    /// What stands at a pointer; nil where nothing or `null` does.
+    func value(_ pointer: String?) -> JSONWalk.Value? {
+        guard let found = sent(pointer), found.kind != .null else { return nil }
+        return found
+    }
+
+    /// What stands at a pointer, `null` too.
+    func sent(_ pointer: String?) -> JSONWalk.Value? {
+        pointer.flatMap(table.field).flatMap { values[$0] }
+    }
+}
+
 /// What a source looks for, found by name.
 struct SourceFields: Sendable {
     /// Of a packet, or of an element that is a packet of its own.

@@ -38,10 +38,10 @@ enum JSONWalk {
         _ scanner: inout JSONScanner,
         _ bytes: Span<UInt8>,
         _ table: FieldTable
-    ) throws(Rejection) -> [Value?] {
+    ) throws(Rejection) -> FoundFields {
         var search = Search(table: table)
         try search.walk(&scanner, bytes, depth: 0, isByPlace: false)
-        return search.values
+        return FoundFields(table: table, values: search.values)
     }
 
     private struct Search {

@@ -42,16 +42,10 @@ extension SourceDecoder {
             return scanner.position
         }
         let pointers = [pointer, sources[source].bodyPointer, sources[source].clock.pointer]
-        let table = FieldTable(pointers)
-        let values = try JSONWalk.collect(&scanner, payload, table)
+        let found = try JSONWalk.collect(&scanner, payload, FieldTable(pointers))
         try scanner.end(payload)
-        for case let name? in pointers.dropFirst() {
-            guard let found = table.field(name).flatMap({ values[$0] }), found.kind != .null else {
-                continue
-            }
-            envelope[name] = found
-        }
-        guard let array = values[0], array.kind != .null else { return nil }
+        for case let name? in pointers.dropFirst() { envelope[name] = found.value(name) }
+        guard let array = found.value(pointer) else { return nil }
         guard payload[array.start] == UInt8(ascii: "[") else {
             throw Rejection(.wrongType, at: array.start, "array expected at \(pointer)")
         }
@@ -115,30 +109,23 @@ extension SourceDecoder {
         _ arrival: Arrival
     ) throws(Rejection) -> Outcome {
         let start = scanner.position
-        let table = fields[source].packet
-        let values = try JSONWalk.collect(&scanner, payload, table)
-        func value(_ pointer: String?) -> JSONWalk.Value? {
-            guard let pointer, let field = table.field(pointer), let value = values[field],
-                value.kind != .null
-            else { return nil }
-            return value
-        }
+        let fields = try JSONWalk.collect(&scanner, payload, fields[source].packet)
         // An envelope may say once what holds for all elements.
         func common(_ pointer: String?) -> JSONWalk.Value? {
-            value(pointer) ?? pointer.flatMap { envelope[$0] }
+            fields.value(pointer) ?? pointer.flatMap { envelope[$0] }
         }
         for condition in sources[source].conditions {
-            guard condition.holds(for: value(condition.pointer), in: payload) else {
+            guard condition.holds(for: fields.value(condition.pointer), in: payload) else {
                 return .foreign(nil)
             }
         }
         var sent: [Sent] = []
         if let walk = sources[source].walk, let parts = walk.parts {
-            guard let array = value(walk.pointer) else { return .ignored }
+            guard let array = fields.value(walk.pointer) else { return .ignored }
             sent = try named(array, parts, source, walk.pointer, payload)
         } else {
             for (place, mapping) in sources[source].mappings.enumerated() {
-                guard let found = value(mapping.from) else { continue }
+                guard let found = fields.value(mapping.from) else { continue }
                 guard mapping.isByPlace || !found.isByPlace else {
                     throw Rejection(
                         .wrongType,
@@ -150,9 +137,9 @@ extension SourceDecoder {
                     Sent(
                         mapping: place,
                         value: found,
-                        unit: value(mapping.unitPointer),
+                        unit: fields.value(mapping.unitPointer),
                         clock: mapping.clock,
-                        time: value(mapping.clock?.pointer)
+                        time: fields.value(mapping.clock?.pointer)
                     )
                 )
             }
@@ -285,31 +272,24 @@ extension SourceDecoder {
     ) throws(Rejection) -> [Sent] {
         let start = scanner.position
         try scanner.requireObject(payload)
-        let table = fields[source].parts
-        let values = try JSONWalk.collect(&scanner, payload, table)
-        func value(_ pointer: String?) -> JSONWalk.Value? {
-            guard let pointer, let field = table.field(pointer), let value = values[field],
-                value.kind != .null
-            else { return nil }
-            return value
-        }
-        guard let name = value(parts.name), name.kind != .composite else {
+        let found = try JSONWalk.collect(&scanner, payload, fields[source].parts)
+        guard let name = found.value(parts.name), name.kind != .composite else {
             throw Rejection(.missingField, at: start, parts.name)
         }
         let key = Array(name.string(payload).utf8)
         let mappings = fields[source].mappings(key.span)
         guard !mappings.isEmpty else { return [] }
-        guard let found = table.field(parts.value).flatMap({ values[$0] }) else {
+        guard let value = found.sent(parts.value) else {
             throw Rejection(.missingField, at: start, parts.value)
         }
-        guard found.kind != .null else { return [] }
+        guard value.kind != .null else { return [] }
         return mappings.map { mapping in
             Sent(
                 mapping: mapping,
-                value: found,
-                unit: value(parts.unit),
+                value: value,
+                unit: found.value(parts.unit),
                 clock: parts.clock,
-                time: value(parts.clock?.pointer)
+                time: found.value(parts.clock?.pointer)
             )
         }
     }

@@ -80,7 +80,7 @@ struct SignalGuess {
         "volt": ["voltage"], "vbat": ["battery", "voltage"], "vbatt": ["battery", "voltage"],
         "outside": ["ambient"], "exterior": ["ambient"], "ext": ["ambient"],
         "pads": ["pad"], "oillife": ["oil", "life"], "12": ["12v"], "lowvoltage": ["12v"],
-        "low": ["low"], "stateofcharge": ["soc"], "stateofhealth": ["soh"],
+        "stateofcharge": ["soc"], "stateofhealth": ["soh"],
     ]
 
     /// A unit that a name ends with.

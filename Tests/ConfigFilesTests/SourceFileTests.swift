@@ -7,7 +7,7 @@ import Support
 import Telemetry
 import Testing
 
-/// What a source file can say, through the whole core: a file, a message, and what becomes of it.
+/// The keys of a source file, each by a message that goes through the whole core.
 struct SourceFileTests {
     private let bench: SourceTrialBench
     private let now = Fixtures.start

@@ -328,7 +328,7 @@ struct TrendTests {
         #expect(bench.engine.fireTimers(now: due, &bench.vehicle).isEmpty)
     }
 
-    /// What was promised before a service is no promise of what was fitted.
+    /// A timer of the worn part does not fire for the new one.
     @Test func aServiceTakesBackWhatTheOldPartPromised() throws {
         var bench = try Bench()
         func rest(_ volts: Double, _ day: Int) throws {

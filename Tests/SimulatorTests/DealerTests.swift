@@ -29,7 +29,6 @@ struct DealerTests {
             contactDue: "\(now + due)",
             latestBy: "\(now + .days(Int64(9)))",
             stationTz: "Europe/Vienna",
-            noSlot: false,
             offers: [SuggestionRecord.Offer(offer: "best", start: "\(now + .hours(2))")],
             alerts: [SuggestionRecord.Alert(id: 1, rule: "oil_life", isCrossed: false)]
         )
@@ -57,7 +56,7 @@ struct DealerTests {
         #expect(act(suggestion("P0", age: .minutes(3)), present: present) == nil)
         guard case .call(let body)? = act(suggestion("P0", age: .minutes(5)), present: present)
         else {
-            Issue.record("nobody calls")
+            Issue.record("the desk does not call")
             return
         }
         #expect(body.contains(#""outcome":"accepted""#) && body.contains(#""offer":"best""#))

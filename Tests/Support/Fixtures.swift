@@ -3,6 +3,7 @@ import Foundation
 package import GatewayApp
 package import GatewayCore
 package import Rules
+package import SimulatorParts
 package import Telemetry
 
 /// The shipped configuration, read once: tests judge what users get.
@@ -131,19 +132,5 @@ package enum Fixtures {
     }
 }
 
-/// SplitMix64: seeds that fail can be run again.
-package struct SeededGenerator: RandomNumberGenerator {
-    private var state: UInt64
-
-    package init(seed: UInt64) {
-        state = seed
-    }
-
-    package mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
-        return mixed ^ (mixed >> 31)
-    }
-}
+/// Seeds that fail can be run again.
+package typealias SeededGenerator = SimulatorParts.SeededGenerator

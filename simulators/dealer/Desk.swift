@@ -83,7 +83,7 @@ struct Desk {
         }
     }
 
-    /// At night nobody is called, but a driver on the roadside calls the dealer.
+    /// At night no owner is called, but a driver on the roadside calls the dealer.
     private func accepted(
         _ suggestion: SuggestionRecord,
         _ minute: Int,

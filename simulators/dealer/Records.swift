@@ -25,7 +25,6 @@ struct SuggestionRecord: Decodable {
     var contactDue: String
     var latestBy: String
     var stationTz: String
-    var noSlot: Bool
     var offers: [Offer]
     var alerts: [Alert]
 }
